@@ -1,0 +1,1 @@
+"""Pre-trained by others: text, frames and motion become vectors."""

@@ -1,0 +1,25 @@
+"""Error classes. Each says who acts: the one who configures, the owner of the data, or the one who runs the steps."""
+
+
+class KinemaError(Exception):
+    """Root of every error Kinema raises on purpose; its text is meant for a person and names a remedy."""
+
+
+class ConfigError(KinemaError):
+    """A setting is unknown or out of range: the author of the configuration acts."""
+
+
+class DataError(KinemaError):
+    """A record, file or request is not what it must be: the owner of the data acts."""
+
+
+class NotBuiltError(KinemaError):
+    """An earlier step has not been run yet: run it."""
+
+
+class MissingExtraError(KinemaError):
+    """An optional dependency is absent: install it."""
+
+
+class StaleArtifactError(KinemaError):
+    """An artefact no longer fits what it was built from, or is damaged: rebuild it."""

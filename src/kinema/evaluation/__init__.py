@@ -1,0 +1,1 @@
+"""Protocols, baselines, the evaluator and its report."""

@@ -1,0 +1,1 @@
+"""Our model: one Transformer for content-based, collaborative and sequential recommendation."""

@@ -1,0 +1,1 @@
+"""Bytes to arrays: frames, motion. Nothing here is learned."""

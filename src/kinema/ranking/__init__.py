@@ -1,0 +1,1 @@
+"""Scores candidates of several sources on one scale."""

@@ -1,0 +1,1 @@
+"""A request becomes a slate: retrieval, filters, ranking, re-ranking, reasons."""

@@ -1,0 +1,1 @@
+"""Searches: each finds candidates. None trains, none orders the slate."""

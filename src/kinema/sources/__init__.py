@@ -1,0 +1,1 @@
+"""Read the outside world and yield records; never write."""

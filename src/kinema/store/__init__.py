@@ -1,0 +1,1 @@
+"""The single durable copy: catalogue, events, vectors. Only this room knows SQL."""

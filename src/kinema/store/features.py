@@ -1,0 +1,41 @@
+"""What the model is given besides the log: one vector per item and modality, one row of numbers per user.
+
+Shape suffixes: V items, D width, U users, P profile columns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ModalityFeatures:
+    """Frozen encoder output of one modality, row = item number.
+
+    Attributes:
+        name: ``text``, ``frames``, ``motion``, or any other.
+        vectors_VD: float32, zero rows where absent.
+        present_V: bool, whether the item has this modality.
+        quality_V: float32 in [0, 1]; 1 for a whole file, less for a partial one.
+        encoder: Fingerprint of the encoder and its settings.
+    """
+
+    name: str
+    vectors_VD: NDArray[np.float32]
+    present_V: NDArray[np.bool_]
+    quality_V: NDArray[np.float32]
+    encoder: str = ""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """User profile features, row = user number.
+
+    Attributes:
+        values_UP: float32, one-hot columns for text attributes, standardised numbers, zero where missing.
+        columns: P names such as ``country=de`` or ``age``.
+    """
+
+    values_UP: NDArray[np.float32]
+    columns: tuple[str, ...]

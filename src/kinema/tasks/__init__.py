@@ -1,0 +1,1 @@
+"""What we ask of the model; pre-training is a task too."""

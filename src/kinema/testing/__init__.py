@@ -1,0 +1,1 @@
+"""Shipped with the package: conformance suites and worlds whose right answers are known."""

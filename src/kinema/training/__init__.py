@@ -1,0 +1,1 @@
+"""How parameters are learned: batches, loop, checkpoints."""
