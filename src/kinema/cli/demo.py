@@ -1,0 +1,71 @@
+"""`kinema demo` and `kinema town`."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from kinema.cli.output import Output, common_options
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Same seed, same town.")
+@click.option("--clips", "num_clips", default=440, show_default=True, type=click.IntRange(20, 100_000))
+@click.option("--users", "num_users", default=2000, show_default=True, type=click.IntRange(20, 1_000_000))
+@click.option("--events", "num_events", default=60_000, show_default=True, type=click.IntRange(200, 100_000_000))
+@common_options
+def town(output: Output, *, folder: Path, seed: int, num_clips: int, num_users: int, num_events: int) -> None:
+    """Generate a streaming service whose right answers are known: clips, items, users and events as files.
+
+    \b
+    Example:
+      kinema town town/ --seed 7
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.sources.town import generate  # noqa: PLC0415  # keeps the start of other commands light
+
+    with output.progress("town") as progress:
+        report = generate(
+            folder, seed=seed, num_clips=num_clips, num_users=num_users, num_events=num_events, progress=progress
+        )
+
+    def people(console: Console) -> None:
+        console.print(f"a town of {num_clips:,} clips, {num_users:,} users and {num_events:,} events in {folder}")
+        console.print(
+            f"next: kinema ingest --videos {folder}/videos --items {folder}/items.csv --users {folder}/users.csv "
+            f"--events {folder}/events.parquet"
+        )
+
+    output.show(report, people)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"))
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Same seed, same demo.")
+@common_options
+def demo(output: Output, *, folder: Path, seed: int) -> None:
+    """Run the whole road on a generated streaming service: files, features, FLM, evaluation, slates and a report.
+
+    A second run finds everything done and is quick.
+
+    \b
+    Example:
+      kinema demo demo
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.recipes.demo import run_demo  # noqa: PLC0415  # keeps the start of other commands light
+
+    report = run_demo(folder, seed=seed, step=output.progress)
+
+    def people(console: Console) -> None:
+        from kinema.cli.model import print_tables  # noqa: PLC0415  # the same tables as `kinema evaluate`
+        from kinema.cli.slates import print_slate  # noqa: PLC0415  # the same slates as `kinema recommend`
+
+        print_tables(console, report.evaluation)
+        for slate in report.slates:
+            print_slate(console, f"for {slate.user}", slate, explain=True)
+        console.print(f"{report.seconds:.0f} s; report: {report.html}")
+        console.print("type next:")
+        for command in report.commands:
+            console.print(f"  {command}", markup=False)
+
+    output.show(report, people)

@@ -1,0 +1,104 @@
+"""`kinema recommend`, `kinema similar` and `kinema audience`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.schema import Slate
+
+_NUM = click.option("-n", "--num-items", default=10, show_default=True, help="How many, 1 to 1000.")
+
+
+def print_slate(console: Console, title: str, slate: Slate, *, explain: bool) -> None:
+    """Print a slate, with reasons and trace where asked for."""
+    columns = ["place", "item", "title", "score"]
+    rows: list[list[Any]] = [[one.position + 1, one.id, one.title, one.score] for one in slate.items]
+    if explain:
+        columns.append("because")
+        rows = [[*row, one.reason] for row, one in zip(rows, slate.items, strict=True)]
+    console.print(table(title, columns, rows))
+    if slate.notice:
+        console.print(f"note: {slate.notice}", markup=False)
+    if explain:
+        steps = [
+            [one.stage, one.num_in, one.num_out, f"{one.milliseconds:.1f}", _brief(one.detail)] for one in slate.trace
+        ]
+        console.print(table("how it came about", ["stage", "in", "out", "ms", "detail"], steps))
+
+
+def _brief(detail: Any) -> str:
+    return ", ".join(
+        f"{name} {value}" for name, value in dict(detail).items() if not isinstance(value, list | tuple | dict)
+    )
+
+
+@click.command()
+@click.argument("user")
+@_NUM
+@click.option("--explain", is_flag=True, help="Say why each item is here and what each stage did.")
+@click.option("--exclude", multiple=True, metavar="ITEM", help="An item that must not appear; may repeat.")
+@project_option
+@common_options
+def recommend(
+    output: Output, *, folder: Path | None, user: str, num_items: int, explain: bool, exclude: tuple[str, ...]
+) -> None:
+    """Recommend items to a user. An unknown user gets what is popular now, and is told so.
+
+    \b
+    Example:
+      kinema recommend u17 -n 5 --explain
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+
+    with Project.find(folder) as project:
+        slate = project.recommend(user, num_items=num_items, exclude=exclude)
+    output.show(slate, lambda console: print_slate(console, f"for {user}", slate, explain=explain))
+
+
+@click.command()
+@click.argument("item")
+@_NUM
+@click.option("--explain", is_flag=True, help="Say in which way each item is near.")
+@project_option
+@common_options
+def similar(output: Output, *, folder: Path | None, item: str, num_items: int, explain: bool) -> None:
+    """Find the items nearest to an item. Works for items nobody has watched yet.
+
+    \b
+    Example:
+      kinema similar clip_0042 -n 5
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+
+    with Project.find(folder) as project:
+        slate = project.similar(item, num_items=num_items)
+    output.show(slate, lambda console: print_slate(console, f"like {item}", slate, explain=explain))
+
+
+@click.command()
+@click.argument("item")
+@click.option("-n", "--num-users", default=10, show_default=True, help="How many, 1 to 1000.")
+@project_option
+@common_options
+def audience(output: Output, *, folder: Path | None, item: str, num_users: int) -> None:
+    """Find the users who should see an item, a new one above all.
+
+    \b
+    Example:
+      kinema audience clip_0399 -n 20
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+
+    with Project.find(folder) as project:
+        found = project.audience(item, num_users=num_users)
+
+    def people(console: Console) -> None:
+        rows = [[one.position + 1, one.id, one.score, one.reason] for one in found.users]
+        console.print(table(f"who should see {item}", ["place", "user", "score", "because"], rows))
+        if found.notice:
+            console.print(f"note: {found.notice}", markup=False)
+
+    output.show(found, people)

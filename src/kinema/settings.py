@@ -1,0 +1,219 @@
+"""`kinema.toml`: every setting with its default, its range and what it does; environment variables override the file.
+
+An environment variable is the path of the key in capitals: ``KINEMA_FLM__MAX_EPOCHS=5`` sets ``max_epochs`` in ``[flm]``.
+Only assembling code (the project, the recipes, the command line) reads this; the rooms take plain arguments.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kinema.errors import ConfigError, NotBuiltError
+from kinema.schema import INTERACTION_KINDS, EventKind
+
+FILE_NAME: Final = "kinema.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """Where the data lives."""
+
+    path: str = Field("store.db", min_length=1, description="SQLite file, relative to the project folder")
+
+
+class MediaSettings(_Section):
+    """Reading of video files."""
+
+    root: str = Field("", description="folder that media paths start from; set by the first ingest with --videos")
+    num_frames: int = Field(8, ge=1, le=256, description="frames sampled per clip")
+    max_pixels: int = Field(
+        1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
+    )
+    max_duration_seconds: float = Field(4 * 3600, gt=0, description="longest clip that is decoded")
+
+
+class EncoderSettings(_Section):
+    """Pre-trained encoders, by packaged name, hub name or local folder; an empty text switches a modality off."""
+
+    text: str = Field("packaged:minilm", description="titles and descriptions: a BERT-family encoder")
+    frames: str = Field("packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
+    motion: str = Field("flow:dis", description="what moves: statistics of dense optical flow")
+    batch_size: int = Field(32, ge=1, le=4096, description="frames or texts encoded at once")
+
+
+class HistorySettings(_Section):
+    """Which events speak for an item."""
+
+    kinds: tuple[EventKind, ...] = Field(
+        INTERACTION_KINDS, min_length=1, description="kinds of events that enter histories"
+    )
+
+
+class FLMSettings(_Section):
+    """The model. What is left out is chosen from the size of the data."""
+
+    d_model: int | None = Field(None, ge=8, le=1024, multiple_of=4, description="width of item and user vectors")
+    num_blocks: int | None = Field(None, ge=1, le=32, description="Transformer blocks")
+    num_heads: int | None = Field(None, ge=1, le=32, description="attention heads; must divide d_model")
+    max_length: int | None = Field(None, ge=2, le=4096, description="newest interactions that are read")
+    dropout: float | None = Field(None, ge=0, le=0.9, description="dropout in the Transformer")
+    temperature: float | None = Field(None, gt=0, le=1, description="temperature of the softmax over cosines")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="AdamW's step size")
+    max_epochs: int | None = Field(None, ge=1, le=10_000, description="most passes over the histories")
+    max_seconds: float | None = Field(None, gt=0, description="stop training after this time")
+    patience: int | None = Field(None, ge=1, le=1000, description="validations without gain before stopping")
+    weight_collab: float | None = Field(None, ge=0, le=10, description="weight of the collaborative loss")
+    weight_content: float | None = Field(None, ge=0, le=10, description="weight of the content loss")
+
+
+class RecommendSettings(_Section):
+    """From candidates to a slate."""
+
+    num_candidates: int = Field(200, ge=1, le=10_000, description="candidates asked of each retriever")
+    diversity: float = Field(0.1, ge=0, le=1, description="0: by score alone, 1: by difference alone")
+    popularity_half_life_days: float = Field(14.0, gt=0, le=3650, description="age at which an event counts half")
+
+
+class EvaluationSettings(_Section):
+    """Protocols and intervals."""
+
+    test_share: float = Field(
+        0.2, gt=0, lt=0.9, description="temporal: newest share of the interactions that is tested"
+    )
+    valid_share: float = Field(0.1, gt=0, lt=0.9, description="temporal: share before it that is validated on")
+    cold_share: float = Field(0.1, gt=0, lt=0.9, description="cold: share of the items kept out of training")
+    bootstrap_samples: int = Field(1000, ge=10, le=100_000, description="resamplings of the users for the intervals")
+
+
+class RuntimeSettings(_Section):
+    """How a run executes; changes no result but by its seed."""
+
+    seed: int = Field(0, ge=0, lt=1 << 32, description="every random draw follows from it")
+    workers: int | None = Field(None, ge=1, le=256, description="decoding processes; one per core where left out")
+    threads: int | None = Field(None, ge=1, le=256, description="threads of the numeric libraries")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where encoders and the model run")
+
+
+class Settings(BaseSettings):
+    """All of `kinema.toml`."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KINEMA_", env_nested_delimiter="__")
+
+    store: StoreSettings = StoreSettings()  # type: ignore[call-arg]  # pydantic fills the defaults
+    media: MediaSettings = MediaSettings()  # type: ignore[call-arg]  # the same
+    encoders: EncoderSettings = EncoderSettings()  # type: ignore[call-arg]  # the same
+    histories: HistorySettings = HistorySettings()  # type: ignore[call-arg]  # the same
+    flm: FLMSettings = FLMSettings()  # type: ignore[call-arg]  # the same
+    recommend: RecommendSettings = RecommendSettings()  # type: ignore[call-arg]  # the same
+    evaluation: EvaluationSettings = EvaluationSettings()  # type: ignore[call-arg]  # the same
+    runtime: RuntimeSettings = RuntimeSettings()  # type: ignore[call-arg]  # the same
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which arrives as constructor arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a `kinema.toml`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Settings with the environment applied.
+
+    Raises:
+        NotBuiltError: There is no such file.
+        ConfigError: The file is no TOML, a key is unknown, or a value is out of range.
+    """
+    if not path.is_file():
+        raise NotBuiltError(f"no {FILE_NAME} in '{path.parent.name}'; run: kinema init {path.parent.name}")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{FILE_NAME} is not valid TOML: {error}") from error
+    return check_settings(tree)
+
+
+def check_settings(tree: Mapping[str, Any]) -> Settings:
+    """Check settings given as nested dictionaries.
+
+    Raises:
+        ConfigError: Names the key, the value and what is allowed.
+
+    Example:
+        >>> check_settings({"flm": {"dropout": 0.3}}).flm.dropout
+        0.3
+    """
+    _check_environment_sections()
+    try:
+        return Settings(**tree)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(dict(one)) for one in error.errors())) from error
+
+
+def _check_environment_sections() -> None:
+    """Refuse ``KINEMA_FML__DROPOUT``: a misspelt section would be ignored silently."""
+    for name in os.environ:
+        section, delimiter, _ = name.removeprefix("KINEMA_").lower().partition("__")
+        if name.startswith("KINEMA_") and delimiter and section not in Settings.model_fields:
+            raise ConfigError(_unknown_key(section, sorted(Settings.model_fields), f"environment variable {name}"))
+
+
+def _explain(error: dict[str, Any]) -> str:
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(path[0])
+        model = section.annotation if section is not None and len(path) > 1 else Settings
+        return _unknown_key(".".join(path), sorted(getattr(model, "model_fields", {})), FILE_NAME)
+    rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    return f"{'.'.join(path)} must be {rule}, is {error['input']!r} ({FILE_NAME} or environment)"
+
+
+def _unknown_key(key: str, allowed: list[str], place: str) -> str:
+    close = difflib.get_close_matches(key.rsplit(".", maxsplit=1)[-1], allowed, n=1)
+    hint = f", did you mean '{close[0]}'?" if close else ";"
+    return f"unknown key '{key}' in {place}{hint} allowed: {', '.join(allowed)}"
+
+
+def template() -> str:
+    """The text of a new `kinema.toml`: every key, commented out, with its default and meaning."""
+    lines = [
+        "# Settings of a Kinema project. Every key is optional; what is commented out shows the default.",
+        "# Environment variables override this file: KINEMA_FLM__MAX_EPOCHS=5 sets max_epochs in [flm].",
+    ]
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, BaseModel)
+        lines += ["", f"[{name}]  # {(section.__doc__ or '').strip()}"]
+        for key, one in section.model_fields.items():
+            default = "(automatic)" if one.default is None else _toml(one.default)
+            lines.append(f"# {key} = {default}  # {one.description}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

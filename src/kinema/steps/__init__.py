@@ -1,0 +1,1 @@
+"""What each command does, assembled from the rooms. Takes explicit parts; knows no configuration file."""
