@@ -38,7 +38,7 @@ class MediaSettings(_Section):
     max_pixels: int = Field(
         1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
     )
-    max_duration_seconds: float = Field(4 * 3600, gt=0, description="longest clip that is decoded")
+    max_seconds: float = Field(600.0, gt=0, description="only so much of each clip's beginning is looked at")
 
 
 class EncoderSettings(_Section):
@@ -184,7 +184,9 @@ def _explain(error: dict[str, Any]) -> str:
         section = Settings.model_fields.get(path[0])
         model = section.annotation if section is not None and len(path) > 1 else Settings
         return _unknown_key(".".join(path), sorted(getattr(model, "model_fields", {})), FILE_NAME)
-    rule = error["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    rule = (
+        error["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
+    )
     return f"{'.'.join(path)} must be {rule}, is {error['input']!r} ({FILE_NAME} or environment)"
 
 

@@ -62,6 +62,7 @@ def ingest(
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
+    mapping = _mapping(pairs)
     with Project.find(folder) as project, output.progress("ingest") as progress:
         report = project.ingest(
             videos=videos,
@@ -69,7 +70,7 @@ def ingest(
             users=users,
             events=events,
             source=source,
-            mapping=_mapping(pairs),
+            mapping=mapping,
             strict=strict,
             progress=progress,
         )

@@ -22,7 +22,7 @@ def town(output: Output, *, folder: Path, seed: int, num_clips: int, num_users: 
     Example:
       kinema town town/ --seed 7
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.sources.town import generate  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.sources.town.write import generate  # noqa: PLC0415  # keeps the start of other commands light
 
     with output.progress("town") as progress:
         report = generate(
@@ -57,13 +57,16 @@ def demo(output: Output, *, folder: Path, seed: int) -> None:
     report = run_demo(folder, seed=seed, step=output.progress)
 
     def people(console: Console) -> None:
-        from kinema.cli.model import print_tables  # noqa: PLC0415  # the same tables as `kinema evaluate`
-        from kinema.cli.slates import print_slate  # noqa: PLC0415  # the same slates as `kinema recommend`
+        from kinema.cli.model import print_evaluation  # noqa: PLC0415  # the same table as `kinema evaluate`
+        from kinema.cli.slates import print_audience, print_slate  # noqa: PLC0415  # the same slates as `kinema recommend`
 
-        print_tables(console, report.evaluation)
+        print_evaluation(console, report.evaluation)
         for slate in report.slates:
             print_slate(console, f"for {slate.user}", slate, explain=True)
-        console.print(f"{report.seconds:.0f} s; report: {report.html}")
+        print_audience(console, report.audience)
+        times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
+        console.print(f"time: {times}")
+        console.print(f"report: {report.html}")
         console.print("type next:")
         for command in report.commands:
             console.print(f"  {command}", markup=False)

@@ -3,6 +3,7 @@
 Each command's module is imported only when it is used, so that `kinema --help` answers at once.
 """
 
+import difflib
 import importlib
 import json
 import sys
@@ -36,9 +37,10 @@ class _LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in COMMANDS:
-            return None
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"No such command '{cmd_name}'{hint}", ctx)
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
         return command
 
@@ -72,7 +74,7 @@ def run() -> None:
     """Entry point: errors become one line on standard error and an exit code."""
     set_thread_policy()
     try:
-        main(standalone_mode=False)
+        main(prog_name="kinema", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _fail("stopped; the same command goes on where it stopped", "Stopped", 130)
     except click.ClickException as error:
@@ -96,3 +98,7 @@ def _fail(text: str, kind: str, code: int) -> None:
         click.echo(json.dumps({"error": kind, "message": text}))
     click.echo(f"error: {text}", err=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

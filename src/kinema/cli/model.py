@@ -71,10 +71,14 @@ def pretrain(output: Output, *, folder: Path | None, seed: int | None) -> None:
     output.show(report, people)
 
 
-def print_tables(console: Console, report: "EvaluationReport") -> None:
-    """Print the tables of an evaluation."""
-    for one in report.tables:
-        console.print(table(one.title, one.columns, one.rows))
+def print_evaluation(console: Console, report: "EvaluationReport") -> None:
+    """Print the table of an evaluation and its verdict."""
+    columns = list(report.summary[0])
+    split = report.split
+    title = f"{report.protocol}: {split['test_cases']:,} test cases, {split['items']:,} items, all of them candidates"
+    console.print(table(title, columns, [[row.get(name, "") for name in columns] for row in report.summary]))
+    console.print("* best, = not told apart from it (95 % interval of the paired difference)")
+    console.print(report.verdict, markup=False)
 
 
 @click.command()
@@ -105,7 +109,7 @@ def evaluate(output: Output, *, folder: Path | None, protocol: str, quick: bool,
         report = project.evaluate(protocol, quick=quick, seed=seed, progress=progress)
 
     def people(console: Console) -> None:
-        print_tables(console, report)
+        print_evaluation(console, report)
         console.print(f"report: {report.html}")
         console.print(f"numbers: {report.json}")
 

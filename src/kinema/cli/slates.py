@@ -1,13 +1,16 @@
 """`kinema recommend`, `kinema similar` and `kinema audience`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.schema import Slate
+
+if TYPE_CHECKING:
+    from kinema.recommend.audience import Audience
 
 _NUM = click.option("-n", "--num-items", default=10, show_default=True, help="How many, 1 to 1000.")
 
@@ -27,6 +30,14 @@ def print_slate(console: Console, title: str, slate: Slate, *, explain: bool) ->
             [one.stage, one.num_in, one.num_out, f"{one.milliseconds:.1f}", _brief(one.detail)] for one in slate.trace
         ]
         console.print(table("how it came about", ["stage", "in", "out", "ms", "detail"], steps))
+
+
+def print_audience(console: Console, found: "Audience") -> None:
+    """Print who should see an item."""
+    rows = [[one.position + 1, one.user, one.score, one.reason] for one in found.members]
+    console.print(table(f"who should see {found.item} ({found.title})", ["place", "user", "score", "because"], rows))
+    if found.notice:
+        console.print(f"note: {found.notice}", markup=False)
 
 
 def _brief(detail: Any) -> str:
@@ -95,10 +106,4 @@ def audience(output: Output, *, folder: Path | None, item: str, num_users: int) 
     with Project.find(folder) as project:
         found = project.audience(item, num_users=num_users)
 
-    def people(console: Console) -> None:
-        rows = [[one.position + 1, one.id, one.score, one.reason] for one in found.users]
-        console.print(table(f"who should see {item}", ["place", "user", "score", "because"], rows))
-        if found.notice:
-            console.print(f"note: {found.notice}", markup=False)
-
-    output.show(found, people)
+    output.show(found, lambda console: print_audience(console, found))

@@ -1,0 +1,353 @@
+"""The facade: a project folder opened in Python, with one method per command of `kinema`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from kinema.errors import ConfigError, NotBuiltError
+from kinema.progress import Progress, silent
+from kinema.schema import Request, Slate
+from kinema.settings import FILE_NAME, Settings, load_settings, template
+from kinema.store.sql import SqlStore
+from kinema.threads import set_thread_policy
+
+if TYPE_CHECKING:
+    from kinema.encoders.extract import ExtractReport
+    from kinema.recommend.audience import Audience
+    from kinema.steps.checking import CheckReport
+    from kinema.steps.dataset import Dataset
+    from kinema.steps.evaluating import EvaluationReport
+    from kinema.steps.ingest import IngestReport
+    from kinema.steps.pretraining import PretrainReport
+    from kinema.steps.slates import SlateMaker
+
+_MEDIA_ROOT: Final = "media_root"
+_TRUTH: Final = "truth_folder"
+
+
+class Project:
+    """A project folder: settings, store and artefacts.
+
+    Example:
+        >>> import tempfile
+        >>> with Project.init(Path(tempfile.mkdtemp()) / "shop") as project:
+        ...     project.recommend("u1", num_items=3).notice
+        'the catalogue is empty; run: kinema ingest'
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._slates: tuple[tuple[int, ...], SlateMaker] | None = None
+
+    @classmethod
+    def init(cls, folder: str | Path) -> Self:
+        """Make a new project.
+
+        Args:
+            folder: Made if it is not there; must hold no project yet.
+
+        Returns:
+            The open project.
+
+        Raises:
+            ConfigError: There is a project in it already.
+        """
+        folder = Path(folder)
+        if (folder / FILE_NAME).exists():
+            raise ConfigError(f"'{folder}' already holds a project; open it, or remove its {FILE_NAME}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE_NAME).write_text(template(), encoding="utf-8")
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path = ".") -> Self:
+        """Open a project.
+
+        Raises:
+            NotBuiltError: The folder holds no `kinema.toml`.
+            ConfigError: A setting is unknown or out of range.
+        """
+        set_thread_policy()
+        folder = Path(folder).resolve()
+        return cls(folder, load_settings(folder / FILE_NAME))
+
+    @classmethod
+    def find(cls, folder: Path | None = None, *, start: Path | None = None) -> Self:
+        """Open the project meant by someone who stands somewhere.
+
+        Args:
+            folder: The project; None looks for it.
+            start: Where to look; the current folder by default. Its parents are tried from the inside out, then its
+                sub-folders, if exactly one of them holds a project.
+
+        Raises:
+            NotBuiltError: There is no project, or more than one below.
+        """
+        if folder is not None:
+            return cls.open(folder)
+        start = (start or Path.cwd()).resolve()
+        for place in (start, *start.parents):
+            if (place / FILE_NAME).is_file():
+                return cls.open(place)
+        below = sorted(path.parent for path in start.glob(f"*/{FILE_NAME}"))
+        if len(below) == 1:
+            return cls.open(below[0])
+        if below:
+            names = ", ".join(path.name for path in below)
+            raise NotBuiltError(f"{len(below)} projects are below '{start.name}': {names}; choose one with --project")
+        raise NotBuiltError(f"no {FILE_NAME} in '{start.name}', above it or just below; run: kinema init NAME")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the store."""
+        if "store" in self.__dict__:
+            self.store.close()
+            del self.__dict__["store"]
+
+    @cached_property
+    def store(self) -> SqlStore:
+        """The project's data."""
+        return SqlStore.open(self.folder / self.settings.store.path)
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder in which the stages meet."""
+        return self.folder / "artifacts"
+
+    @property
+    def media_root(self) -> Path | None:
+        """Where media paths start; None before any video was ingested."""
+        configured = self.settings.media.root or self.store.meta(_MEDIA_ROOT)
+        return None if not configured else (self.folder / configured).resolve()
+
+    @property
+    def workers(self) -> int:
+        """Decoding processes."""
+        return self.settings.runtime.workers or os.cpu_count() or 1
+
+    def dataset(self) -> "Dataset":
+        """Everything a model or a slate needs, read once."""
+        from kinema.steps.dataset import read_dataset  # noqa: PLC0415  # the facade starts light
+
+        return read_dataset(
+            self.store, kinds=self.settings.histories.kinds, features_folder=self.artifacts / "features"
+        )
+
+    def ingest(
+        self,
+        *,
+        videos: str | Path | None = None,
+        items: str | Path | None = None,
+        users: str | Path | None = None,
+        events: str | Path | None = None,
+        source: tuple[str, str | Path] | None = None,
+        mapping: Mapping[str, str] | None = None,
+        strict: bool = False,
+        progress: Progress = silent,
+    ) -> "IngestReport":
+        """Read files into the store; the same file twice changes nothing.
+
+        Args:
+            videos: Folder of video files; becomes the media root.
+            items: Table of items: CSV, JSON lines or Parquet.
+            users: Table of users.
+            events: Table of events.
+            source: Name of a known data set and its folder, such as ``("movielens-100k", "ml-100k")``.
+            mapping: Column of theirs -> column of ours.
+            strict: A bad row is an error instead of being set aside.
+            progress: Told rows read.
+
+        Returns:
+            Counts per kind, per file, and where the rejects are.
+
+        Raises:
+            DataError: Nothing to read, a required column is missing, or a bad row with ``strict``.
+        """
+        from kinema.steps.ingest import ingest  # noqa: PLC0415  # the facade starts light
+
+        root = Path(videos).resolve() if videos is not None else self.media_root
+        if videos is not None:
+            self.store.set_meta(_MEDIA_ROOT, os.path.relpath(Path(videos).resolve(), self.folder))
+        if events is not None and (truth := Path(events).resolve().parent / "truth.json").is_file():
+            self.store.set_meta(_TRUTH, os.path.relpath(truth.parent, self.folder))
+        return ingest(
+            store=self.store,
+            videos=_path(videos),
+            items=_path(items),
+            users=_path(users),
+            events=_path(events),
+            source=None if source is None else (source[0], Path(source[1])),
+            mapping=mapping,
+            media_root=root,
+            rejects_folder=self.folder / "rejects",
+            strict=strict,
+            progress=progress,
+        )
+
+    def check(self) -> "CheckReport":
+        """Counts, time range, density, and what was set aside."""
+        from kinema.steps.checking import check_store  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.dataset import read_histories  # noqa: PLC0415  # the same
+
+        return check_store(self.store, read_histories(self.store, kinds=self.settings.histories.kinds))
+
+    def extract(self, *, progress: Progress = silent) -> "ExtractReport":
+        """Turn media and text into vectors; finished clips are kept by content.
+
+        Returns:
+            Counts per modality, and the clips that could not be decoded (also listed in `rejects/`).
+
+        Raises:
+            NotBuiltError: The catalogue is empty.
+        """
+        from kinema.steps.extracting import extract_features  # noqa: PLC0415  # the facade starts light
+
+        return extract_features(
+            store=self.store,
+            media_root=self.media_root,
+            folder=self.artifacts / "features",
+            encoders=self.settings.encoders.model_dump(exclude={"batch_size"}),
+            batch_size=self.settings.encoders.batch_size,
+            device=self.settings.runtime.device,
+            num_frames=self.settings.media.num_frames,
+            max_seconds=self.settings.media.max_seconds,
+            max_pixels=self.settings.media.max_pixels,
+            workers=self.workers,
+            progress=progress,
+        )
+
+    def pretrain(self, *, seed: int | None = None, progress: Progress = silent) -> "PretrainReport":
+        """Pre-train FLM on everything but each user's newest interaction, which it is chosen by.
+
+        Args:
+            seed: Overrides the project's.
+            progress: Told epochs.
+
+        Raises:
+            NotBuiltError: There are no interactions.
+        """
+        from kinema.steps.pretraining import choose_config, serving_split, train_model  # noqa: PLC0415  # brings torch
+
+        dataset = self.dataset()
+        train, valid = serving_split(dataset.histories)
+        _, report = train_model(
+            dataset=dataset,
+            train=train,
+            valid=valid,
+            config=choose_config(train, self.settings.flm.model_dump()),
+            seed=self._seed(seed),
+            folder=self.artifacts / "flm",
+            progress=progress,
+        )
+        return report
+
+    def evaluate(
+        self,
+        protocol: str = "leave-one-out",
+        *,
+        quick: bool = False,
+        seed: int | None = None,
+        command: str | None = None,
+        progress: Progress = silent,
+    ) -> "EvaluationReport":
+        """Measure FLM against baselines, all trained on the protocol's training part only.
+
+        Args:
+            protocol: ``leave-one-out``, ``temporal`` or ``cold``.
+            quick: Leave out the models trained for comparison.
+            seed: Overrides the project's.
+            command: What the user typed, for the report.
+            progress: Told each step.
+
+        Raises:
+            ConfigError: There is no such protocol.
+            DataError: The log is too small for it.
+        """
+        from kinema.steps.evaluating import evaluate_split, split_for  # noqa: PLC0415  # brings torch
+        from kinema.steps.truth import load_oracle  # noqa: PLC0415  # the same
+
+        chosen, dataset, truth = self._seed(seed), self.dataset(), self.store.meta(_TRUTH)
+        oracle = load_oracle(self.folder / truth, dataset) if truth else None
+        settings = self.settings.evaluation
+        split = split_for(
+            dataset,
+            protocol,
+            seed=chosen,
+            test_from_ms=oracle.cutoff_ms if oracle is not None else None,
+            test_share=settings.test_share,
+            valid_share=settings.valid_share,
+            cold_share=settings.cold_share,
+        )
+        return evaluate_split(
+            dataset=dataset,
+            split=split,
+            changes=self.settings.flm.model_dump(),
+            folder=self.artifacts / "evaluation" / protocol,
+            command=command or f"kinema evaluate --protocol {protocol}",
+            seed=chosen,
+            oracle=oracle,
+            quick=quick,
+            num_resamples=settings.bootstrap_samples,
+            progress=progress,
+        )
+
+    def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
+        """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
+
+        Raises:
+            DataError: ``num_items`` is out of range.
+        """
+        return self.slates().recommend(Request(user, num_items=num_items, exclude=tuple(exclude)))
+
+    def similar(self, item: str, *, num_items: int = 10, modality: str | None = None) -> Slate:
+        """The items nearest to an item.
+
+        Raises:
+            DataError: The item is unknown; the message names the closest ids.
+        """
+        return self.slates().similar(item, num_items=num_items, modality=modality)
+
+    def audience(self, item: str, *, num_users: int = 10) -> "Audience":
+        """Who should see an item, above all a new one.
+
+        Raises:
+            DataError: The item is unknown.
+            NotBuiltError: There is neither a model nor content.
+        """
+        return self.slates().audience(item, num_users=num_users)
+
+    def slates(self) -> "SlateMaker":
+        """The recommender, bound to the store as it is now; kept until the store or the model changes."""
+        from kinema.steps.slates import make_slates  # noqa: PLC0415  # the facade starts light
+
+        manifest = self.artifacts / "flm" / "manifest.json"
+        features = self.artifacts / "features" / "manifest.json"
+        state = (
+            self.store.version(),
+            *(path.stat().st_mtime_ns if path.is_file() else 0 for path in (manifest, features)),
+        )
+        if self._slates is None or self._slates[0] != state:
+            maker = make_slates(
+                self.dataset(),
+                model_folder=self.artifacts / "flm",
+                num_candidates=self.settings.recommend.num_candidates,
+                diversity=self.settings.recommend.diversity,
+                half_life_days=self.settings.recommend.popularity_half_life_days,
+            )
+            self._slates = (state, maker)
+        return self._slates[1]
+
+    def _seed(self, seed: int | None) -> int:
+        return self.settings.runtime.seed if seed is None else seed
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

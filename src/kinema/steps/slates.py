@@ -1,0 +1,122 @@
+"""`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import StaleArtifactError
+from kinema.extras import is_installed
+from kinema.recommend.audience import Audience
+from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.model import Scorer
+from kinema.recommend.pipeline import Recommender
+from kinema.retrieval.content import content_of
+from kinema.retrieval.popularity import count_segments, decayed_counts
+from kinema.schema import Request, Slate
+from kinema.steps.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class SlateMaker:
+    """A recommender with the data it answers from.
+
+    Attributes:
+        dataset: One reading of the project.
+        recommender: Bound to that reading.
+    """
+
+    dataset: Dataset
+    recommender: Recommender
+
+    def recommend(self, request: Request) -> Slate:
+        """Answer one request; a user the store does not know is answered as new."""
+        number = self._user_number(request.user)
+        if number is None:
+            return self.recommender.recommend(request)
+        return self.recommender.recommend(
+            request, history=self.dataset.histories.take([number]), profile_P=self._profile(number)
+        )
+
+    def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
+        """Items like one item; see `Recommender.similar`."""
+        return self.recommender.similar(item, num_items, modality=modality)
+
+    def audience(self, item: str, *, num_users: int) -> Audience:
+        """Who should see an item; see `Recommender.audience`."""
+        profiles = self.dataset.profiles
+        return self.recommender.audience(
+            item,
+            num_users,
+            user_ids=self.dataset.users["id"].to_list(),
+            histories=self.dataset.histories,
+            profiles_UP=None if profiles is None else profiles.values_UP,
+        )
+
+    def _user_number(self, user_id: str) -> int | None:
+        found = self.dataset.users.filter(self.dataset.users["id"] == user_id)
+        return int(found["num"][0]) if found.height else None
+
+    def _profile(self, number: int) -> NDArray[np.float32] | None:
+        return None if self.dataset.profiles is None else self.dataset.profiles.values_UP[number]
+
+
+def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
+    """The model bound to the current catalogue; None where it was not built or torch is missing.
+
+    Raises:
+        StaleArtifactError: The artefact is damaged, or was trained on another store.
+    """
+    if not is_installed("torch") or not folder.is_dir():
+        return None
+    from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
+
+    model = FLM.load(folder)
+    ids = dataset.item_ids
+    if list(model.item_ids) != ids[: len(model.item_ids)]:
+        raise StaleArtifactError(
+            f"the model in '{folder.name}' must know the first {len(model.item_ids)} items of this store, "
+            "knows others; run: kinema pretrain"
+        )
+    return model.serve(dataset.features, len(ids))
+
+
+def make_slates(
+    dataset: Dataset,
+    *,
+    model_folder: Path,
+    num_candidates: int,
+    diversity: float,
+    half_life_days: float,
+) -> SlateMaker:
+    """Bind a recommender to a data set.
+
+    Args:
+        dataset: One reading of the project.
+        model_folder: The FLM artefact; without one, answers come from content, and popularity.
+        num_candidates: Asked of each source.
+        diversity: In [0, 1].
+        half_life_days: Age at which an interaction counts half for popularity.
+
+    Returns:
+        A maker of slates.
+
+    Raises:
+        StaleArtifactError: The artefact does not fit the store.
+    """
+    scorer = load_scorer(model_folder, dataset)
+    histories, profiles = dataset.histories, dataset.profiles
+    has_log = len(histories.items) > 0
+    recommender = Recommender(
+        catalogue=Catalogue.from_frame(dataset.items),
+        scorer=scorer,
+        content=None if scorer is not None else content_of(dataset.features),
+        popularity_V=decayed_counts(histories, half_life_days=half_life_days) if has_log else None,
+        segments=count_segments(histories, profiles, half_life_days=half_life_days)
+        if has_log and profiles is not None
+        else None,
+        num_candidates=num_candidates,
+        diversity=diversity,
+    )
+    return SlateMaker(dataset, recommender)

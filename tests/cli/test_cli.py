@@ -1,0 +1,67 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from kinema.cli.main import COMMANDS, main, run
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [*arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_answers_in_json(command):
+    done = call(command, "--help")
+    assert done.exit_code == 0
+    assert "Example" in done.output
+    assert f"kinema {command}" in done.output
+    assert "--json" in done.output
+
+
+def test_the_help_lists_every_command():
+    text = call("--help").output
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+def test_doctor_tells_versions_and_remedies():
+    report = json.loads(call("doctor", "--json").output)
+    assert {"av", "torch", "transformers"} <= {one["name"] for one in report["modules"]}
+    assert all(one["install"].startswith("pip install") for one in report["weights"])
+    assert report["machine"]["cores"] >= 1
+
+
+def _run(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["kinema", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run()
+    return stop.value.code, capsys.readouterr()
+
+
+def test_an_unknown_command_points_to_the_help(monkeypatch, capsys):
+    code, said = _run(monkeypatch, capsys, "recomend")
+    assert code == 2
+    assert said.err == "error: No such command 'recomend', did you mean 'recommend'?; see: kinema --help\n"
+
+
+def test_a_wrong_mapping_shows_the_form(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, said = _run(monkeypatch, capsys, "ingest", "--events", "x.csv", "--map", "viewer")
+    assert code == 1
+    assert said.err.startswith("error: --map must have the form THEIRS=OURS, is 'viewer'")
+
+
+def test_errors_are_also_json_when_asked_for(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, said = _run(monkeypatch, capsys, "check", "--json")
+    assert code == 1
+    assert json.loads(said.out)["error"] == "NotBuiltError"
+    assert "kinema init NAME" in said.err
+
+
+def test_the_start_does_not_import_the_heavy_libraries():
+    code = "import sys, kinema.cli.main as m; m.main(['--help'], standalone_mode=False); print({'torch', 'polars', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("set()")

@@ -1,0 +1,54 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kinema import extras, logs
+from kinema.errors import DataError, MissingExtraError
+from kinema.seeds import derive_seed, generator
+from kinema.store.histories import Histories
+from kinema.threads import set_thread_policy
+
+
+def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(extras, "is_installed", lambda module: False)
+    with pytest.raises(
+        MissingExtraError, match=r"av is needed for decoding of video files .* run: pip install 'kinema\[video\]'"
+    ):
+        extras.require("av")
+
+
+def test_seeds_differ_by_purpose_and_repeat_by_seed():
+    assert derive_seed(1, "a") != derive_seed(1, "b") != derive_seed(2, "b")
+    assert generator(1, "a").integers(1000, size=5).tolist() == generator(1, "a").integers(1000, size=5).tolist()
+
+
+def test_the_thread_policy_respects_the_user(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    set_thread_policy()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_logs_are_json_lines_on_standard_error(capfd):
+    logs.configure(level="info", as_json=True)
+    logs.get_logger("store").info("opened", path="x")
+    logs.get_logger("store").debug("not shown")
+    line = json.loads(capfd.readouterr().err)
+    assert (line["event"], line["room"], line["path"], line["level"]) == ("opened", "store", "x", "info")
+
+
+def test_the_data_rooms_import_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import kinema.schema, kinema.store.sql, kinema.sources.tables, kinema.media.probe, kinema.metrics.ranking\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_histories_that_do_not_fit_together_are_refused():
+    good = Histories.from_lists([[1, 2]], num_items=3)
+    with pytest.raises(DataError, match="one time stamp per item"):
+        Histories(good.offsets, good.items[:1], good.timestamps_ms, 3)

@@ -1,0 +1,73 @@
+import tomllib
+
+import pytest
+
+from kinema.errors import ConfigError, NotBuiltError
+from kinema.settings import Settings, check_settings, load_settings, template
+
+
+def test_an_empty_file_gives_every_default(tmp_path):
+    (tmp_path / "kinema.toml").write_text("")
+    assert load_settings(tmp_path / "kinema.toml") == Settings()
+
+
+def test_the_template_is_valid_and_changes_nothing(tmp_path):
+    (tmp_path / "kinema.toml").write_text(template())
+    assert load_settings(tmp_path / "kinema.toml") == Settings()
+
+
+def test_every_default_in_the_template_is_valid_when_uncommented():
+    lines = [
+        line.removeprefix("# ") if " = " in line and "(automatic)" not in line else line
+        for line in template().splitlines()
+    ]
+    assert check_settings(tomllib.loads("\n".join(lines[2:]))) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (
+            {"evaluation": {"test_shar": 0.1}},
+            r"unknown key 'evaluation.test_shar' in kinema.toml, did you mean 'test_share'\? allowed: .*cold_share",
+        ),
+        ({"fml": {}}, r"unknown key 'fml' in kinema.toml, did you mean 'flm'\? allowed: .*encoders"),
+        ({"flm": {"dropout": 1.5}}, r"flm.dropout must be .*, is 1.5"),
+        ({"runtime": {"device": "gpu"}}, r"runtime.device must be 'cpu' or 'cuda', is 'gpu'"),
+        ({"histories": {"kinds": ["clik"]}}, r"histories.kinds.0 must be 'impression', .*is 'clik'"),
+        ({"media": {"num_frames": "many"}}, r"media.num_frames must be an integer.*is 'many'"),
+    ],
+)
+def test_a_wrong_setting_names_the_key_the_value_and_what_is_allowed(tree, message):
+    with pytest.raises(ConfigError, match=message):
+        check_settings(tree)
+
+
+def test_the_environment_overrides_the_file(monkeypatch):
+    monkeypatch.setenv("KINEMA_FLM__MAX_EPOCHS", "5")
+    settings = check_settings({"flm": {"max_epochs": 3, "dropout": 0.1}})
+    assert (settings.flm.max_epochs, settings.flm.dropout) == (5, 0.1)
+
+
+def test_a_wrong_environment_variable_is_an_error(monkeypatch):
+    monkeypatch.setenv("KINEMA_FML__DROPOUT", "0.1")
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'fml' in environment variable KINEMA_FML__DROPOUT, did you mean 'flm'"
+    ):
+        check_settings({})
+
+
+def test_other_environment_variables_are_left_alone(monkeypatch):
+    monkeypatch.setenv("KINEMA_DATA", "somewhere")
+    assert check_settings({}) == Settings()
+
+
+def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(NotBuiltError, match=r"no kinema.toml in '.*'; run: kinema init"):
+        load_settings(tmp_path / "kinema.toml")
+
+
+def test_broken_toml_is_said_with_its_place(tmp_path):
+    (tmp_path / "kinema.toml").write_text("[flm\n")
+    with pytest.raises(ConfigError, match=r"kinema.toml is not valid TOML: .*line 1"):
+        load_settings(tmp_path / "kinema.toml")
