@@ -1,0 +1,65 @@
+"""Which items may appear at all.
+
+Shape suffixes: V items.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.recommend.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """What is left of the catalogue for one request.
+
+    Attributes:
+        allowed_V: bool.
+        removed: Reason -> number of items; an item with several reasons counts under the first of hidden, unpublished,
+            seen, excluded.
+    """
+
+    allowed_V: NDArray[np.bool_]
+    removed: Mapping[str, int]
+
+    @property
+    def num(self) -> int:
+        """Items that may appear."""
+        return int(self.allowed_V.sum())
+
+
+def eligible(
+    catalogue: Catalogue, *, now_ms: int, seen: NDArray[np.integer], excluded: NDArray[np.integer]
+) -> Eligible:
+    """Apply every filter once, before retrieval.
+
+    Args:
+        catalogue: All items.
+        now_ms: Items published later than this are not there yet.
+        seen: Numbers of items the user has interacted with.
+        excluded: Numbers of items the request rules out.
+
+    Returns:
+        The mask and the count per reason; both add up to the catalogue.
+    """
+    allowed_V = np.ones(len(catalogue), dtype=np.bool_)
+    removed: dict[str, int] = {}
+    rules: dict[str, NDArray[np.bool_]] = {
+        "hidden": catalogue.hidden_V,
+        "unpublished": catalogue.published_ms_V > now_ms,
+        "seen": _mask(len(catalogue), seen),
+        "excluded": _mask(len(catalogue), excluded),
+    }
+    for reason, hit_V in rules.items():
+        removed[reason] = int((hit_V & allowed_V).sum())
+        allowed_V &= ~hit_V
+    return Eligible(allowed_V, removed)
+
+
+def _mask(size: int, items: NDArray[np.integer]) -> NDArray[np.bool_]:
+    mask_V = np.zeros(size, dtype=np.bool_)
+    mask_V[items] = True
+    return mask_V

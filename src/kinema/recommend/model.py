@@ -1,0 +1,47 @@
+"""What the request path asks of a trained model. It sees arrays only, so it runs without torch and without any model.
+
+Shape suffixes: C cases, V items, D width, P profile columns, K followers.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.store.histories import Histories
+
+
+class Memory(Protocol):
+    """Item-item transitions: what was watched close to what. `kinema.flm.memory.ItemMemory` is one."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """[C, V]: for each row, how strongly its newest items lead on to every item; 0 without a transition."""
+
+    def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
+
+
+class Scorer(Protocol):
+    """A model bound to the current catalogue. `kinema.flm.scorer.Scorer` is one.
+
+    Attributes:
+        item_vectors_VD: Unit rows; imputed for items without interactions.
+        content_VD: Modality -> unit rows of content, zero rows where the item lacks it.
+        content_joint_VD: Unit rows of all modalities together.
+        popularity_V: Recency-weighted interactions per item.
+    """
+
+    item_vectors_VD: NDArray[np.float32]
+    content_VD: dict[str, NDArray[np.float32]]
+    content_joint_VD: NDArray[np.float32]
+    popularity_V: NDArray[np.float32]
+
+    @property
+    def memory(self) -> Memory:
+        """The model's item-item transitions."""
+
+    def encode(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """[C, D] unit user vectors, also for empty histories."""
+
+    def score(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """[C, V] fused logits over the whole catalogue; -inf where the model cannot score."""

@@ -1,0 +1,90 @@
+"""Items like one item.
+
+Shape suffixes: V items, K items of the answer.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import DataError
+from kinema.recommend.fallback import length_notice
+from kinema.recommend.parts import Parts
+from kinema.recommend.stages import Ranked, filter_items, slate_items
+from kinema.recommend.trace import Trace
+from kinema.retrieval.top import top
+from kinema.schema import Slate
+from kinema.store.histories import Histories
+
+
+def find_similar(
+    parts: Parts, *, item: str, num_items: int, modality: str | None, exclude: Sequence[str], now_ms: int
+) -> Slate:
+    """Nearest items; see `Recommender.similar`.
+
+    Content and behaviour count half each: two copies of one clip are equal in content however few people saw them, and
+    two items watched together belong together however different they look.
+
+    Raises:
+        DataError: The item or the modality is unknown, or the item lacks it.
+    """
+    trace = Trace()
+    number = parts.catalogue.number(item)
+    if modality is not None:
+        _check_modality(parts, number, modality)
+    left = filter_items(
+        parts.catalogue, seen=np.array([number]), exclude=exclude, now_ms=now_ms, trace=trace, modality=modality
+    )
+    scores_V, by = _closeness(parts, number, modality)
+    items_K = top(scores_V, num_items, left.allowed_V)
+    trace.step("rank", left.num, len(items_K), removed={"below the slate": left.num - len(items_K)}, by=by)
+    history = Histories.from_lists([[number]], len(parts.catalogue))
+    name = parts.catalogue.name(number)
+    reasons = parts.explainer.reasons(
+        items_K,
+        history=history,
+        now_ms=now_ms,
+        watched="",
+        about_item=by == "category",
+        modality=modality,
+        otherwise=f"closest to '{name}' of what is left",
+    )
+    scores_K = scores_V[items_K].astype(np.float64)
+    ranked = Ranked(items_K, scores_K, scores_K, tuple((by,) for _ in items_K))
+    items = slate_items(parts.catalogue, ranked, reasons)
+    trace.step("explain", len(items), len(items))
+    removed = {reason: count for reason, count in left.removed.items() if reason != "seen"}
+    weak = f"nothing is known about '{item}': popular items of its category first" if by == "category" else ""
+    notices = (weak, *parts.notices, length_notice(found=len(items), wanted=num_items, removed=removed))
+    return Slate("", items, trace.steps, "; ".join(filter(None, notices)))
+
+
+def _check_modality(parts: Parts, number: int, modality: str) -> None:
+    if modality not in parts.content:
+        close = get_close_matches(modality, list(parts.content), n=1)
+        hint = f", did you mean '{close[0]}'?" if close else ";"
+        raise DataError(f"unknown modality '{modality}'{hint} known: {', '.join(parts.content) or 'none'}")
+    if not parts.content[modality][number].any():
+        has = [name for name, rows in parts.content.items() if rows[number].any()]
+        raise DataError(
+            f"item '{parts.catalogue.ids[number]}' must have {modality} to be compared by it; "
+            f"it has: {', '.join(has) or 'none'}; run: kinema extract"
+        )
+
+
+def _closeness(parts: Parts, number: int, modality: str | None) -> tuple[NDArray[np.float32], str]:
+    """Closeness of every item, and what it rests on."""
+    if modality is not None:
+        rows = parts.content[modality]
+        return np.where(rows.any(axis=1), rows @ rows[number], -np.inf).astype(np.float32), modality
+    spaces = {"content": parts.joint_VD, "flm": parts.item_vectors_VD}
+    known = {name: rows for name, rows in spaces.items() if rows is not None and rows[number].any()}
+    if known:
+        summed_V = np.sum([rows @ rows[number] for rows in known.values()], axis=0)
+        return (summed_V / len(known)).astype(np.float32), "+".join(known)
+    groups_V = parts.catalogue.groups
+    same_V = (groups_V == groups_V[number]) & (groups_V >= 0)
+    popular_V = parts.popularity_V / max(float(parts.popularity_V.max(initial=0.0)), 1.0)
+    return (same_V + 0.5 * popular_V).astype(np.float32), "category"

@@ -1,0 +1,39 @@
+"""What people went on to after the user's last items, from the model's item-item memory."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.retrieval.query import Query
+from kinema.retrieval.top import as_candidates
+from kinema.schema import Candidate
+from kinema.store.histories import Histories
+
+
+class TransitionScores(Protocol):
+    """The part of an item-item memory that retrieval needs."""
+
+    def scores(self, histories: Histories) -> NDArray[np.floating]:
+        """[C, V]: for each row, how strongly its items lead on to every item; 0 where no transition was counted."""
+
+
+@dataclass(frozen=True)
+class MemoryRetriever:
+    """Items that followed the user's items in other people's histories.
+
+    Attributes:
+        memory: Counts which item followed which.
+        name: The source its candidates carry.
+    """
+
+    memory: TransitionScores
+    name: str = "memory"
+
+    def __call__(self, query: Query, num: int) -> list[Candidate]:
+        """The ``num`` most strongly connected allowed items; an item without any connection is no candidate."""
+        if not len(query.items):
+            return []
+        scores_V = self.memory.scores(query.history)[0]
+        return as_candidates(scores_V, num, query.allowed_V & (scores_V > 0), source=self.name)

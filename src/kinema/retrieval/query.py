@@ -1,0 +1,52 @@
+"""What a retriever is asked, and the one shape every retriever has.
+
+Shape suffixes: V items, D width, P profile columns, N past interactions.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.schema import Candidate
+from kinema.store.histories import Histories
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question, in numbers.
+
+    Attributes:
+        history: One row, oldest first; empty for a user without interactions.
+        allowed_V: bool, the items that may be proposed. Filtering first keeps a retriever from spending its places on
+            items that a later filter would throw away.
+        now_ms: When the question is asked, UTC milliseconds.
+        user_vector_D: The model's user vector; None without a model.
+        profile_P: The user's profile row; None where nothing is known.
+    """
+
+    history: Histories
+    allowed_V: NDArray[np.bool_]
+    now_ms: int
+    user_vector_D: NDArray[np.float32] | None = None
+    profile_P: NDArray[np.float32] | None = None
+
+    @property
+    def items(self) -> NDArray[np.int32]:
+        """int32 [N], the user's items, oldest first."""
+        return self.history.of(0)
+
+
+class Retriever(Protocol):
+    """Proposes at most ``num`` allowed items, best first, equal scores by item number; nothing to say is an empty list.
+
+    A retriever never raises because a query lacks what it works with (a vector, a history): it proposes nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """The source that its candidates carry."""
+
+    def __call__(self, query: Query, num: int) -> list[Candidate]:
+        """Search once."""
