@@ -82,8 +82,8 @@ def ingest(
         console.print(
             f"in the store: {summary.num_items:,} items, {summary.num_users:,} users, {summary.num_events:,} events"
         )
-        if report.rejects_file:
-            console.print(f"set aside, with file, row and reason: {report.rejects_file}")
+        if report.rejects_folder:
+            console.print(f"set aside, with file, row and reason: {report.rejects_folder}")
         console.print("next: kinema check, then kinema extract")
 
     output.show(report, people)

@@ -1,5 +1,6 @@
 """`kinema recommend`, `kinema similar` and `kinema audience`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +41,16 @@ def print_audience(console: Console, found: "Audience") -> None:
         console.print(f"note: {found.notice}", markup=False)
 
 
-def _brief(detail: Any) -> str:
-    return ", ".join(
-        f"{name} {value}" for name, value in dict(detail).items() if not isinstance(value, list | tuple | dict)
-    )
+def _brief(detail: Mapping[str, Any]) -> str:
+    """The counts of a trace step; lists of examples are for --json."""
+    parts: list[str] = []
+    for name, value in detail.items():
+        if isinstance(value, Mapping):
+            inner = ", ".join(f"{key} {count}" for key, count in value.items() if count)
+            parts += [f"{name}: {inner}"] if inner else []
+        elif not isinstance(value, list | tuple):
+            parts.append(f"{name} {value}")
+    return "; ".join(parts)
 
 
 @click.command()

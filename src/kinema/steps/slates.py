@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kinema.errors import StaleArtifactError
 from kinema.extras import is_installed
+from kinema.flm.memory import ItemMemory
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.model import Scorer
@@ -94,7 +95,7 @@ def make_slates(
 
     Args:
         dataset: One reading of the project.
-        model_folder: The FLM artefact; without one, answers come from content, and popularity.
+        model_folder: The FLM artefact; without one, answers come from content, memory and popularity.
         num_candidates: Asked of each source.
         diversity: In [0, 1].
         half_life_days: Age at which an interaction counts half for popularity.
@@ -112,6 +113,7 @@ def make_slates(
         catalogue=Catalogue.from_frame(dataset.items),
         scorer=scorer,
         content=None if scorer is not None else content_of(dataset.features),
+        memory=None if scorer is not None else ItemMemory.fit(histories),
         popularity_V=decayed_counts(histories, half_life_days=half_life_days) if has_log else None,
         segments=count_segments(histories, profiles, half_life_days=half_life_days)
         if has_log and profiles is not None

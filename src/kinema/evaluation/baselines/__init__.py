@@ -1,0 +1,1 @@
+"""Rankers every model is measured against, fitted on the training histories of a split."""
