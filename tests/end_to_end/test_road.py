@@ -1,6 +1,7 @@
 """The whole road on a small town: files on disk to slates and a report, by the commands a user types."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,4 @@ def test_an_evaluation_writes_a_report_that_stands_alone(world):
     assert best["oracle"] == max(best.values())
     page = (world / "shop" / "artifacts" / "evaluation" / "temporal" / "report.html").read_text()
     assert "<svg" in page
-    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
-        "https://matplotlib.org", ""
-    )
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(https?:)?//""", page)

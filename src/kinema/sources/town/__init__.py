@@ -1,0 +1,1 @@
+"""The town: a generated streaming service whose right answers are known."""

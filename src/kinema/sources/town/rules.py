@@ -1,0 +1,82 @@
+"""The numbers that the town is built from, and the names of what is planted."""
+
+from dataclasses import dataclass
+from typing import Final
+
+TOPICS: Final = ("sea", "space", "kitchen", "football", "forest", "city", "music", "chess")
+STYLES: Final = ("neon", "pastel", "noir", "mosaic", "paper", "sepia")
+MOTIONS: Final = ("pan", "tilt", "zoom", "shake", "swing")
+
+DAY_MS: Final = 86_400_000
+START_MS: Final = 1_772_409_600_000
+"""2026-03-02 00:00 UTC, a Monday."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How strong each planted effect is. Gains are log-odds of a click.
+
+    The defaults were chosen so that the oracle reaches an NDCG@10 of about .35 for the next click, popularity stays
+    below a third of that, and most of what the oracle knows can be learnt from about six clicks and the content.
+
+    Attributes:
+        days: Length of the log.
+        cutoff_share: Share of that time after which the training period ends.
+        cold_share: Share of the clips that are published after the cut-off.
+        cold_window: The cold clips come within this share of the time that is left after the cut-off.
+        launch_share: Share of the other clips that are online before the log begins.
+        demand_skew: How unequal the demand for topics, styles and motions is: the first of each is liked by 1 + this
+            times, the last by 1 - this times as many users as the mean. The back catalogue is even; what is published
+            after the cut-off follows the demand.
+        topic_gain: A liked topic.
+        style_gain: A liked style.
+        motion_gain: A liked motion.
+        second_gain: A user's second liked topic, style or motion counts this much of the first.
+        second_topic_prob: Probability that a user likes a second topic.
+        second_style_prob: The same for style.
+        second_motion_prob: The same for motion.
+        focus_gain: Added to the topic a session is about, one of the user's liked ones.
+        appeal_deviation: Standard deviation of the clips' popularity; cold clips have the mean, for nothing could tell
+            theirs.
+        fresh_gain: A clip at the moment it is published; fades with its age.
+        fresh_days: Days after which that has faded to 1/e.
+        bias: A clip with nothing to like.
+        examine_prob: Each further place of a slate is looked at with this probability times that of the one before.
+        uniform_share: Share of impressions drawn uniformly from all open clips.
+        trending_share: Share drawn by popularity and freshness; the rest is drawn by taste.
+        sharpness: Inverse temperature of the draw by taste.
+        slate_length: Impressions per slate.
+        slates_per_session: Mean number of slates in a session.
+        events_per_session: Measured mean of events of a session; turns a number of events into a number of sessions.
+        newcomer_share: Share of the users who come for the first time after the cut-off.
+        hint_prob: Probability that a user's hobby, theme or device is the one of the first liked topic, style or motion;
+            otherwise it is drawn blindly.
+    """
+
+    days: int = 30
+    cutoff_share: float = 0.78
+    cold_share: float = 0.1
+    cold_window: float = 0.1
+    launch_share: float = 0.7
+    demand_skew: float = 0.8
+    topic_gain: float = 3.2
+    style_gain: float = 3.5
+    motion_gain: float = 3.5
+    second_gain: float = 0.9
+    second_topic_prob: float = 0.6
+    second_style_prob: float = 0.2
+    second_motion_prob: float = 0.2
+    focus_gain: float = 1.0
+    appeal_deviation: float = 0.5
+    fresh_gain: float = 0.3
+    fresh_days: float = 1.5
+    bias: float = -5.5
+    examine_prob: float = 0.9
+    uniform_share: float = 0.06
+    trending_share: float = 0.08
+    sharpness: float = 1.0
+    slate_length: int = 3
+    slates_per_session: float = 2.4
+    events_per_session: float = 17.6
+    newcomer_share: float = 0.04
+    hint_prob: float = 0.7
