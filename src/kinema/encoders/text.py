@@ -1,0 +1,200 @@
+"""Text: a BERT-family encoder turns titles and descriptions, and search queries, into vectors.
+
+Shape suffixes: N texts, L tokens, D width.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.artifacts import fingerprint
+from kinema.encoders.weights import PACKAGED, find_checkpoint, load_pretrained, packaged_file, weights_digest
+from kinema.errors import ConfigError
+from kinema.extras import require
+from kinema.threads import set_thread_policy
+
+Pooling = Literal["mean", "cls"]
+_VERSION = 1
+
+
+def item_text(row: Mapping[str, Any]) -> str:
+    """What the text encoder reads of an item: title, description, categories, tags.
+
+    Args:
+        row: A row of the store's items; fields may be absent or None.
+
+    Returns:
+        One line; empty when the item has no text at all.
+
+    Example:
+        >>> item_text({"title": "Alien", "description": None, "categories": ["Horror", "Sci-Fi"], "tags": []})
+        'Alien. Horror, Sci-Fi'
+    """
+    parts = [
+        row.get("title"),
+        row.get("description"),
+        ", ".join(_words(row, "categories")),
+        ", ".join(_words(row, "tags")),
+    ]
+    texts = [" ".join(str(part).split()) for part in parts if part]
+    return ". ".join(text.rstrip(".") for text in texts if text)
+
+
+def _words(row: Mapping[str, Any], field: str) -> Iterable[str]:
+    """A list field without empty entries."""
+    return (str(word) for word in row.get(field) or () if word)
+
+
+class TextEncoder:
+    """A loaded text encoder; get one from `load_text_encoder`.
+
+    Attributes:
+        name: As in the configuration.
+        width: D.
+        fingerprint: Equal for equal vectors: weights, pooling, length.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: Any,
+        tokenizer: Any,
+        pooling: Pooling,
+        max_tokens: int,
+        batch_size: int,
+        device: str,
+        query_prefix: str = "",
+        passage_prefix: str = "",
+    ) -> None:
+        self.name = name
+        self.width = int(model.config.hidden_size)
+        self._model = model.eval().to(device)
+        self._tokenizer = tokenizer
+        self._pooling = pooling
+        self._max_tokens = max_tokens
+        self._batch_size = batch_size
+        self._device = device
+        self._query_prefix = query_prefix
+        self._passage_prefix = passage_prefix
+        self.fingerprint = fingerprint(
+            {
+                "text": _VERSION,
+                "weights": weights_digest(model.state_dict()),
+                "pooling": pooling,
+                "max_tokens": max_tokens,
+                "prefix": passage_prefix,
+            }
+        )
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode item texts.
+
+        Args:
+            texts: N texts; longer ones are cut at the encoder's length.
+
+        Returns:
+            float32 [N, D], unit rows, in the order given. A row does not depend on the other texts (to 1e-5).
+        """
+        return self._encode([self._passage_prefix + text for text in texts])
+
+    def encode_query_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode search queries; some encoders were trained to see them marked as such.
+
+        Args:
+            texts: N queries.
+
+        Returns:
+            float32 [N, D], unit rows, comparable with `encode` by their dot product.
+        """
+        return self._encode([self._query_prefix + text for text in texts])
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Batches of similar length waste little on padding."""
+        torch = require("torch")
+        vectors_ND = np.zeros((len(texts), self.width), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        with torch.inference_mode():
+            for start in range(0, len(order), self._batch_size):
+                places = order[start : start + self._batch_size]
+                batch = self._tokenizer(
+                    [texts[place] for place in places],
+                    padding=True,
+                    truncation=True,
+                    max_length=self._max_tokens,
+                    return_tensors="pt",
+                ).to(self._device)
+                hidden_NLD = self._model(**batch).last_hidden_state.float()
+                if self._pooling == "cls":
+                    pooled_ND = hidden_NLD[:, 0]
+                else:
+                    mask_NL1 = batch["attention_mask"][..., None].float()
+                    pooled_ND = (hidden_NLD * mask_NL1).sum(1) / mask_NL1.sum(1).clamp(min=1.0)
+                vectors_ND[places] = torch.nn.functional.normalize(pooled_ND, dim=-1).cpu().numpy()
+        return vectors_ND
+
+
+def load_text_encoder(
+    name: str,
+    *,
+    pooling: Pooling | None = None,
+    max_tokens: int = 256,
+    batch_size: int = 32,
+    device: str = "cpu",
+    cache: Path | None = None,
+) -> TextEncoder:
+    """Load a text encoder.
+
+    Args:
+        name: ``packaged:minilm``, a folder, or a hub name of any BERT-family encoder.
+        pooling: ``mean`` over the tokens or the ``cls`` token; None asks the checkpoint's sentence-transformers
+            settings, and takes ``mean`` where it has none.
+        max_tokens: Longer texts are cut here, >= 8; the model's own limit counts too.
+        batch_size: Texts per forward pass, >= 1.
+        device: A torch device.
+        cache: Where hub downloads are kept; the hub's default where None.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        ConfigError: The name leads to no checkpoint, or a number is out of range.
+        MissingExtraError: torch, transformers or the package of a packaged name is not installed.
+        StaleArtifactError: The packaged file is damaged.
+    """
+    if max_tokens < 8 or batch_size < 1:
+        raise ConfigError(
+            f"the text encoder needs max_tokens >= 8 and batch_size >= 1, got {max_tokens} and {batch_size}"
+        )
+    set_thread_policy()
+    torch, transformers = require("torch"), require("transformers")
+    place = str(packaged_file(name, role="text").parent) if name.startswith(PACKAGED) else name
+    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, role="text", cache_dir=cache)
+    model = load_pretrained(
+        transformers.AutoModel.from_pretrained, place, dtype=torch.float32, role="text", cache_dir=cache
+    )
+    known = find_checkpoint(name)
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", max_tokens))
+    return TextEncoder(
+        name=name,
+        model=model,
+        tokenizer=tokenizer,
+        pooling=pooling or (known.pooling if known else _pooling_of(Path(place))),
+        max_tokens=min(max_tokens, limit),
+        batch_size=batch_size,
+        device=device,
+        query_prefix=known.query_prefix if known else "",
+        passage_prefix=known.passage_prefix if known else "",
+    )
+
+
+def _pooling_of(folder: Path) -> Pooling:
+    """The pooling a sentence-transformers folder asks for."""
+    path = folder / "1_Pooling" / "config.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
+        return "cls"
+    return "mean"

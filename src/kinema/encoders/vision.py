@@ -1,0 +1,69 @@
+"""Frames: a pre-trained image model turns pictures into vectors.
+
+Two kinds are known: the packaged CNN (`kinema.encoders.cnn`) and any vision transformer that transformers can load
+(`kinema.encoders.vit`). Both give what is seen, from the last layer, beside how it looks, from early ones: palettes and
+textures are hardly left at the end of a classifier, but they are what a taste for a style is about.
+
+Shape suffixes: N pictures, H height, W width, 3 red-green-blue, D width of the vector.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.encoders.weights import PACKAGED
+from kinema.errors import ConfigError
+
+
+class FrameEncoder(Protocol):
+    """What `extract` needs of an image model. `encode` must not let one picture's vector depend on the others."""
+
+    name: str
+    width: int
+    fingerprint: str
+    frame_side: int
+    """Pictures are given as squares of this side, pixels; the whole picture, squeezed rather than cropped."""
+
+    def encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 [N, D], one vector per uint8 picture."""
+
+
+def load_frame_encoder(
+    name: str, *, frame_side: int | None = None, device: str = "cpu", cache: Path | None = None
+) -> FrameEncoder:
+    """Load an image model.
+
+    Args:
+        name: ``packaged:efficientnet-lite0``, a folder, or a hub name of a vision transformer (ViT, DINOv2, CLIP, SigLIP).
+        frame_side: Side of the pictures, pixels; None takes 160 for the CNN, which is twice as fast as 224 and loses
+            little on clips, and the size a transformer was trained at.
+        device: A torch device.
+        cache: Where hub downloads are kept; the hub's default where None.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        ConfigError: The name leads to no checkpoint, or ``frame_side`` does not suit it.
+        MissingExtraError: torch, transformers or the package of a packaged name is not installed.
+        StaleArtifactError: The packaged file is damaged.
+    """
+    if name.startswith(PACKAGED):
+        from kinema.encoders.cnn import CnnFrameEncoder  # noqa: PLC0415  # torch only where it is used
+
+        return CnnFrameEncoder.load(name, frame_side=160 if frame_side is None else frame_side, device=device)
+    from kinema.encoders.vit import VitFrameEncoder  # noqa: PLC0415  # the same
+
+    return VitFrameEncoder.load(name, frame_side=frame_side, device=device, cache=cache)
+
+
+def check_pictures(frames_NHW3: NDArray[np.uint8]) -> None:
+    """Refuse arrays that are no pictures.
+
+    Raises:
+        ConfigError: Not uint8 [N, H, W, 3].
+    """
+    if frames_NHW3.ndim != 4 or frames_NHW3.shape[-1] != 3 or frames_NHW3.dtype != np.uint8:
+        raise ConfigError(f"pictures must be uint8 [N, H, W, 3], got {frames_NHW3.dtype} {list(frames_NHW3.shape)}")

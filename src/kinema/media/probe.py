@@ -1,0 +1,163 @@
+"""Opening a video file safely and reading what its header says, without decoding a frame."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kinema.errors import DataError
+from kinema.extras import require
+
+FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,avi,flv,live_flv,matroska,webm,mpeg,mpegts,mpegvideo,asf,ogg,gif,mxf"
+"""Containers that are opened. Play lists (HLS, DASH, concat) are not among them: a text file that names other files
+or addresses would otherwise read them from inside our process."""
+
+VIDEO_SUFFIXES: Final = (
+    ".mp4",
+    ".avi",
+    ".flv",
+    ".webm",
+    ".mkv",
+    ".mov",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".m4v",
+    ".ts",
+    ".3gp",
+)
+"""File names that are taken for videos."""
+
+_TAIL: Final = "the item keeps its text features"
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What the header of a video file says.
+
+    Attributes:
+        container: FFmpeg's name of the container, such as ``matroska,webm``.
+        codec: FFmpeg's name of the video codec, such as ``h264``.
+        width: Width of the stored picture, pixels, before rotation.
+        height: Height of the stored picture, pixels, before rotation.
+        fps: Mean frame rate, frames per second; 0 where unknown.
+        duration_ms: Length, milliseconds; None where the header does not have it.
+        has_audio: Whether there is a sound stream.
+        size_bytes: Size of the file.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    fps: float
+    duration_ms: int | None
+    has_audio: bool
+    size_bytes: int
+
+
+def undecodable(name: str, why: str, size_bytes: int) -> DataError:
+    """The error for a file of which no frame can be had.
+
+    Args:
+        name: The file, as the caller names it.
+        why: What is wrong, in a few words.
+        size_bytes: Size of the file.
+
+    Returns:
+        An error to raise; it says that the item is still served from its text.
+
+    Example:
+        >>> print(undecodable("clips/a.mp4", "moov atom not found", 49_152))
+        cannot decode 'clips/a.mp4': moov atom not found, 48 KB read; the item keeps its text features
+    """
+    return DataError(f"cannot decode '{name}': {why}, {-(-size_bytes // 1024)} KB read; {_TAIL}")
+
+
+@contextmanager
+def open_clip(path: Path, *, name: str) -> Iterator[tuple[Any, Any]]:
+    """Open a file and pick its video stream; decoders run on one thread, so that many files decode side by side.
+
+    Args:
+        path: The file.
+        name: How errors call it.
+
+    Yields:
+        PyAV's container and video stream.
+
+    Raises:
+        DataError: The file is missing, empty, no known container, or holds no video.
+        MissingExtraError: PyAV is not installed.
+    """
+    av = require("av")
+    if not path.is_file():
+        raise DataError(f"cannot decode '{name}': there is no such file; {_TAIL}")
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise undecodable(name, "the file is empty", 0)
+    with _open(av, path, name=name, size_bytes=size_bytes) as container:
+        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not streams or streams[0].codec_context is None:
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            raise undecodable(
+                name, f"no video stream that can be decoded ({container.format.name} with {kinds})", size_bytes
+            )
+        stream = streams[0]
+        stream.thread_type = "NONE"
+        stream.thread_count = 1
+        yield container, stream
+
+
+def _open(av: Any, path: Path, *, name: str, size_bytes: int) -> Any:
+    """Open the container; FFmpeg's reason is only in its log, which is therefore listened to for this one call."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture():
+            return av.open(str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+    except (av.FFmpegError, ValueError) as error:
+        log = getattr(error, "log", None)
+        why = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
+        if "whitelist" in why:
+            why = f"{log[1].strip() if log else 'this format'} is not a video container"
+        raise undecodable(name, why, size_bytes) from error
+    finally:
+        av.logging.set_level(level)
+
+
+def declared_ms(container: Any, stream: Any) -> int | None:
+    """Length in milliseconds as the container or the stream declares it, None where neither does."""
+    if container.duration:
+        return round(int(container.duration) / 1000)
+    if stream.duration and stream.time_base:
+        return round(float(stream.duration * stream.time_base) * 1000)
+    return None
+
+
+def probe(path: Path, *, name: str | None = None) -> ClipInfo:
+    """Read the header of a video file.
+
+    Args:
+        path: The file.
+        name: How errors call it; the path as given where None.
+
+    Returns:
+        What the header says; nothing is decoded, so a file with a good header and a bad body passes.
+
+    Raises:
+        DataError: The file is missing, empty, no known container, or holds no video.
+        MissingExtraError: PyAV is not installed.
+    """
+    with open_clip(path, name=name or str(path)) as (container, stream):
+        rate = stream.average_rate or stream.guessed_rate
+        return ClipInfo(
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            width=stream.width,
+            height=stream.height,
+            fps=float(rate) if rate else 0.0,
+            duration_ms=declared_ms(container, stream),
+            has_audio=bool(container.streams.audio),
+            size_bytes=path.stat().st_size,
+        )

@@ -1,0 +1,45 @@
+"""The packaged encoders on real files: one content in eight containers, beside fifteen others."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kinema.encoders.extract import extract, load_features
+from kinema.encoders.motion import load_motion_encoder
+from kinema.encoders.vision import load_frame_encoder
+
+
+@pytest.fixture(scope="module")
+def real(data_dir, tmp_path_factory):
+    root = data_dir / "clips"
+    paths = sorted(str(path.relative_to(root)) for path in root.glob("*/*") if path.suffix != ".csv")
+    items = pl.DataFrame({"num": range(len(paths)), "id": paths, "title": [""] * len(paths), "media_path": paths})
+    folder = tmp_path_factory.mktemp("features")
+    encoders = {"frames": load_frame_encoder("packaged:efficientnet-lite0"), "motion": load_motion_encoder("flow:dis")}
+    report = extract(items=items, media_root=root, folder=folder, num_frames=4, workers=1, **encoders)
+    return paths, report, load_features(folder, items)
+
+
+def standardised_cosines(vectors):
+    standard = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-6)
+    standard /= np.linalg.norm(standard, axis=1, keepdims=True)
+    return standard @ standard.T
+
+
+def test_every_real_clip_is_extracted(real):
+    paths, report, features = real
+    assert len(paths) == 23
+    assert report.rejects == ()
+    assert report.notices == ()
+    assert all(counts.computed == len(paths) for counts in report.counts.values())
+    assert all(one.present_V.all() and (one.quality_V == 1).all() for one in features.values())
+
+
+def test_each_container_has_the_seven_others_as_nearest_neighbours(real):
+    paths, _, features = real
+    cosines = np.mean([standardised_cosines(one.vectors_VD) for one in features.values()], axis=0)
+    same = {row for row, path in enumerate(paths) if path.startswith("containers/")}
+    assert len(same) == 8
+    for row in same:
+        nearest = [other for other in np.argsort(-cosines[row]) if other != row][:7]
+        assert set(nearest) == same - {row}, paths[row]
