@@ -214,6 +214,7 @@ class Project:
             store=self.store,
             media_root=self.media_root,
             folder=self.artifacts / "features",
+            rejects_folder=self.folder / "rejects",
             encoders=self.settings.encoders.model_dump(exclude={"batch_size"}),
             batch_size=self.settings.encoders.batch_size,
             device=self.settings.runtime.device,

@@ -11,6 +11,7 @@ from kinema.encoders.text import load_text_encoder
 from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.progress import Progress, silent
+from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
 
 
@@ -19,6 +20,7 @@ def extract_features(
     store: Store,
     media_root: Path | None,
     folder: Path,
+    rejects_folder: Path,
     encoders: Mapping[str, str],
     batch_size: int,
     device: str,
@@ -36,6 +38,7 @@ def extract_features(
         store: The store.
         media_root: Where media paths start; None leaves media out.
         folder: For vectors and their manifest.
+        rejects_folder: Where clips that cannot be decoded are listed.
         encoders: ``text``, ``frames``, ``motion`` -> name; an empty name switches the modality off.
         batch_size: Frames or texts encoded at once.
         device: A torch device.
@@ -84,5 +87,6 @@ def extract_features(
         max_pixels=max_pixels,
         progress=progress,
     )
-    store.set_aside(report.rejects)
+    store.set_aside(report.rejects, all_of="clip")
+    write_rejects(store, rejects_folder)
     return replace(report, notices=(*missing, *report.notices))

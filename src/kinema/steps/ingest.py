@@ -172,7 +172,7 @@ class _Writer:
         started = time.perf_counter()
         mark = self._store.mark(table.key)
         if mark and self._is_settled(table, mark):
-            counts = WriteCounts(known=mark.next_row - mark.rejected, rejected=mark.rejected)
+            counts = WriteCounts(known=max(0, mark.next_row - mark.rejected), rejected=mark.rejected)
             return FileReport(table.kind, table.file, counts, mark.next_row, skipped=True, seconds=0.0)
         if mark is None or mark.done or table.volatile:
             mark = SourceMark(table.key, table.file)
@@ -195,10 +195,10 @@ class _Writer:
 
     def _save(self, table: Table, block: Block, *, reached: int) -> WriteCounts:
         """Write one block with its rejects and the place behind it."""
-        state = f"the first {reached} rows of '{table.file}' are in the store, nothing behind them"
+        state = f"this run took the first {reached} rows of '{table.file}' and nothing behind them"
         if self._strict and block.rejects:
             first = "; ".join(f"'{one.file}' row {one.row}: {one.reason}" for one in block.rejects[:_SHOWN])
-            raise DataError(f"{len(block.rejects)} rows must be mended: {first}; {state}; or run without --strict")
+            raise DataError(f"bad rows ({len(block.rejects)}): {first}; {state}; mend them or run without --strict")
         mark = SourceMark(table.key, table.file, block.next_row, block.position, block.done)
         common: dict[str, Any] = {"mark": mark, "rejects": block.rejects, "strict": self._strict}
         try:

@@ -121,6 +121,7 @@ def train_model(
             features=dataset.features if config.use_content else {},
             profiles=dataset.profiles if config.use_profiles else None,
             item_ids=dataset.item_ids,
+            published_ms_V=dataset.published_ms_V,
             config=config,
             seed=seed,
             checkpoint_folder=checkpoints,
@@ -156,6 +157,7 @@ def _parents(dataset: Dataset, train: Histories, valid: Cases | None) -> dict[st
         "train": _digest(train.offsets, train.items, train.timestamps_ms),
         "valid": _digest(*asked),
         "items": fingerprint(dataset.item_ids),
+        "published": _digest(dataset.published_ms_V),
         "profiles": "" if dataset.profiles is None else _digest(dataset.profiles.values_UP),
         **{
             f"features/{name}": _digest(one.vectors_VD, one.present_V, one.quality_V)

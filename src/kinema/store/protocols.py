@@ -3,13 +3,15 @@
 Guarantees:
 
 1. A call that writes is one transaction: after it returns the rows are durable, before that none of them is visible.
-2. Writing is idempotent. An item or user with a known id is replaced; an event that is already there (same id, or
-   without id the same content) is counted as known and changes nothing.
+2. Writing is idempotent. An item or user with a known id is replaced, column by column: a column that the frame lacks
+   keeps its value. Within one source an id may occur once; the first row stands, later ones are set aside. An event that
+   is already there (same id, or without id the same content) is counted as known and changes nothing.
 3. Numbers are dense, start at 0, follow the order of first appearance and never change. They are the row numbers of
    every vector file.
 4. Events come back ordered by (timestamp_ms, order of arrival), so that ties are broken the same way everywhere.
 5. The place reached in a source file is saved in the same transaction as its rows: after a crash the next run goes on
-   behind the last durable row, and neither loses nor repeats one.
+   behind the last durable row, and neither loses nor repeats one. A mark at row 0 starts its source over: what was set
+   aside for that file is forgotten.
 6. ``version`` grows with every change of the content and with nothing else.
 """
 
@@ -32,6 +34,8 @@ class SourceMark:
         next_row: Rows before this one (counted from 0) are durable.
         position: Where the reader goes on; its own unit, such as a byte offset.
         done: The file has been read to its end.
+        rejected: Rows of it that were set aside so far; this and ``curable`` are filled in by the store.
+        curable: How many of those only wait for the catalogue: events of items that are not in it yet.
     """
 
     key: str
@@ -39,6 +43,8 @@ class SourceMark:
     next_row: int = 0
     position: int = 0
     done: bool = False
+    rejected: int = 0
+    curable: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,33 @@ class Store(Protocol):
 
     In frames that are written, ``categories`` and ``tags`` are List(String), ``attributes`` and ``context`` JSON text,
     and columns may be missing (their default is taken). In frames that are read, ``num`` is the row's number, and
-    events carry ``user`` and ``item`` as numbers.
+    events carry ``user`` and ``item`` as numbers. A frame that is written may carry ``row``, its place in the file
+    counted from 1, for rejects.
+
+    With ``strict`` a row that would be set aside raises `DataError` and nothing of the frame is written.
     """
 
     def write_items(
-        self, frame: pl.DataFrame, *, mark: SourceMark | None = None, rejects: Sequence[Reject] = ()
+        self,
+        frame: pl.DataFrame,
+        *,
+        mark: SourceMark | None = None,
+        rejects: Sequence[Reject] = (),
+        fill: bool = False,
+        strict: bool = False,
     ) -> WriteCounts:
-        """Insert or replace items; save ``mark`` and ``rejects`` in the same transaction."""
+        """Insert or replace items; save ``mark`` and ``rejects`` in the same transaction.
+
+        With ``fill`` known items keep what they have and only their empty columns are set.
+        """
 
     def write_users(
-        self, frame: pl.DataFrame, *, mark: SourceMark | None = None, rejects: Sequence[Reject] = ()
+        self,
+        frame: pl.DataFrame,
+        *,
+        mark: SourceMark | None = None,
+        rejects: Sequence[Reject] = (),
+        strict: bool = False,
     ) -> WriteCounts:
         """Insert or replace users."""
 
@@ -93,11 +116,9 @@ class Store(Protocol):
         mark: SourceMark | None = None,
         rejects: Sequence[Reject] = (),
         create_items: bool = False,
+        strict: bool = False,
     ) -> WriteCounts:
-        """Append events. Unknown users are created; unknown items are created or their rows rejected.
-
-        A frame may carry ``row`` (its place in the file, for rejects).
-        """
+        """Append events. Unknown users are created; unknown items are created or their rows rejected."""
 
     def mark(self, key: str) -> SourceMark | None:
         """The place reached in a source, None where it was never seen."""
@@ -129,8 +150,12 @@ class Store(Protocol):
     def rejects(self) -> list[Reject]:
         """Everything set aside so far, by file and row."""
 
-    def set_aside(self, rejects: Sequence[Reject]) -> int:
-        """Record rejects found outside of an ingest (a clip that cannot be decoded); returns how many are new."""
+    def set_aside(self, rejects: Sequence[Reject], *, all_of: str | None = None) -> int:
+        """Record rejects found outside of an ingest (a clip that cannot be decoded); returns how many are new.
+
+        With ``all_of`` these are all there are of that kind: earlier ones, found outside of an ingest too, that are not
+        among them have been mended and are forgotten.
+        """
 
     def summary(self) -> StoreSummary:
         """Counts."""

@@ -285,6 +285,12 @@ class StoreConformance:
         assert store.set_aside([Reject("clip", "b.mp4", None, "moov atom not found")]) == 0
         assert store.rejects() == [clips[0], Reject("clip", "b.mp4", None, "moov atom not found")]
         assert store.summary().num_rejects == 2
+        row = Reject("event", "log.csv", 1, "bad")
+        store.write_events(some_events(), mark=SourceMark("k", "log.csv", 3), rejects=[row], create_items=True)
+        assert store.set_aside(clips[1:], all_of="clip") == 0
+        assert store.rejects() == [clips[1], row]
+        assert store.set_aside([], all_of="clip") == 0
+        assert store.rejects() == [row]
         store.close()
 
     def test_events_can_be_chosen_by_kind_and_column(self, tmp_path: Path) -> None:

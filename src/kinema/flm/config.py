@@ -1,0 +1,171 @@
+"""What defines an FLM artefact. Saved in its manifest; nothing about devices, workers or places is in here."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Self
+
+from kinema.errors import ConfigError
+
+_SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout")
+_POSITIVE: Final = (
+    "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "max_epochs",
+    "learning_rate", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FLMConfig:
+    """Size, objective and choices of one model.
+
+    Attributes:
+        d_model: D, width of every item and user vector.
+        num_blocks: Transformer blocks.
+        num_heads: Attention heads; must divide ``d_model``.
+        max_length: Newest interactions the Transformer reads.
+        dropout: On attention output, feed-forward output and the input.
+        use_ids: Learn a vector per item. False gives the content-only model.
+        use_content: Read modality features. False gives the ID-only model.
+        use_profiles: Read user profiles.
+        use_memory: Count item-item transitions and add their score.
+        whitened_width: At most this many principal components are kept per modality.
+        content_init: Expected length of a modality's projected vector at the start; a learned ID vector starts near 1.
+        id_dropout: Share of items per step that must do without their ID vector.
+        modality_dropout: Share of (item, modality) pairs per step that are hidden.
+        profile_dropout: Share of histories per step whose profile is hidden.
+        temperature: Cosines are divided by it.
+        num_negatives: K, uniform negatives shared by the whole step.
+        full_softmax_items: Catalogues up to this size use the full softmax instead.
+        weight_collab: w_g, start weight of L_collab; 0 switches it off.
+        weight_content: w_c, start weight of L_content; 0 switches it off.
+        content_terms: Which parts L_content has: next, align, modalities, reconstruction.
+        weight_floor: Share of w_g and w_c that is left at the last epoch.
+        memory_window: Transitions reach this many interactions back.
+        memory_decay: Weight a counted transition loses per interaction in between.
+        memory_query_decay: Weight an interaction of the query loses per newer one; validation may choose another.
+        memory_echo: Share of a transition that is counted backwards.
+        memory_neighbours: Followers kept per item.
+        imputation_neighbours: Content-nearest warm items that stand in for a cold item's behaviour.
+        imputation_sharpness: Softmax factor on their cosines.
+        imputation_min_events: Events that make an item warm enough to be a neighbour.
+        shrinkage: k, events at which an item's own vector weighs as much as its neighbours'.
+        cold_discount: Taken off the fused logit of items nobody has watched: by so much must a guess be better than
+            what is proven. More favours warm items, 0 ranks by the best guess.
+        learning_rate: Peak of AdamW; it falls linearly to the last epoch.
+        weight_decay: Of AdamW, on matrices only.
+        warmup_steps: Steps of linear growth to the peak.
+        batch_tokens: Interactions per step.
+        max_epochs: Passes over the training histories at most.
+        max_seconds: Training time after which the current epoch is the last; 0 means no limit.
+        evaluate_every: Epochs between two looks at validation.
+        patience: Looks without improvement that end the training.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    d_model: int = 64
+    num_blocks: int = 2
+    num_heads: int = 2
+    max_length: int = 200
+    dropout: float = 0.2
+    use_ids: bool = True
+    use_content: bool = True
+    use_profiles: bool = True
+    use_memory: bool = True
+    whitened_width: int = 128
+    content_init: float = 0.3
+    id_dropout: float = 0.1
+    modality_dropout: float = 0.1
+    profile_dropout: float = 0.3
+    temperature: float = 0.05
+    num_negatives: int = 512
+    full_softmax_items: int = 1000
+    weight_collab: float = 0.3
+    weight_content: float = 0.1
+    content_terms: tuple[str, ...] = ("next", "align", "modalities", "reconstruction")
+    weight_floor: float = 0.25
+    memory_window: int = 20
+    memory_decay: float = 0.9
+    memory_query_decay: float = 0.75
+    memory_echo: float = 0.5
+    memory_neighbours: int = 200
+    imputation_neighbours: int = 10
+    imputation_sharpness: float = 20.0
+    imputation_min_events: int = 5
+    shrinkage: float = 5.0
+    cold_discount: float = 0.25
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    batch_tokens: int = 1024
+    max_epochs: int = 60
+    max_seconds: float = 0.0
+    evaluate_every: int = 3
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, with the value that is wrong."""
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"flm.{name} must be > 0, is {getattr(self, name)}; change it in kinema.toml")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"flm.{name} must be in [0, 1), is {getattr(self, name)}; change it in kinema.toml")
+        if self.d_model % self.num_heads:
+            raise ConfigError(
+                f"flm.num_heads must divide flm.d_model, got {self.num_heads} heads for width {self.d_model}"
+            )
+        if not (self.use_ids or self.use_content):
+            raise ConfigError(
+                "flm.use_ids and flm.use_content are both false, one must be true: nothing describes an item"
+            )
+
+    @classmethod
+    def for_data(cls, *, num_items: int, num_interactions: int, mean_length: float, **changes: Any) -> Self:
+        """Defaults that suit a log of this size (FLM.md section 4, "tiny").
+
+        Args:
+            num_items: V, the size of the catalogue.
+            num_interactions: Training interactions.
+            mean_length: Interactions per user.
+            **changes: Fields to set otherwise.
+
+        Returns:
+            The configuration.
+
+        Example:
+            >>> FLMConfig.for_data(num_items=12101, num_interactions=150000, mean_length=7.0).max_length
+            50
+        """
+        short, small = mean_length < 20, num_interactions < 50_000
+        chosen: dict[str, Any] = {
+            "num_blocks": 1,
+            "num_heads": 1 if short else 2,
+            "max_length": 50 if short else 200,
+            "dropout": 0.3 if short else 0.2,
+            "temperature": 0.08 if small else 0.05,
+            "num_negatives": 1024 if num_items > 5000 else 512,
+            "learning_rate": 6e-3 if small else 4e-3,
+            "max_epochs": 30 if small else 15,
+            "batch_tokens": 1024 if num_interactions < 2_000_000 else 4096,
+        }
+        return cls(**(chosen | changes))
+
+    def with_changes(self, **changes: Any) -> Self:
+        """A copy with some fields set otherwise."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, for the manifest."""
+        return asdict(self) | {"content_terms": list(self.content_terms)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The configuration a manifest holds.
+
+        Raises:
+            ConfigError: A key is unknown.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ConfigError(f"flm.{unknown[0]} is unknown; known: {', '.join(field.name for field in fields(cls))}")
+        return cls(**(values | {"content_terms": tuple(values.get("content_terms", cls.content_terms))}))

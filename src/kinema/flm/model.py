@@ -1,0 +1,295 @@
+"""The FLM artefact: everything a trained model needs to be served, saved without pickles.
+
+Shape suffixes: V catalogue, D width, E content width.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from kinema.artifacts import read_manifest, write_artifact
+from kinema.errors import DataError, StaleArtifactError
+from kinema.flm.config import FLMConfig
+from kinema.flm.fusion import ItemContent, content_from
+from kinema.flm.imputation import content_neighbours, impute, smoothing
+from kinema.flm.memory import ItemMemory
+from kinema.flm.mixture import Mixture
+from kinema.flm.network import FLMNetwork
+from kinema.flm.scorer import Scorer
+from kinema.flm.whitening import Whitening, unit_rows
+from kinema.store.features import ModalityFeatures
+
+KIND: Final = "flm"
+FORMAT_VERSION: Final = 1
+_REMEDY: Final = "kinema pretrain"
+
+
+@dataclass(frozen=True)
+class FLM:
+    """A trained model.
+
+    Attributes:
+        config: What it was built as.
+        network: Parameters, in evaluation mode.
+        item_ids: Ids of the training catalogue in number order.
+        whitenings: Modality -> fitted map, in the order of the item tower.
+        encoders: Modality -> fingerprint of the encoder whose features it was trained on.
+        counts_V: int64, training interactions per item.
+        popularity_V: float32, recency-weighted training interactions per item.
+        memory: Item-item transitions of the training histories; empty when the configuration has it off.
+        mixture: Weights of the branches, chosen on validation.
+        profile_columns: Columns of the user profiles.
+        seed: Of the training run.
+        report: JSON values: training curve, validation numbers, gates.
+    """
+
+    config: FLMConfig
+    network: FLMNetwork
+    item_ids: tuple[str, ...]
+    whitenings: Mapping[str, Whitening]
+    encoders: Mapping[str, str]
+    counts_V: NDArray[np.int64]
+    popularity_V: NDArray[np.float32]
+    memory: ItemMemory
+    mixture: Mixture
+    profile_columns: tuple[str, ...] = ()
+    seed: int = 0
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def serve(self, features: Mapping[str, ModalityFeatures], num_items: int) -> Scorer:
+        """Bind the model to the current catalogue.
+
+        Items behind the training catalogue are new: they have no ID vector and no events, and get the imputed vector of
+        their content.
+
+        Args:
+            features: Modality -> features with ``num_items`` rows. Modalities the model was not trained on are not
+                read; a missing one counts as absent for every item.
+            num_items: V, at least the size of the training catalogue.
+
+        Returns:
+            A scorer of its own: updates of its memory do not reach the model.
+
+        Raises:
+            DataError: The catalogue shrank, or features have another number of rows.
+            StaleArtifactError: Features come from another encoder than in training.
+        """
+        known = len(self.item_ids)
+        if num_items < known:
+            raise DataError(
+                f"catalogue must have at least the {known} items of training, has {num_items}; run: {_REMEDY}"
+            )
+        for name in self.whitenings:
+            self._check_encoder(name, features)
+        content = whitened_content(features, self.whitenings, num_items)
+        counts_V = np.concatenate([self.counts_V, np.zeros(num_items - known, dtype=np.int64)])
+        popularity_V = np.concatenate([self.popularity_V, np.zeros(num_items - known, dtype=np.float32)])
+        memory = self.memory.copy()
+        memory.grow(num_items)
+        return bind(
+            self.network,
+            config=self.config,
+            mixture=self.mixture,
+            memory=memory,
+            content=content,
+            counts_V=counts_V,
+            popularity_V=popularity_V,
+        )
+
+    def _check_encoder(self, name: str, features: Mapping[str, ModalityFeatures]) -> None:
+        trained = self.encoders.get(name, "")
+        served = features[name].encoder if name in features else ""
+        if trained and served and trained != served:
+            raise StaleArtifactError(
+                f"features '{name}' must come from encoder {trained} as in training, come from {served}; run: {_REMEDY}"
+            )
+
+    def save(self, folder: Path, *, parents: Mapping[str, str] | None = None) -> None:
+        """Write the artefact, as a whole or not at all.
+
+        Args:
+            folder: Where; an older artefact there is replaced.
+            parents: Name -> fingerprint of what the model was trained from.
+        """
+        config = self.config.as_dict()
+        with write_artifact(
+            folder, kind=KIND, format_version=FORMAT_VERSION, config=config, seed=self.seed, parents=parents
+        ) as draft:
+            state = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
+            save_file(state, draft / "network.safetensors")
+            counts_VV = self.memory.counts
+            arrays = {
+                "counts_V": self.counts_V,
+                "popularity_V": self.popularity_V,
+                "memory.data": counts_VV.data,
+                "memory.indices": counts_VV.indices.astype(np.int32),
+                "memory.indptr": counts_VV.indptr.astype(np.int64),
+                "memory.totals": self.memory.totals,
+            }
+            for name, whitening in self.whitenings.items():
+                arrays |= {f"mean.{name}": whitening.mean_E, f"matrix.{name}": whitening.matrix_EW}
+            save_file(
+                {name: np.ascontiguousarray(value) for name, value in arrays.items()}, draft / "arrays.safetensors"
+            )
+            facts = {
+                "item_ids": self.item_ids,
+                "modalities": list(self.whitenings),
+                "encoders": dict(self.encoders),
+                "profile_columns": self.profile_columns,
+                "mixture": self.mixture.as_dict(),
+                "memory_query_decay": self.memory.query_decay,
+                "report": dict(self.report),
+            }
+            (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read an artefact.
+
+        Raises:
+            NotBuiltError: There is none.
+            StaleArtifactError: It is of another kind or version, or damaged.
+        """
+        manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=_REMEDY)
+        config = FLMConfig.from_dict(dict(manifest.config))
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        arrays = load_file(folder / "arrays.safetensors")
+        whitenings = {n: Whitening(arrays[f"mean.{n}"], arrays[f"matrix.{n}"]) for n in facts["modalities"]}
+        network = FLMNetwork(
+            config,
+            num_items=len(facts["item_ids"]),
+            modality_widths={name: one.width for name, one in whitenings.items()},
+            profile_width=len(facts["profile_columns"]),
+        )
+        state = load_file(folder / "network.safetensors")
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        network.eval()
+        parts = (arrays["memory.data"], arrays["memory.indices"], arrays["memory.indptr"])
+        num_items = len(arrays["memory.totals"])
+        memory = ItemMemory(
+            sparse.csr_matrix(parts, shape=(num_items, num_items)),
+            arrays["memory.totals"],
+            window=config.memory_window,
+            decay=config.memory_decay,
+            query_decay=facts["memory_query_decay"],
+            echo=config.memory_echo,
+            num_neighbours=config.memory_neighbours,
+        )
+        return cls(
+            config=config,
+            network=network,
+            item_ids=tuple(facts["item_ids"]),
+            whitenings=whitenings,
+            encoders=facts["encoders"],
+            counts_V=arrays["counts_V"],
+            popularity_V=arrays["popularity_V"],
+            memory=memory,
+            mixture=Mixture.from_dict(facts["mixture"]),
+            profile_columns=tuple(facts["profile_columns"]),
+            seed=manifest.seed or 0,
+            report=facts["report"],
+        )
+
+
+def whitened_content(
+    features: Mapping[str, ModalityFeatures], whitenings: Mapping[str, Whitening], num_items: int
+) -> ItemContent:
+    """Features through their fitted maps; a missing modality is absent for every item.
+
+    Raises:
+        DataError: Features have another number of rows than the catalogue.
+    """
+    vectors, present, quality = [], [], []
+    for name, whitening in whitenings.items():
+        one = features.get(name)
+        if one is None:
+            vectors.append(torch.zeros(num_items, whitening.width))
+            present.append(torch.zeros(num_items))
+            quality.append(torch.zeros(num_items))
+            continue
+        if len(one.vectors_VD) != num_items:
+            raise DataError(
+                f"features '{name}' must have {num_items} rows, have {len(one.vectors_VD)}; run: kinema extract"
+            )
+        white_VW = whitening.apply(one.vectors_VD) * one.present_V[:, None]
+        vectors.append(torch.from_numpy(white_VW.astype(np.float32)))
+        present.append(torch.from_numpy(one.present_V.astype(np.float32)))
+        quality.append(torch.from_numpy(one.quality_V.astype(np.float32)))
+    return content_from(tuple(whitenings), vectors, present, quality, num_items)
+
+
+@torch.inference_mode()
+def bind(
+    network: FLMNetwork,
+    *,
+    config: FLMConfig,
+    mixture: Mixture,
+    memory: ItemMemory,
+    content: ItemContent,
+    counts_V: NDArray[np.int64],
+    popularity_V: NDArray[np.float32],
+    neighbours: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
+) -> Scorer:
+    """Compute every item vector once and hand them to a scorer.
+
+    Args:
+        network: In evaluation mode.
+        config: Of the model.
+        mixture: Weights of the branches.
+        memory: Over the same catalogue.
+        content: Whitened features of the catalogue.
+        counts_V: Training interactions per item.
+        popularity_V: Recency-weighted training interactions per item.
+        neighbours: From `nearest_warm`, where they are at hand already.
+    """
+    own, by_content = network.tower(torch.arange(content.num_items), content)
+    joint_VE = joint_content(content, network.tower.open_M)
+    neighbours_VJ, weights_VJ = neighbours or nearest_warm(joint_VE, counts_V, config)
+    expected_V = (weights_VJ * popularity_V[neighbours_VJ]).sum(axis=1)
+    smoothing_VV = smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
+    bias_V = network.tower.bias(torch.arange(content.num_items)).numpy() * (counts_V > 0)
+    return Scorer(
+        network,
+        mixture=mixture,
+        memory=memory,
+        item_vectors_VD=impute(own.numpy(), counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage),
+        content_vectors_VD=by_content.numpy(),
+        content_VD={name: one.numpy() for name, one in zip(content.names, content.vectors, strict=True)},
+        content_joint_VD=joint_VE,
+        counts_V=counts_V,
+        popularity_V=popularity_V,
+        prior_V=np.log1p(np.where(counts_V > 0, popularity_V, expected_V)).astype(np.float32),
+        smoothing_VV=smoothing_VV,
+        bias_V=np.asarray(smoothing_VV @ bias_V, dtype=np.float32),
+        cold_discount=config.cold_discount,
+        temperature=config.temperature,
+        max_length=config.max_length,
+    )
+
+
+def joint_content(content: ItemContent, open_M: torch.Tensor) -> NDArray[np.float32]:
+    """All open modalities side by side, float32 [V, E], unit rows: what content neighbours are found by."""
+    opened = [one.numpy() for one, is_open in zip(content.vectors, open_M.tolist(), strict=True) if is_open]
+    if not opened:
+        return np.zeros((content.num_items, 1), dtype=np.float32)
+    return unit_rows(np.concatenate(opened, axis=1))
+
+
+def nearest_warm(
+    joint_VE: NDArray[np.float32], counts_V: NDArray[np.int64], config: FLMConfig
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """`content_neighbours` as the configuration wants them."""
+    return content_neighbours(
+        joint_VE,
+        counts_V >= config.imputation_min_events,
+        num_neighbours=config.imputation_neighbours,
+        sharpness=config.imputation_sharpness,
+    )

@@ -1,0 +1,267 @@
+"""FLM bound to a catalogue, for inference: NumPy in, NumPy out, safe to call from several threads.
+
+Shape suffixes: C cases, V catalogue, D width, E content width, P profile columns, U users, L history length.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from kinema.errors import DataError
+from kinema.flm.batch import newest, pad_rows
+from kinema.flm.memory import ItemMemory
+from kinema.flm.mixture import Mixture
+from kinema.flm.network import FLMNetwork
+from kinema.store.histories import Histories
+
+Branch = Literal["fused", "content", "collaborative", "sequential", "memory", "imputed_memory", "popularity"]
+BRANCHES: Final[tuple[Branch, ...]] = (
+    "fused",
+    "content",
+    "collaborative",
+    "sequential",
+    "memory",
+    "imputed_memory",
+    "popularity",
+)
+
+_CASES_AT_ONCE: Final = 256
+
+
+class Scorer:
+    """Item vectors of a catalogue, and users' scores over it.
+
+    Args:
+        network: Trained; switched to evaluation by the caller and never changed here.
+        mixture: Weights of the branches in ``fused``.
+        memory: Item-item transitions over the same catalogue.
+        item_vectors_VD: Unit rows; imputed for cold items, zero rows for items without content and events.
+        content_vectors_VD: Unit rows, the content side of the item tower; zero rows for items without content.
+        content_VD: Modality -> whitened unit rows, zero where absent.
+        counts_V: Training interactions per item.
+        popularity_V: Recency-weighted training interactions per item.
+        prior_V: Logit of an item before anything is known of the user; of cold items that of their neighbours.
+        smoothing_VV: By which items each item is stood in for in the memory; see `kinema.flm.imputation.smoothing`.
+        bias_V: Log-odds of each item whoever asks; of cold items that of their neighbours.
+        cold_discount: Taken off the fused logit of items without training interactions.
+        temperature: Cosines are divided by it.
+        max_length: Newest interactions that are read.
+
+    Attributes:
+        content_joint_VD: float32 unit rows, all modalities side by side.
+    """
+
+    def __init__(
+        self,
+        network: FLMNetwork,
+        *,
+        mixture: Mixture,
+        memory: ItemMemory,
+        item_vectors_VD: NDArray[np.float32],
+        content_vectors_VD: NDArray[np.float32],
+        content_VD: Mapping[str, NDArray[np.float32]],
+        content_joint_VD: NDArray[np.float32],
+        counts_V: NDArray[np.int64],
+        popularity_V: NDArray[np.float32],
+        prior_V: NDArray[np.float32],
+        smoothing_VV: sparse.csr_matrix,
+        bias_V: NDArray[np.float32],
+        cold_discount: float,
+        temperature: float,
+        max_length: int,
+    ) -> None:
+        self.mixture = mixture
+        self.memory = memory
+        self.item_vectors_VD = item_vectors_VD
+        self.content_vectors_VD = content_vectors_VD
+        self.content_VD = dict(content_VD)
+        self.content_joint_VD = content_joint_VD
+        self.counts_V = counts_V
+        self.popularity_V = popularity_V
+        self.prior_V = prior_V
+        self.bias_V = bias_V
+        self._bias_V = torch.from_numpy(bias_V)
+        self._network = network
+        self._smoothing_VV = smoothing_VV
+        self._cold_V = counts_V == 0
+        self._cold_discount = np.float32(cold_discount)
+        self._temperature = temperature
+        self._max_length = max_length
+        self._items_VD = torch.from_numpy(item_vectors_VD)
+        self._content_VD = torch.from_numpy(content_vectors_VD)
+        self._blank_V = ~((item_vectors_VD != 0).any(axis=1) | (content_vectors_VD != 0).any(axis=1))
+
+    @property
+    def num_items(self) -> int:
+        """V."""
+        return len(self.item_vectors_VD)
+
+    def encode(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """User vectors of the sequential branch, in the space of ``item_vectors_VD``.
+
+        Args:
+            histories: C rows, oldest first; empty rows are answered from the profile or as an unknown user.
+            profiles_CP: Profiles with the columns of training, zero rows where unknown; None for none.
+
+        Returns:
+            float32 [C, D], unit rows.
+        """
+        parts = [self._states(*chunk)["sequential"] for chunk in self._chunks(histories, profiles_CP)]
+        return torch.cat(parts).numpy() if parts else np.zeros((0, self.item_vectors_VD.shape[1]), dtype=np.float32)
+
+    def score(
+        self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None, *, branch: Branch = "fused"
+    ) -> NDArray[np.float32]:
+        """Logits over the whole catalogue; seen items are not removed.
+
+        Args:
+            histories: C rows, oldest first; rows may be empty.
+            profiles_CP: Profiles; None for none.
+            branch: Which side of the model is asked; ``fused`` blends them.
+
+        Returns:
+            float32 [C, V], finite, higher is better. In ``fused``, items of which nothing is known come last.
+
+        Raises:
+            DataError: Unknown branch, or the histories are of another catalogue.
+        """
+        if branch not in BRANCHES:
+            raise DataError(f"unknown branch '{branch}'; known: {', '.join(BRANCHES)}")
+        wanted = self.mixture.branches if branch == "fused" else (branch,)
+        logits = self.branch_logits(histories, profiles_CP, branches=wanted)
+        if branch != "fused":
+            return logits[branch]
+        scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
+        scores_CV[:, self._cold_V] -= self._cold_discount
+        if self._blank_V.any() and len(scores_CV):
+            scores_CV[:, self._blank_V] = scores_CV.min(axis=1, keepdims=True) - 1
+        return scores_CV
+
+    def branch_logits(
+        self, histories: Histories, profiles_CP: NDArray[np.float32] | None, *, branches: tuple[str, ...]
+    ) -> dict[str, NDArray[np.float32]]:
+        """float32 [C, V] of each branch asked for."""
+        if histories.num_items > self.num_items:
+            raise DataError(
+                f"histories must be of a catalogue of at most {self.num_items} items, have {histories.num_items}; "
+                "serve the model with the current number of items"
+            )
+        logits: dict[str, NDArray[np.float32]] = {}
+        neural = [name for name in branches if name in ("sequential", "collaborative", "content")]
+        if neural:
+            chunks = [self._states(*chunk) for chunk in self._chunks(histories, profiles_CP)]
+            for name in neural:
+                vectors_VD = self._content_VD if name == "content" else self._items_VD
+                parts = [torch.addmm(self._bias_V, states[name] / self._temperature, vectors_VD.T) for states in chunks]
+                logits[name] = torch.cat(parts).numpy() if parts else np.zeros((0, self.num_items), dtype=np.float32)
+        if "memory" in branches:
+            logits["memory"] = self.memory.scores(histories)
+        if "imputed_memory" in branches:
+            logits["imputed_memory"] = self.memory.scores(histories, smoothing_VV=self._smoothing_VV)
+        if "popularity" in branches:
+            logits["popularity"] = np.tile(self.prior_V, (histories.num_users, 1))
+        return logits
+
+    def nearest_items(
+        self, item: int, n: int, modality: str | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Items most like one item, itself excluded.
+
+        Args:
+            item: Item number.
+            n: How many, at most.
+            modality: Compare this modality's content only; None compares the model's item vectors.
+
+        Returns:
+            Items int64 [<= n], nearest first (ties: lower number first), and cosines float32. Items without the
+            modality, or without any vector, are left out; empty when the item itself has none.
+
+        Raises:
+            DataError: The item or the modality is unknown.
+        """
+        self._check_item(item)
+        if modality is not None and modality not in self.content_VD:
+            raise DataError(f"unknown modality '{modality}'; known: {', '.join(self.content_VD) or 'none'}")
+        vectors_VD = self.item_vectors_VD if modality is None else self.content_VD[modality]
+        allowed_V: NDArray[np.bool_] = (vectors_VD != 0).any(axis=1)
+        if not allowed_V[item]:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        allowed_V[item] = False
+        return best(vectors_VD @ vectors_VD[item], allowed_V, n)
+
+    def audience(
+        self, item: int, user_vectors_UD: NDArray[np.float32], n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Users to whom an item fits best.
+
+        Args:
+            item: Item number.
+            user_vectors_UD: From `encode`.
+            n: How many, at most.
+
+        Returns:
+            Rows of ``user_vectors_UD`` int64 [<= n], best first (ties: lower row first), and cosines float32.
+
+        Raises:
+            DataError: The item is unknown.
+        """
+        self._check_item(item)
+        return best(user_vectors_UD @ self.item_vectors_VD[item], np.ones(len(user_vectors_UD), dtype=bool), n)
+
+    def _check_item(self, item: int) -> None:
+        if not 0 <= item < self.num_items:
+            raise DataError(f"item number must be in 0..{self.num_items - 1}, is {item}; serve the current catalogue")
+
+    def _chunks(
+        self, histories: Histories, profiles_CP: NDArray[np.float32] | None
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]]:
+        """Cases a few at a time: padded newest items, their number, profiles."""
+        starts_C, lengths_C = newest(histories, self._max_length)
+        found = []
+        for start in range(0, len(starts_C), _CASES_AT_ONCE):
+            part = slice(start, start + _CASES_AT_ONCE)
+            items = pad_rows(histories, starts_C[part], lengths_C[part])
+            found.append((items, lengths_C[part], None if profiles_CP is None else profiles_CP[part]))
+        return found
+
+    @torch.inference_mode()
+    def _states(
+        self,
+        items_CL: NDArray[np.int64],
+        lengths_C: NDArray[np.int64],
+        profiles_CP: NDArray[np.float32] | None,
+    ) -> dict[str, Tensor]:
+        """Last state of each branch, float32 [C, D]; zero in the order-free branches for an empty history."""
+        places_CL = torch.from_numpy(items_CL).clamp_min(0)
+        profiles = (
+            None if profiles_CP is None else torch.from_numpy(np.ascontiguousarray(profiles_CP, dtype=np.float32))
+        )
+        states = self._network.states(self._items_VD[places_CL], self._content_VD[places_CL], profiles)
+        lengths = torch.from_numpy(lengths_C)
+        rows = torch.arange(len(lengths))
+        last = (lengths - 1).clamp_min(0)
+        known = (lengths > 0).unsqueeze(1)
+        return {
+            "sequential": states.sequential_BLD[rows, lengths],
+            "collaborative": states.collaborative_BLD[rows, last] * known,
+            "content": states.content_BLD[rows, last] * known,
+        }
+
+
+def best(
+    scores_N: NDArray[np.float32], allowed_N: NDArray[np.bool_], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The highest allowed scores.
+
+    Example:
+        >>> best(np.float32([0.5, 0.9, 0.9, 0.1]), np.array([True, True, True, False]), 2)[0].tolist()
+        [1, 2]
+    """
+    places = np.flatnonzero(allowed_N)
+    order = places[np.argsort(-scores_N[places], kind="stable")[:n]].astype(np.int64)
+    return order, scores_N[order].astype(np.float32)

@@ -1,0 +1,98 @@
+"""Standardise, rotate, rescale: every modality enters the model with uncorrelated columns of equal spread.
+
+Without it the few directions that all items of an encoder share drown what tells them apart, and a frozen modality
+added to a trained one does harm (FLM.md section 1, point 4).
+
+Shape suffixes: V items, E encoder width, W whitened width.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import DataError
+
+_SMALLEST: Final = 1e-4
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """A fitted map from encoder vectors to whitened unit vectors.
+
+    Attributes:
+        mean_E: float32.
+        matrix_EW: float32, standardisation, rotation and rescaling in one.
+    """
+
+    mean_E: NDArray[np.float32]
+    matrix_EW: NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        """W."""
+        return int(self.matrix_EW.shape[1])
+
+    @classmethod
+    def fit(cls, vectors_VE: NDArray[np.float32], *, max_width: int = 128) -> Self:
+        """Fit on the items that training sees.
+
+        Args:
+            vectors_VE: Encoder output of the items that have this modality, at least one row.
+            max_width: Most components kept; also never more than a twentieth of the rows (but at least 8), because the last
+                components of a small catalogue are noise blown up to unit spread.
+
+        Returns:
+            The map.
+
+        Raises:
+            DataError: No row, or a value is not finite.
+
+        Example:
+            >>> vectors = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
+            >>> Whitening.fit(vectors, max_width=4).apply(vectors).shape
+            (200, 4)
+        """
+        if not len(vectors_VE) or not np.isfinite(vectors_VE).all():
+            raise DataError(f"features to whiten must be finite with at least one row, got shape {vectors_VE.shape}")
+        mean_E = vectors_VE.mean(axis=0, dtype=np.float64)
+        spread_E = vectors_VE.std(axis=0, dtype=np.float64)
+        scale_E = np.where(spread_E > _SMALLEST * max(spread_E.max(), 1e-12), 1 / np.maximum(spread_E, 1e-12), 0.0)
+        standard_VE = (vectors_VE - mean_E) * scale_E
+        covariance_EE = standard_VE.T @ standard_VE / len(vectors_VE)
+        values_E, rotation_EE = np.linalg.eigh(covariance_EE)
+        order = np.argsort(-values_E)[: max(1, min(max_width, max(8, len(vectors_VE) // 20), len(values_E)))]
+        kept = order[values_E[order] > _SMALLEST * max(values_E[order[0]], 1e-12)]
+        kept = kept if len(kept) else order[:1]
+        # The sign of an eigenvector is arbitrary; fixing it keeps artefacts equal across machines.
+        signs = np.sign(rotation_EE[np.abs(rotation_EE[:, kept]).argmax(axis=0), kept])
+        rotation_EW = rotation_EE[:, kept] * np.where(signs == 0, 1, signs)
+        matrix_EW = scale_E[:, None] * rotation_EW / np.sqrt(np.maximum(values_E[kept], 1e-12))
+        return cls(mean_E.astype(np.float32), matrix_EW.astype(np.float32))
+
+    def apply(self, vectors_VE: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Whiten.
+
+        Returns:
+            float32 [V, W], rows of unit length (zero where the input equals the mean).
+
+        Raises:
+            DataError: The width is not the one it was fitted on.
+        """
+        if vectors_VE.shape[1] != len(self.mean_E):
+            raise DataError(
+                f"features must be {len(self.mean_E)} wide as in training, are {vectors_VE.shape[1]}; run: kinema pretrain"
+            )
+        return unit_rows((vectors_VE - self.mean_E) @ self.matrix_EW)
+
+
+def unit_rows(rows_ND: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Rows divided by their length; a zero row stays zero.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    lengths_N1 = np.linalg.norm(rows_ND, axis=1, keepdims=True)
+    return np.asarray(rows_ND / np.where(lengths_N1 > 0, lengths_N1, 1), dtype=np.float32)

@@ -1,0 +1,146 @@
+"""The tables, in SQLAlchemy Core, so that one definition serves every SQL database.
+
+Events carry item and user numbers, not ids: half the bytes, and the numbers are what every later stage wants. Text that
+is empty is kept as NULL, because binding NULL to a wide row costs nothing when the column is left out of the statement.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from kinema.schema import EventKind
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a table changes; a store of another version is refused instead of misread."""
+
+MAX_ID: Final = 256
+"""Longest id in characters: what every database can index."""
+
+KIND_CODES: Final[dict[EventKind, int]] = {
+    EventKind.IMPRESSION: 0,
+    EventKind.CLICK: 1,
+    EventKind.WATCH: 2,
+    EventKind.LIKE: 3,
+    EventKind.DISLIKE: 4,
+    EventKind.SHARE: 5,
+    EventKind.COMMENT: 6,
+    EventKind.FOLLOW: 7,
+    EventKind.SKIP: 8,
+    EventKind.RATING: 9,
+    EventKind.PURCHASE: 10,
+}
+"""How kinds are kept in ``events.kind``. Codes are durable: add at the end, never renumber."""
+
+METADATA: Final = MetaData()
+
+ITEMS: Final = Table(
+    "items",
+    METADATA,
+    Column("num", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(MAX_ID), nullable=False, unique=True),
+    Column("title", Text),
+    Column("description", Text),
+    Column("categories", Text),
+    Column("tags", Text),
+    Column("language", Text),
+    Column("published_at", BigInteger),
+    Column("duration_ms", BigInteger),
+    Column("media_path", Text),
+    Column("hidden", Boolean),
+    Column("attributes", Text),
+    Column("source", Integer),
+)
+"""``categories`` and ``tags`` hold JSON arrays, ``attributes`` a JSON object; ``source`` is the file that listed it last."""
+
+USERS: Final = Table(
+    "users",
+    METADATA,
+    Column("num", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(MAX_ID), nullable=False, unique=True),
+    Column("attributes", Text),
+    Column("source", Integer),
+)
+
+EVENTS: Final = Table(
+    "events",
+    METADATA,
+    Column("timestamp_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("user", Integer, nullable=False),
+    Column("item", Integer, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("id", String(MAX_ID)),
+    Column("value", Double),
+    Column("watch_ms", BigInteger),
+    Column("session_id", Text),
+    Column("slate_id", Text),
+    Column("position", Integer),
+    Column("propensity", Double),
+    Column("context", Text),
+    sqlite_with_rowid=False,
+)
+"""Clustered by time, then by the hash of the content (`kinema.store.event_keys`), with the arrival order in ``seq``.
+
+One B-tree does three jobs: rows lie in time order, duplicates fall on the same key, and a log that arrives in time
+order is appended at the right edge. A separate unique index on a random hash cost 1.5 to 2.5 times as much.
+"""
+
+EVENTS_BY_ID: Final = Index(
+    "events_by_id",
+    EVENTS.c.id,
+    unique=True,
+    sqlite_where=EVENTS.c.id.is_not(None),
+    postgresql_where=EVENTS.c.id.is_not(None),
+)
+"""Owners' ids are compared as text: a hash of them could lose an event."""
+
+SOURCES: Final = Table(
+    "sources",
+    METADATA,
+    Column("num", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(128), nullable=False, unique=True),
+    Column("file", Text, nullable=False),
+    Column("next_row", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("curable", BigInteger, nullable=False),
+)
+
+REJECTS: Final = Table(
+    "rejects",
+    METADATA,
+    Column("num", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("file", String(700), nullable=False),
+    Column("row", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("source", Integer),
+    UniqueConstraint("file", "kind", "row"),
+)
+"""``source`` is what was read when the row was found; ``row`` is 0 where the file as a whole is meant; NULL would not be unique."""
+
+FACTS: Final = Table(
+    "facts", METADATA, Column("key", String(128), primary_key=True), Column("value", Text, nullable=False)
+)
+"""Small JSON values beside the data."""
+
+COUNTERS: Final = Table(
+    "counters", METADATA, Column("name", String(32), primary_key=True), Column("value", BigInteger, nullable=False)
+)
+"""``version`` of the content, ``seq`` of the next event."""

@@ -1,0 +1,82 @@
+"""Choosing, on validation, how far each branch counts: a softmax regression with two numbers per branch.
+
+Shape suffixes: C cases, V catalogue, A branches.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from kinema.flm.mixture import Mixture, inverse_softplus
+from kinema.store.splits import Cases
+
+_PULL = 1e-3
+
+
+def fit_mixture(
+    logits: Mapping[str, NDArray[np.float32]],
+    cases: Cases,
+    blocked_CV: NDArray[np.bool_],
+    *,
+    start: Mapping[str, float],
+) -> Mixture:
+    """Weights that make the right items most likely under a softmax over all candidates.
+
+    The likelihood is smooth where NDCG is not, and two numbers per branch cannot fit the noise of a few hundred cases;
+    a weak pull towards the start keeps a branch that tells nothing where it was.
+
+    Args:
+        logits: Branch -> float32 [C, V].
+        cases: Validation cases; each counts through its targets.
+        blocked_CV: Items that are no candidates.
+        start: Branch -> weight to start from; its order is the mixture's.
+
+    Returns:
+        The mixture.
+    """
+    branches = tuple(start)
+    rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
+    items_T = cases.targets.items
+    known_C = np.log1p(cases.histories.lengths.astype(np.float64))
+    centre = float(known_C.mean()) if len(known_C) else 0.0
+    share_T = 1.0 / cases.targets.lengths[rows_T] / max(len(cases), 1)
+    begin = np.concatenate([inverse_softplus(np.array(list(start.values()))), np.zeros(len(branches))])
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        offsets_A, slopes_A = np.split(parameters, 2)
+        gates_CA = offsets_A + slopes_A * (known_C[:, None] - centre)
+        weights_CA = np.logaddexp(0, gates_CA).astype(np.float32)
+        blended_CV = np.where(blocked_CV, -np.inf, _weighted(logits, branches, weights_CA))
+        blended_CV -= blended_CV.max(axis=1, keepdims=True)
+        likely_CV = np.exp(blended_CV)
+        totals_C = likely_CV.sum(axis=1)
+        likely_CV /= totals_C[:, None]
+        value = float(share_T @ (np.log(totals_C[rows_T]) - blended_CV[rows_T, items_T]))
+        case_share_C = np.bincount(rows_T, share_T, minlength=len(cases))
+        gradient_CA = np.stack(
+            [
+                case_share_C * np.einsum("cv,cv->c", likely_CV, logits[name])
+                - np.bincount(rows_T, share_T * logits[name][rows_T, items_T], minlength=len(cases))
+                for name in branches
+            ],
+            axis=1,
+        )
+        gradient_CA *= 1 / (1 + np.exp(-gates_CA))
+        slope_A = (gradient_CA * (known_C[:, None] - centre)).sum(axis=0)
+        gradient = np.concatenate([gradient_CA.sum(axis=0), slope_A]) + 2 * _PULL * (parameters - begin)
+        return value + _PULL * float(((parameters - begin) ** 2).sum()), gradient
+
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    offsets_A, slopes_A = np.split(found.x, 2)
+    return Mixture(branches, offsets_A - slopes_A * centre, slopes_A)
+
+
+def _weighted(
+    logits: Mapping[str, NDArray[np.float32]], branches: tuple[str, ...], weights_CA: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    total_CV = np.zeros_like(logits[branches[0]])
+    for a, name in enumerate(branches):
+        total_CV += weights_CA[:, a, None] * logits[name]
+    return total_CV

@@ -1,0 +1,108 @@
+"""How items that nobody has watched are to be scored, found by pretending that warm items are cold.
+
+Imputed vectors point the right way, but the mean of ten vectors, brought to unit length, is more typical than any one
+of them, and imputed transitions are flatter than counted ones. Validation has no cold targets, so some warm items are
+served as if nobody had watched them, and each branch gets the weight that makes the right answers most likely.
+
+Shape suffixes: C cases, V catalogue, A branches, K cold items.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import minimize
+
+from kinema.flm.memory import ItemMemory
+from kinema.flm.mixture import Mixture
+from kinema.seeds import generator
+from kinema.store.splits import Cases
+
+_PULL = 1e-3
+
+
+def pretended_cold(
+    counts_V: NDArray[np.int64], described_V: NDArray[np.bool_], *, share: float, seed: int
+) -> NDArray[np.bool_]:
+    """A random share of the items that have events and content.
+
+    Returns:
+        bool [V].
+    """
+    pool = np.flatnonzero((counts_V > 0) & described_V)
+    chosen_V = np.zeros(len(counts_V), dtype=bool)
+    chosen_V[generator(seed, "pretended-cold").choice(pool, round(share * len(pool)), replace=False)] = True
+    return chosen_V
+
+
+def forget(memory: ItemMemory, forgotten_V: NDArray[np.bool_]) -> ItemMemory:
+    """A copy of a memory in which some items have never been seen."""
+    keep_VV = sparse.diags((~forgotten_V).astype(np.float32))
+    return memory.replaced((keep_VV @ memory.counts @ keep_VV).tocsr(), memory.totals * ~forgotten_V)
+
+
+@dataclass(frozen=True)
+class Pretence:
+    """What the branches say when some items are served as cold ones.
+
+    Attributes:
+        logits: Branch -> float32 [C, V].
+        cold_V: bool, the items that are cold in it.
+    """
+
+    logits: Mapping[str, NDArray[np.float32]]
+    cold_V: NDArray[np.bool_]
+
+
+def fit_cold(mixture: Mixture, pretences: Sequence[Pretence], cases: Cases, blocked_CV: NDArray[np.bool_]) -> Mixture:
+    """Weigh the branches for cold items so that the right items are most likely under a softmax over all candidates.
+
+    Args:
+        mixture: Its weights for warm items stay as they are.
+        pretences: Several draws: one leaves too few cold targets to fit on.
+        cases: Validation cases, each with at least one target.
+        blocked_CV: Items that are no candidates.
+
+    Returns:
+        The mixture with ratios and bonus for cold items.
+    """
+    rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
+    items_T = cases.targets.items
+    share_T = 1.0 / cases.targets.lengths[rows_T] / max(len(cases), 1) / len(pretences)
+    lengths_C = cases.histories.lengths
+    weights_CA = mixture.weights(lengths_C)
+    prepared = []
+    for one in pretences:
+        cold_K = np.flatnonzero(one.cold_V)
+        place_V = np.full(len(one.cold_V), -1)
+        place_V[cold_K] = np.arange(len(cold_K))
+        scores_CV = np.where(blocked_CV, -np.inf, mixture.blend(one.logits, lengths_C))
+        parts_ACK = np.stack(
+            [weights_CA[:, a, None] * one.logits[name][:, cold_K] for a, name in enumerate(mixture.branches)]
+        )
+        prepared.append((cold_K, place_V[items_T], scores_CV, parts_ACK))
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        ratios_A, bonus = np.exp(parameters[:-1]), parameters[-1]
+        value = _PULL * float((parameters**2).sum())
+        gradient = 2 * _PULL * parameters
+        for cold_K, places_T, warm_CV, parts_ACK in prepared:
+            cold_CK = np.tensordot(ratios_A.astype(np.float32), parts_ACK, axes=1) + np.float32(bonus)
+            scores_CV = warm_CV.copy()
+            scores_CV[:, cold_K] = np.where(np.isneginf(warm_CV[:, cold_K]), -np.inf, cold_CK)
+            scores_CV -= scores_CV.max(axis=1, keepdims=True)
+            likely_CV = np.exp(scores_CV)
+            totals_C = likely_CV.sum(axis=1)
+            value += float(share_T @ (np.log(totals_C[rows_T]) - scores_CV[rows_T, items_T]))
+            case_share_C = np.bincount(rows_T, share_T, minlength=len(cases))
+            excess_CK = likely_CV[:, cold_K] * (case_share_C / totals_C)[:, None]
+            cold_T = places_T >= 0
+            np.subtract.at(excess_CK, (rows_T[cold_T], places_T[cold_T]), share_T[cold_T])
+            gradient[:-1] += ratios_A * np.einsum("ack,ck->a", parts_ACK, excess_CK)
+            gradient[-1] += excess_CK.sum()
+        return value, gradient
+
+    found = minimize(loss, np.zeros(len(mixture.branches) + 1), jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    return replace(mixture, cold_ratios_A=np.exp(found.x[:-1]), cold_bonus=float(found.x[-1]))

@@ -1,0 +1,113 @@
+"""Training that survives `kill -9`: network, best network so far, optimizer and place in one file, replaced atomically.
+
+Every step draws its randomness from (seed, epoch, step), so the place is all there is to know about random numbers.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+FILE_NAME: Final = "training.safetensors"
+
+
+@dataclass
+class Place:
+    """Where training stands.
+
+    Attributes:
+        epoch: Being trained, from 0.
+        step: Done in that epoch.
+        total_steps: Done since the start.
+        best: Best validation number so far.
+        best_epoch: Epochs done when it was reached; 0 before the first look.
+        waited: Looks at validation since then.
+        elapsed_seconds: Spent in training, interruptions not counted.
+        loss_sums: Sums of the loss parts over the epoch's steps.
+        curve: One entry per look at validation.
+        done: Nothing is left to train.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total_steps: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+    waited: int = 0
+    elapsed_seconds: float = 0.0
+    loss_sums: dict[str, float] = field(default_factory=dict)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    done: bool = False
+
+
+def save_checkpoint(
+    folder: Path, *, run: str, place: Place, network: nn.Module, best: dict[str, Tensor], optimizer: Optimizer
+) -> None:
+    """Write the checkpoint; a crash at any moment leaves the old or the new one.
+
+    Args:
+        folder: Where; created if absent.
+        run: Fingerprint of configuration, data and seed.
+        place: Where training stands.
+        network: Being trained.
+        best: State of the best network so far; empty before the first look at validation.
+        optimizer: Its optimizer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"best/{name}": value for name, value in best.items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+    draft = folder / f".{FILE_NAME}.draft"
+    metadata = {"run": run, "place": json.dumps(asdict(place))}
+    save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, draft, metadata=metadata)
+    with draft.open("rb") as stream:
+        os.fsync(stream.fileno())
+    draft.replace(folder / FILE_NAME)
+
+
+def load_checkpoint(
+    folder: Path, *, run: str, network: nn.Module, optimizer: Optimizer
+) -> tuple[Place, dict[str, Tensor]] | None:
+    """Go on where an interrupted run stopped.
+
+    Args:
+        folder: Of `save_checkpoint`.
+        run: Fingerprint; a checkpoint of another run is not used.
+        network: Filled in.
+        optimizer: Filled in.
+
+    Returns:
+        Place and state of the best network, or None where there is nothing to go on from.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as stream:
+        metadata = stream.metadata()
+        if metadata["run"] != run:
+            return None
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+    network.load_state_dict(_under(tensors, "network/"))
+    state = optimizer.state_dict()
+    for name, value in _under(tensors, "optimizer/").items():
+        index, slot = name.split("/")
+        state["state"].setdefault(int(index), {})[slot] = value
+    optimizer.load_state_dict(state)
+    return Place(**json.loads(metadata["place"])), _under(tensors, "best/")
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def snapshot(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of a network's state that training does not touch."""
+    return {name: torch.clone(value) for name, value in network.state_dict().items()}

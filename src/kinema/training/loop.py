@@ -1,0 +1,258 @@
+"""The pre-training run: prepare, fit with looks at validation, let validation choose, hand back the model."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import Optimizer
+
+import kinema
+from kinema.artifacts import fingerprint
+from kinema.flm.batch import SequenceBatch
+from kinema.flm.config import FLMConfig
+from kinema.flm.mixture import Mixture
+from kinema.flm.model import FLM
+from kinema.flm.network import FLMNetwork
+from kinema.progress import Progress, silent
+from kinema.seeds import derive_seed
+from kinema.store.features import ModalityFeatures, Profiles
+from kinema.store.histories import Histories
+from kinema.store.splits import Cases
+from kinema.tasks.pretraining import PretrainingTask
+from kinema.training.checkpoint import Place, load_checkpoint, save_checkpoint, snapshot
+from kinema.training.loader import epoch_batches
+from kinema.training.negatives import uniform_negatives
+from kinema.training.optimizer import build_optimizer, fading, set_learning_rate, scheduled
+from kinema.training.preparation import Prepared, prepare
+from kinema.training.selection import Selection, default_weights
+
+
+def pretrain(
+    *,
+    train: Histories,
+    valid: Cases | None,
+    features: Mapping[str, ModalityFeatures],
+    profiles: Profiles | None,
+    item_ids: Sequence[str],
+    config: FLMConfig,
+    seed: int,
+    published_ms_V: NDArray[np.int64] | None = None,
+    checkpoint_folder: Path | None = None,
+    checkpoint_seconds: float = 5.0,
+    progress: Progress = silent,
+) -> FLM:
+    """Train FLM.
+
+    Args:
+        train: Training histories, row = user number.
+        valid: Cases to choose the epoch, the gates and the weights of the branches on. None trains ``max_epochs`` and
+            takes default weights.
+        features: Modality -> features with one row per item.
+        profiles: Row = user number; None for none.
+        item_ids: Ids of the catalogue in number order.
+        config: What is built.
+        seed: Every random draw follows from it; the same seed gives the same numbers on one machine.
+        published_ms_V: When each item became available; validation leaves out what was not there yet. None where
+            nothing is known.
+        checkpoint_folder: Where to keep checkpoints; a run that was interrupted goes on from there and equals an
+            uninterrupted one. None keeps none.
+        checkpoint_seconds: Time between two checkpoints.
+        progress: Told after each epoch.
+
+    Returns:
+        The model, with the best epoch on validation.
+
+    Raises:
+        DataError: There is nothing to train on, or sizes do not fit.
+    """
+    prepared = prepare(train=train, features=features, profiles=profiles, item_ids=item_ids, config=config)
+    selection = None
+    if valid is not None and valid.targets.lengths.any():
+        selection = Selection(prepared, config=config, valid=valid, published_ms_V=published_ms_V, seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        run = _start(prepared, config, seed, selection)
+        name = run_name(config, seed, prepared, valid)
+        place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
+    if selection is None:
+        mixture, choices = Mixture.from_weights(default_weights(config, prepared)), dict[str, Any]()
+    else:
+        mixture, choices = selection.choose(run.network)
+    return FLM(
+        config=config,
+        network=run.network,
+        item_ids=tuple(item_ids),
+        whitenings=prepared.whitenings,
+        encoders=prepared.encoders,
+        counts_V=prepared.counts_V,
+        popularity_V=prepared.popularity_V,
+        memory=prepared.memory,
+        mixture=mixture,
+        profile_columns=() if prepared.profiles is None else prepared.profiles.columns,
+        seed=seed,
+        report={
+            "curve": place.curve,
+            "best_epoch": place.best_epoch,
+            "epochs": place.epoch,
+            "steps": place.total_steps,
+            "seconds": round(place.elapsed_seconds, 2),
+            **choices,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training run works on."""
+
+    config: FLMConfig
+    seed: int
+    train: Histories
+    network: FLMNetwork
+    task: PretrainingTask
+    optimizer: Optimizer
+    selection: Selection | None
+
+
+def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, progress: Progress) -> Place:
+    """Train until validation stops improving, the epochs are done or the time is up.
+
+    Args:
+        run: Its network holds the best state afterwards and is in evaluation mode.
+        name: Fingerprint that a checkpoint must carry to be used.
+        folder: Of the checkpoints; None for none.
+        checkpoint_seconds: Time between two checkpoints.
+        progress: Told after each epoch.
+
+    Returns:
+        Where training ended.
+    """
+    place, best = Place(), dict[str, Tensor]()
+    found = None if folder is None else load_checkpoint(folder, run=name, network=run.network, optimizer=run.optimizer)
+    if found is not None:
+        place, best = found
+    clock = saved = time.monotonic()
+    before = place.elapsed_seconds
+    while not place.done:
+        for batch in epoch_batches(
+            run.train,
+            max_length=run.config.max_length,
+            batch_tokens=run.config.batch_tokens,
+            seed=run.seed,
+            epoch=place.epoch,
+            skip=place.step,
+        ):
+            _step(run, place, batch)
+            place.elapsed_seconds = before + time.monotonic() - clock
+            if 0 < run.config.max_seconds < place.elapsed_seconds:
+                place.done = True
+                break
+            if folder is not None and time.monotonic() - saved >= checkpoint_seconds:
+                save_checkpoint(folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer)
+                saved = time.monotonic()
+        best = _end_epoch(run, place, best, progress)
+    if folder is not None:
+        save_checkpoint(folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer)
+    if best:
+        run.network.load_state_dict(best)
+    run.network.eval()
+    return place
+
+
+def _start(prepared: Prepared, config: FLMConfig, seed: int, selection: Selection | None) -> Run:
+    torch.manual_seed(derive_seed(seed, "network"))
+    profiles = prepared.profiles
+    network = FLMNetwork(
+        config,
+        num_items=prepared.train.num_items,
+        modality_widths={name: one.width for name, one in prepared.whitenings.items()},
+        profile_width=0 if profiles is None else len(profiles.columns),
+    )
+    neighbours_VJ, weights_VJ = prepared.neighbours
+    task = PretrainingTask(
+        config,
+        content=prepared.content,
+        profiles_UP=None if profiles is None else torch.from_numpy(profiles.values_UP),
+        warm_V=torch.from_numpy(prepared.counts_V > 0),
+        neighbours_VJ=torch.from_numpy(neighbours_VJ),
+        neighbour_weights_VJ=torch.from_numpy(weights_VJ),
+    )
+    optimizer = build_optimizer(network, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    return Run(config, seed, prepared.train, network, task, optimizer, selection)
+
+
+def _step(run: Run, place: Place, batch: SequenceBatch) -> None:
+    """One step; all its randomness follows from seed, epoch and step, so that any step can be the first of a resume."""
+    config = run.config
+    torch.manual_seed(derive_seed(run.seed, f"step/{place.epoch}/{place.step}"))
+    negatives_K = None
+    if run.train.num_items > config.full_softmax_items:
+        negatives_K = uniform_negatives(
+            num_items=run.train.num_items,
+            num_negatives=config.num_negatives,
+            seed=run.seed,
+            epoch=place.epoch,
+            step=place.step,
+        )
+    run.network.train()
+    parts = run.task.losses(run.network, batch, negatives_K)
+    share = fading(place.epoch, max_epochs=config.max_epochs, floor=config.weight_floor)
+    run.optimizer.zero_grad(set_to_none=True)
+    run.task.total(parts, share=share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    done = place.epoch + min(1.0, place.step * config.batch_tokens / len(run.train.items))
+    rate = scheduled(
+        place.total_steps,
+        peak=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        share_done=done / config.max_epochs,
+    )
+    set_learning_rate(run.optimizer, rate)
+    run.optimizer.step()
+    for name, part in parts.items():
+        place.loss_sums[name] = place.loss_sums.get(name, 0.0) + float(part.detach())
+    place.step += 1
+    place.total_steps += 1
+
+
+def _end_epoch(run: Run, place: Place, best: dict[str, Tensor], progress: Progress) -> dict[str, Tensor]:
+    """Look at validation when it is time, and decide whether to go on."""
+    config = run.config
+    losses = {name: round(value / max(place.step, 1), 5) for name, value in place.loss_sums.items()}
+    place.epoch += 1
+    place.step = 0
+    place.loss_sums = {}
+    place.done = place.done or place.epoch >= config.max_epochs
+    entry = {"epoch": place.epoch, "seconds": round(place.elapsed_seconds, 2), "losses": losses}
+    if run.selection is not None and (place.done or place.epoch % config.evaluate_every == 0):
+        run.network.eval()
+        found = run.selection.look(run.network)
+        entry["validation"] = {name: round(value, 5) for name, value in found.items()}
+        if found["with_memory"] > place.best:
+            place.best, place.best_epoch, place.waited = found["with_memory"], place.epoch, 0
+            best = snapshot(run.network)
+        else:
+            place.waited += 1
+            place.done = place.done or place.waited >= config.patience
+    place.curve.append(entry)
+    note = f"loss {losses.get('sequential', 0.0):.3f}" + (f", best NDCG@10 {place.best:.4f}" if place.best >= 0 else "")
+    progress(place.epoch, config.max_epochs, note)
+    return best
+
+
+def run_name(config: FLMConfig, seed: int, prepared: Prepared, valid: Cases | None) -> str:
+    """Fingerprint of everything that a run's result follows from."""
+    digest = hashlib.sha256()
+    arrays = [prepared.train.offsets, prepared.train.items, *(one.numpy() for one in prepared.content.vectors)]
+    if prepared.profiles is not None:
+        arrays.append(prepared.profiles.values_UP)
+    if valid is not None:
+        arrays += [valid.histories.items, valid.targets.items]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return fingerprint([kinema.__version__, torch.__version__, asdict(config), seed, digest.hexdigest()])
