@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _FULL_QUALITY_GATE = 0.5
+_ID_LENGTH = 0.15
+"""ID vectors start short: cosines see directions only, and a step of the optimizer turns a short vector further."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class ItemTower(nn.Module):
         num_items: Items that have an ID vector; 0 for the content-only model.
         d_model: D.
         modality_widths: Modality -> W, in the order of `ItemContent.names`.
-        content_init: Length of a projected modality at the start, where an ID vector starts at 1.
+        content_init: Length of a projected modality at the start; an ID vector starts at 0.15.
         id_dropout: Share of items with content that do without their ID vector in a training step.
         modality_dropout: Share of (item, modality) pairs hidden in a training step.
     """
@@ -77,7 +79,7 @@ class ItemTower(nn.Module):
         self.names = tuple(modality_widths)
         self.id_dropout = id_dropout
         self.modality_dropout = modality_dropout
-        self.ids_VD = nn.Parameter(torch.randn(num_items, d_model) / d_model**0.5)
+        self.ids_VD = nn.Parameter(torch.randn(num_items, d_model) * _ID_LENGTH / d_model**0.5)
         self.bias_V = nn.Parameter(torch.zeros(num_items))
         self.projections = nn.ModuleList(nn.Linear(width, d_model, bias=False) for width in modality_widths.values())
         for projection in self.projections:

@@ -57,7 +57,8 @@ def content_neighbours(
         order = np.take_along_axis(order, np.argsort(-np.take_along_axis(cosines, order, axis=1), axis=1), axis=1)
         nearest = np.take_along_axis(cosines, order, axis=1)
         best = np.where(np.isfinite(nearest[:, :1]), nearest[:, :1], 0)
-        weights = np.exp(sharpness * (nearest - best)) * described_V[rows, None]
+        found = np.isfinite(nearest) & described_V[rows, None]
+        weights = np.exp(sharpness * np.where(found, nearest - best, 0)) * found
         total = weights.sum(axis=1, keepdims=True)
         neighbours_VJ[rows, :width] = pool[order]
         weights_VJ[rows, :width] = weights / np.where(total > 0, total, 1)

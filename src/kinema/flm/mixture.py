@@ -102,7 +102,7 @@ def _weighted_sum(
     columns: slice | NDArray[np.int64],
 ) -> NDArray[np.float32]:
     parts = [weights_CA[:, a, None] * logits[name][:, columns] for a, name in enumerate(branches)]
-    return np.sum(parts, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(parts, axis=0, dtype=np.float32))
 
 
 def inverse_softplus(values_A: NDArray[np.float64]) -> NDArray[np.float64]:

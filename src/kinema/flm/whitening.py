@@ -1,7 +1,9 @@
-"""Standardise, rotate, rescale: every modality enters the model with uncorrelated columns of equal spread.
+"""Standardise, rotate, rescale: every modality enters the model with uncorrelated columns of about equal spread.
 
 Without it the few directions that all items of an encoder share drown what tells them apart, and a frozen modality
-added to a trained one does harm (FLM.md section 1, point 4).
+added to a trained one does harm (FLM.md section 1, point 4). Full whitening would blow the last components, which in a
+small catalogue are noise, up to the size of the first; a component of variance l is therefore given the spread
+l / (l + 1), where 1 is the mean variance of the standardised columns (Wiener's filter with noise at that level).
 
 Shape suffixes: V items, E encoder width, W whitened width.
 """
@@ -68,7 +70,8 @@ class Whitening:
         # The sign of an eigenvector is arbitrary; fixing it keeps artefacts equal across machines.
         signs = np.sign(rotation_EE[np.abs(rotation_EE[:, kept]).argmax(axis=0), kept])
         rotation_EW = rotation_EE[:, kept] * np.where(signs == 0, 1, signs)
-        matrix_EW = scale_E[:, None] * rotation_EW / np.sqrt(np.maximum(values_E[kept], 1e-12))
+        spread_W = values_E[kept] / (values_E[kept] + 1)
+        matrix_EW = scale_E[:, None] * rotation_EW * spread_W / np.sqrt(np.maximum(values_E[kept], 1e-12))
         return cls(mean_E.astype(np.float32), matrix_EW.astype(np.float32))
 
     def apply(self, vectors_VE: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from kinema.schema import Reject
 
-_ROWS_PER_BLOCK: Final = 131_072
+_ROWS_PER_BLOCK: Final = 262_144
 
 NO_ROWS: Final[dict[str, pl.DataFrame]] = {
     "item": pl.DataFrame(schema={"id": pl.String, "row": pl.Int64}),

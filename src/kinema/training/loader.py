@@ -5,7 +5,7 @@ Padding every history to the longest costs a factor of nine on a short-history l
 Shape suffixes: B windows.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,38 @@ from kinema.seeds import generator
 from kinema.store.histories import Histories
 
 
-def epoch_batches(
-    histories: Histories, *, max_length: int, batch_tokens: int, seed: int, epoch: int, skip: int = 0
-) -> Iterator[SequenceBatch]:
-    """The batches of one epoch; every interaction is a target about once.
+@dataclass(frozen=True)
+class EpochPlan:
+    """The batches of one epoch; any of them can be had without those before it, so a resumed epoch starts anywhere.
 
-    The order depends on the seed and the epoch alone, so an interrupted epoch goes on where it stopped.
+    Attributes:
+        histories: Where the items are.
+        starts_B: int64, first place of each window in ``histories.items``.
+        lengths_B: int64.
+        users_B: int64, whose window it is.
+        batches: Windows of each batch, in the order of training.
+    """
+
+    histories: Histories
+    starts_B: NDArray[np.int64]
+    lengths_B: NDArray[np.int64]
+    users_B: NDArray[np.int64]
+    batches: tuple[NDArray[np.int64], ...]
+
+    def __len__(self) -> int:
+        """Batches in the epoch."""
+        return len(self.batches)
+
+    def batch(self, step: int) -> SequenceBatch:
+        """The batch of a step, counted from 0."""
+        rows = self.batches[step]
+        return as_batch(pad_rows(self.histories, self.starts_B[rows], self.lengths_B[rows]), self.users_B[rows])
+
+
+def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed: int, epoch: int) -> EpochPlan:
+    """Plan one epoch; every interaction is a target once.
+
+    The plan depends on the histories, the seed and the epoch alone.
 
     Args:
         histories: Training histories.
@@ -28,19 +54,24 @@ def epoch_batches(
         batch_tokens: Windows times the longest window of a batch, at most (but at least one window).
         seed: The run's seed.
         epoch: From 0.
-        skip: Batches to leave out at the start.
 
-    Yields:
-        Batches in random order.
+    Returns:
+        The plan, batches in random order.
+
+    Example:
+        >>> plan = plan_epoch(
+        ...     Histories.from_lists([[0, 1, 2], [3]], 4), max_length=2, batch_tokens=8, seed=0, epoch=0
+        ... )
+        >>> sum(plan.batch(step).num_targets for step in range(len(plan)))
+        4
     """
     random = generator(seed, f"loader/{epoch}")
     starts_B, lengths_B, users_B = windows(histories, max_length=max_length, random=random)
     # Jitter mixes neighbours in length, so that the same windows do not always meet.
     order_B = np.argsort(lengths_B * random.uniform(0.9, 1.1, len(lengths_B)), kind="stable")
-    groups = _groups(lengths_B[order_B], batch_tokens)
-    for group in random.permutation(len(groups) - 1)[skip:]:
-        rows = order_B[groups[group] : groups[group + 1]]
-        yield as_batch(pad_rows(histories, starts_B[rows], lengths_B[rows]), users_B[rows])
+    groups = np.split(order_B, _borders(lengths_B[order_B], batch_tokens))
+    shuffled = tuple(groups[place] for place in random.permutation(len(groups)))
+    return EpochPlan(histories, starts_B, lengths_B, users_B, shuffled)
 
 
 def windows(
@@ -55,20 +86,20 @@ def windows(
     users = np.flatnonzero(histories.lengths > 0)
     lengths = histories.lengths[users]
     first_cuts = np.where(lengths > max_length, random.integers(1, max_length + 1, len(users)), lengths)
-    num_windows = 1 + np.maximum(-(-(lengths - first_cuts) // max_length), 0)
-    users_B = np.repeat(np.arange(len(users)), num_windows)
-    index_B = np.arange(len(users_B)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
-    begins_B = np.where(index_B == 0, 0, first_cuts[users_B] + (index_B - 1) * max_length)
-    ends_B = np.minimum(first_cuts[users_B] + index_B * max_length, lengths[users_B])
-    return histories.offsets[users[users_B]] + begins_B, ends_B - begins_B, users[users_B].astype(np.int64)
+    num_windows = 1 + -(-(lengths - first_cuts) // max_length)
+    owners_B = np.repeat(np.arange(len(users)), num_windows)
+    index_B = np.arange(len(owners_B)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
+    begins_B = np.where(index_B == 0, 0, first_cuts[owners_B] + (index_B - 1) * max_length)
+    ends_B = np.minimum(first_cuts[owners_B] + index_B * max_length, lengths[owners_B])
+    return histories.offsets[users[owners_B]] + begins_B, ends_B - begins_B, users[owners_B].astype(np.int64)
 
 
-def _groups(lengths_B: NDArray[np.int64], batch_tokens: int) -> list[int]:
-    """Borders of batches over windows in order of (about) growing length."""
-    borders, longest = [0], 0
+def _borders(lengths_B: NDArray[np.int64], batch_tokens: int) -> list[int]:
+    """Where the next batch begins, over windows in order of (about) growing length."""
+    borders, first, longest = [], 0, 0
     for place, length in enumerate(lengths_B.tolist()):
         longest = max(longest, length)
-        if place > borders[-1] and (place - borders[-1] + 1) * longest > batch_tokens:
+        if place > first and (place - first + 1) * longest > batch_tokens:
             borders.append(place)
-            longest = length
-    return [*borders, len(lengths_B)]
+            first, longest = place, length
+    return borders

@@ -15,7 +15,6 @@ from torch.optim import Optimizer
 
 import kinema
 from kinema.artifacts import fingerprint
-from kinema.flm.batch import SequenceBatch
 from kinema.flm.config import FLMConfig
 from kinema.flm.mixture import Mixture
 from kinema.flm.model import FLM
@@ -27,9 +26,9 @@ from kinema.store.histories import Histories
 from kinema.store.splits import Cases
 from kinema.tasks.pretraining import PretrainingTask
 from kinema.training.checkpoint import Place, load_checkpoint, save_checkpoint, snapshot
-from kinema.training.loader import epoch_batches
+from kinema.training.loader import EpochPlan, plan_epoch
 from kinema.training.negatives import uniform_negatives
-from kinema.training.optimizer import build_optimizer, fading, set_learning_rate, scheduled
+from kinema.training.optimizer import build_optimizer, fading, scheduled, set_learning_rate
 from kinema.training.preparation import Prepared, prepare
 from kinema.training.selection import Selection, default_weights
 
@@ -137,22 +136,21 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
     found = None if folder is None else load_checkpoint(folder, run=name, network=run.network, optimizer=run.optimizer)
     if found is not None:
         place, best = found
+    config = run.config
     clock = saved = time.monotonic()
     before = place.elapsed_seconds
     while not place.done:
-        for batch in epoch_batches(
+        plan = plan_epoch(
             run.train,
-            max_length=run.config.max_length,
-            batch_tokens=run.config.batch_tokens,
+            max_length=config.max_length,
+            batch_tokens=config.batch_tokens,
             seed=run.seed,
             epoch=place.epoch,
-            skip=place.step,
-        ):
-            _step(run, place, batch)
+        )
+        while place.step < len(plan) and not place.done:
+            _step(run, place, plan)
             place.elapsed_seconds = before + time.monotonic() - clock
-            if 0 < run.config.max_seconds < place.elapsed_seconds:
-                place.done = True
-                break
+            place.done = 0 < config.max_seconds < place.elapsed_seconds
             if folder is not None and time.monotonic() - saved >= checkpoint_seconds:
                 save_checkpoint(folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer)
                 saved = time.monotonic()
@@ -187,7 +185,7 @@ def _start(prepared: Prepared, config: FLMConfig, seed: int, selection: Selectio
     return Run(config, seed, prepared.train, network, task, optimizer, selection)
 
 
-def _step(run: Run, place: Place, batch: SequenceBatch) -> None:
+def _step(run: Run, place: Place, plan: EpochPlan) -> None:
     """One step; all its randomness follows from seed, epoch and step, so that any step can be the first of a resume."""
     config = run.config
     torch.manual_seed(derive_seed(run.seed, f"step/{place.epoch}/{place.step}"))
@@ -200,18 +198,15 @@ def _step(run: Run, place: Place, batch: SequenceBatch) -> None:
             epoch=place.epoch,
             step=place.step,
         )
+    done = (place.epoch + place.step / len(plan)) / config.max_epochs
+    if config.max_seconds:
+        done = min(1.0, max(done, place.elapsed_seconds / config.max_seconds))
     run.network.train()
-    parts = run.task.losses(run.network, batch, negatives_K)
-    share = fading(place.epoch, max_epochs=config.max_epochs, floor=config.weight_floor)
+    parts = run.task.losses(run.network, plan.batch(place.step), negatives_K)
+    total = run.task.total(parts, share=fading(done=done, floor=config.weight_floor))
     run.optimizer.zero_grad(set_to_none=True)
-    run.task.total(parts, share=share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    done = place.epoch + min(1.0, place.step * config.batch_tokens / len(run.train.items))
-    rate = scheduled(
-        place.total_steps,
-        peak=config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        share_done=done / config.max_epochs,
-    )
+    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    rate = scheduled(step=place.total_steps, done=done, peak=config.learning_rate, warmup_steps=config.warmup_steps)
     set_learning_rate(run.optimizer, rate)
     run.optimizer.step()
     for name, part in parts.items():

@@ -1,10 +1,12 @@
-"""AdamW as Transformers on this scale want it, and the shape of the learning rate over a run."""
+"""AdamW as Transformers on this scale want it, and how the step size and the auxiliary losses go over a run."""
 
 import math
 
 import torch
 from torch import nn
 from torch.optim import AdamW
+
+_LAST_RATE = 0.01
 
 
 def build_optimizer(network: nn.Module, *, learning_rate: float, weight_decay: float) -> AdamW:
@@ -23,33 +25,34 @@ def build_optimizer(network: nn.Module, *, learning_rate: float, weight_decay: f
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set the rate of every group."""
+    """Set the step size of every group."""
     for group in optimizer.param_groups:
         group["lr"] = value
 
 
-def scheduled(step: int, *, peak: float, warmup_steps: int, share_done: float) -> float:
-    """Learning rate of a step: linear growth, then linear fall to a hundredth of the peak at the last epoch.
+def scheduled(*, step: int, done: float, peak: float, warmup_steps: int) -> float:
+    """Step size: linear growth over the first steps, then linear decay to a hundredth at the end of the run.
+
+    A high peak that decays reaches in 12 epochs what a constant low one reaches in 40 (LOG.md).
 
     Args:
-        step: Counted from 0.
-        peak: Highest rate.
+        step: Steps done since the start.
+        done: Share of the run that is done, in [0, 1].
+        peak: Largest step size.
         warmup_steps: Steps of growth.
-        share_done: Share of all epochs that is behind, in [0, 1].
 
     Example:
-        >>> [round(scheduled(step, peak=1.0, warmup_steps=4, share_done=step / 10), 2) for step in (0, 3, 5, 10)]
-        [0.25, 0.7, 0.5, 0.01]
+        >>> [round(scheduled(step=s, done=s / 10, peak=1.0, warmup_steps=2), 2) for s in (0, 1, 5, 10)]
+        [0.5, 0.9, 0.5, 0.01]
     """
-    return peak * min(1.0, (step + 1) / warmup_steps) * max(1.0 - share_done, 0.01)
+    return peak * min((step + 1) / warmup_steps, 1.0) * max(1.0 - done, _LAST_RATE)
 
 
-def fading(epoch: int, *, max_epochs: int, floor: float) -> float:
-    """What is left of the auxiliary losses in an epoch: a cosine from 1 to ``floor``.
+def fading(*, done: float, floor: float) -> float:
+    """What is left of the auxiliary losses: a cosine from 1 to ``floor``.
 
     Example:
-        >>> fading(0, max_epochs=10, floor=0.25), fading(9, max_epochs=10, floor=0.25)
+        >>> fading(done=0.0, floor=0.25), fading(done=1.0, floor=0.25)
         (1.0, 0.25)
     """
-    done = min(1.0, epoch / max(max_epochs - 1, 1))
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
