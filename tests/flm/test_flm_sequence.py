@@ -21,13 +21,13 @@ def encoder():
     return made.eval()
 
 
-@pytest.fixture
-def items_BLD():
+@pytest.fixture(name="items_BLD")
+def made_items():
     return torch.nn.functional.normalize(torch.randn(3, 6, D_MODEL, generator=torch.Generator().manual_seed(1)), dim=-1)
 
 
-@pytest.fixture
-def profiles_BP():
+@pytest.fixture(name="profiles_BP")
+def made_profiles():
     return torch.randn(3, PROFILE, generator=torch.Generator().manual_seed(2))
 
 

@@ -1,0 +1,229 @@
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+
+from kinema.flm.config import FLMConfig
+from kinema.flm.memory import ItemMemory
+from kinema.flm.mixture import Mixture
+from kinema.flm.network import FLMNetwork
+from kinema.store.features import ModalityFeatures
+from kinema.store.histories import Histories
+from kinema.store.splits import Cases, blocked_items
+from kinema.training import blending, calibration
+from kinema.training.calibration import Pretence, fit_cold, forget, pretended_cold
+from kinema.training.preparation import prepare
+from kinema.training.selection import Selection
+from kinema.training.validation import ndcg, sample_cases
+
+NUM_CASES, NUM_ITEMS = 80, 30
+
+
+def asked(histories, targets, num_items=NUM_ITEMS):
+    count = len(histories)
+    later = Histories.from_lists(targets, num_items)
+    return Cases(
+        np.arange(count, dtype=np.int32), np.full(count, 10**6), Histories.from_lists(histories, num_items), later
+    )
+
+
+@pytest.fixture
+def world():
+    """Two branches of which `good` tells the target and `noise` nothing; long and short histories."""
+    random = np.random.default_rng(0)
+    order = [random.permutation(NUM_ITEMS).tolist() for _ in range(NUM_CASES)]
+    cases = asked([one[: 1 + case % 9] for case, one in enumerate(order)], [one[20:21] for one in order])
+    logits = {name: random.normal(size=(NUM_CASES, NUM_ITEMS)).astype(np.float32) for name in ("noise", "good")}
+    logits["good"][np.arange(NUM_CASES), cases.targets.items] += 2
+    return cases, logits, blocked_items(cases, published_ms_V=None)
+
+
+def loss_of(monkeypatch, module, run):
+    """The function that a fit hands to the minimiser, and where it starts."""
+    seen = []
+    minimize = module.minimize
+
+    def spy(loss, begin, **options):
+        seen.append((loss, begin))
+        return minimize(loss, begin, **options)
+
+    monkeypatch.setattr(module, "minimize", spy)
+    run()
+    return seen[0]
+
+
+def agrees_with_finite_differences(loss, begin):
+    for seed in range(3):
+        place = begin + 0.5 * np.random.default_rng(seed).normal(size=len(begin))
+        expected = approx_fprime(place, lambda one: loss(one)[0], 1e-3)
+        np.testing.assert_allclose(loss(place)[1], expected, rtol=0.03, atol=5e-3)
+
+
+def likelihood(scores, cases, blocked):
+    scores = np.where(blocked, -np.inf, scores.astype(np.float64))
+    rows = np.arange(len(cases))
+    return float((scores[rows, cases.targets.items] - np.logaddexp.reduce(scores, axis=1)).mean())
+
+
+def test_the_fitted_mixture_leans_on_the_planted_better_branch(world):
+    cases, logits, blocked = world
+    start = {"noise": 0.5, "good": 0.5}
+    mixture = blending.fit_mixture(logits, cases, blocked, start=start)
+    weights = mixture.weights(cases.histories.lengths)
+    assert mixture.branches == ("noise", "good")
+    assert (weights[:, 1] > 3 * weights[:, 0]).all()
+    before = Mixture.from_weights(start).blend(logits, cases.histories.lengths)
+    after = mixture.blend(logits, cases.histories.lengths)
+    assert likelihood(after, cases, blocked) > likelihood(before, cases, blocked) + 0.1
+
+
+def test_a_branch_that_tells_only_for_long_histories_gets_a_growing_weight(world):
+    cases, logits, blocked = world
+    long = cases.histories.lengths > 4
+    logits["good"][long, cases.targets.items[long]] += 3
+    logits["good"][~long] = np.random.default_rng(1).normal(size=(int((~long).sum()), NUM_ITEMS))
+    mixture = blending.fit_mixture(logits, cases, blocked, start={"noise": 0.5, "good": 0.5})
+    short_weight, long_weight = mixture.weights(np.array([1, 9]))[:, 1]
+    assert long_weight > 1.5 * short_weight
+
+
+def test_the_gradient_of_the_mixture_agrees_with_finite_differences(world, monkeypatch):
+    cases, logits, blocked = world
+    start = {"noise": 0.7, "good": 0.4}
+    found = loss_of(monkeypatch, blending, lambda: blending.fit_mixture(logits, cases, blocked, start=start))
+    agrees_with_finite_differences(*found)
+
+
+def planted_cold(cases, logits):
+    """Cold items, which the better branch scores five times too flat and two too low."""
+    cold = np.arange(NUM_ITEMS) % 3 == 0
+    served = {name: one.copy() for name, one in logits.items()}
+    served["good"][:, cold] = served["good"][:, cold] / 5 - 2
+    return Pretence(served, cold)
+
+
+def test_the_gradient_of_the_cold_weights_agrees_with_finite_differences(world, monkeypatch):
+    cases, logits, blocked = world
+    mixture, pretence = Mixture.from_weights({"noise": 0.3, "good": 1.0}), planted_cold(cases, logits)
+    found = loss_of(monkeypatch, calibration, lambda: fit_cold(mixture, [pretence, pretence], cases, blocked))
+    agrees_with_finite_differences(*found)
+
+
+def test_cold_items_that_are_scored_too_flat_and_too_low_are_put_right(world):
+    cases, logits, blocked = world
+    mixture, pretence = Mixture.from_weights({"noise": 0.1, "good": 1.0}), planted_cold(cases, logits)
+    fitted = fit_cold(mixture, [pretence], cases, blocked)
+    lengths = cases.histories.lengths
+    assert fitted.cold_bonus > 0.5
+    assert fitted.cold_ratios_A[1] > 1.5
+    before, after = (one.blend(pretence.logits, lengths, pretence.cold_V) for one in (mixture, fitted))
+    assert likelihood(after, cases, blocked) > likelihood(before, cases, blocked) + 0.1
+    assert (after[:, ~pretence.cold_V] == before[:, ~pretence.cold_V]).all()
+    assert fitted.offsets_A.tolist() == mixture.offsets_A.tolist()
+
+
+def test_only_items_with_events_and_content_are_pretended_to_be_cold():
+    counts, described = np.arange(200) % 4, np.arange(200) % 3 > 0
+    chosen = pretended_cold(counts, described, share=0.2, seed=1)
+    pool = (counts > 0) & described
+    assert chosen.sum() == round(0.2 * pool.sum())
+    assert not (chosen & ~pool).any()
+    assert (chosen == pretended_cold(counts, described, share=0.2, seed=1)).all()
+    assert (chosen != pretended_cold(counts, described, share=0.2, seed=2)).any()
+
+
+def test_without_warm_described_items_none_is_pretended_to_be_cold():
+    assert not pretended_cold(np.zeros(5, dtype=np.int64), np.ones(5, dtype=bool), share=0.5, seed=0).any()
+
+
+def test_a_forgotten_item_neither_follows_nor_is_followed_and_the_memory_itself_keeps_it():
+    memory = ItemMemory.fit(Histories.from_lists([[0, 1, 2], [1, 2]], 3), query_decay=0.4)
+    forgetful = forget(memory, np.array([False, True, False]))
+    counts = forgetful.counts.toarray()
+    assert not counts[1].any()
+    assert not counts[:, 1].any()
+    assert forgetful.totals[1] == 0
+    assert counts[0, 2] == memory.counts[0, 2] > 0
+    assert memory.counts[1, 2] > 0
+    assert forgetful.query_decay == 0.4
+
+
+def chain_world():
+    """What comes next follows the last item; what came before it says something else."""
+    random = np.random.default_rng(3)
+    starts = random.integers(0, 12, 150)
+    lists = [[int(12 + random.integers(0, 12)), int(start), int((start + 1) % 12)] for start in starts]
+    return Histories.from_lists(lists, 24)
+
+
+def test_the_query_decay_with_the_best_validation_is_chosen():
+    random = np.random.default_rng(4)
+    train = chain_world()
+    lasts = random.integers(0, 12, 60)
+    # The older items have followers of their own, so the further back a query reaches the more it is misled.
+    others = [random.choice([one for one in range(12) if abs(one - last) > 2], 3, replace=False) for last in lasts]
+    valid = asked(
+        [[*map(int, other), int(last)] for other, last in zip(others, lasts, strict=True)],
+        [[int((last + 1) % 12)] for last in lasts],
+        24,
+    )
+    config = FLMConfig(memory_query_decay=0.95)
+    prepared = prepare(
+        train=train, features={}, profiles=None, item_ids=[str(item) for item in range(24)], config=config
+    )
+    valid = valid.take(
+        np.flatnonzero([target not in row for target, row in zip(valid.targets.items, others, strict=True)])
+    )
+    Selection(prepared, config=config, valid=valid, published_ms_V=None, seed=0)
+    chosen, blocked, found = prepared.memory.query_decay, blocked_items(valid, published_ms_V=None), {}
+    for decay in (0.6, 0.75, 0.85, 0.95, 1.0):
+        prepared.memory.query_decay = decay
+        found[decay] = ndcg(prepared.memory.scores(valid.histories), valid, blocked)
+    assert chosen == 0.6
+    assert found[0.6] == max(found.values()) > found[1.0]
+
+
+def test_a_modality_that_is_better_closed_is_closed_and_the_gates_are_reported():
+    train = chain_world()
+    random = np.random.default_rng(0)
+    everywhere = np.ones(24, dtype=bool)
+    noise = ModalityFeatures(
+        "noise", random.normal(size=(24, 6)).astype(np.float32), everywhere, everywhere.astype(np.float32)
+    )
+    valid = asked([[0], [4], [7]], [[1], [5], [8]], 24)
+    config = FLMConfig(d_model=8, num_blocks=1, num_heads=1, max_length=4)
+    prepared = prepare(
+        train=train, features={"noise": noise}, profiles=None, item_ids=[str(i) for i in range(24)], config=config
+    )
+    selection = Selection(prepared, config=config, valid=valid, published_ms_V=None, seed=0)
+    looks = iter([{"with_memory": 0.3}, {"with_memory": 0.4}])
+    selection.look = lambda _: next(looks)
+    network = network_of(config)
+    assert selection._close_gates(network) == {"noise": False}
+    assert network.tower.open_M.tolist() == [0]
+    looks = iter([{"with_memory": 0.4}, {"with_memory": 0.4}])
+    network.tower.open_M[0] = 1
+    assert selection._close_gates(network) == {"noise": True}
+    assert network.tower.open_M.tolist() == [1]
+
+
+def network_of(config):
+    return FLMNetwork(config, num_items=24, modality_widths={"noise": 6}, profile_width=0).eval()
+
+
+def test_ndcg_has_the_value_worked_out_by_hand_and_ties_count_against_the_target():
+    cases = asked([[0], [0], [0]], [[1], [2], [3, 4]], 5)
+    blocked = blocked_items(cases, published_ms_V=None)
+    scores = np.float32([[9, 5, 1, 1, 1], [9, 5, 4, 4, 1], [9, 5, 1, 4, 3]])
+    first, second = 1.0, 1 / np.log2(4)
+    third = (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))
+    assert ndcg(scores, cases, blocked) == pytest.approx((first + second + third) / 3)
+    assert ndcg(scores, cases, blocked, k=1) == pytest.approx(1 / 3)
+
+
+def test_sampled_cases_have_targets_and_fit_into_the_cells():
+    cases = asked([[0]] * 50, [[1] if case % 2 else [] for case in range(50)], 5)
+    assert len(sample_cases(cases, num_items=5, max_cells=10**6, seed=0)) == 25
+    few = sample_cases(cases, num_items=5, max_cells=50, seed=0)
+    assert len(few) == 10
+    assert few.targets.lengths.all()
+    assert (few.users_C == sample_cases(cases, num_items=5, max_cells=50, seed=0).users_C).all()
