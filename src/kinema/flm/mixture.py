@@ -7,7 +7,7 @@ Shape suffixes: C cases, A branches, V catalogue.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Mixture:
-    """Weights of the branches: ``softplus(offset + slope * log(1 + n))`` for a history of n interactions.
+    """Weights of the branches: ``scale * softplus(offset + slope * log(1 + n))`` for a history of n interactions.
 
     Attributes:
         branches: Names, A of them.
         offsets_A: float64.
         slopes_A: float64.
+        scales_A: float64, > 0; empty for all 1.
         cold_ratios_A: float64, by how much each branch counts more or less for items nobody has watched, whose side of
             it is imputed; empty for all 1.
         cold_bonus: Added to the score of those items.
@@ -30,6 +31,7 @@ class Mixture:
     branches: tuple[str, ...]
     offsets_A: NDArray[np.float64]
     slopes_A: NDArray[np.float64]
+    scales_A: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cold_ratios_A: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     cold_bonus: float = 0.0
 
@@ -49,7 +51,11 @@ class Mixture:
         """float32 [C, A], weight of each branch for histories of these lengths."""
         known_C1 = np.log1p(lengths_C.astype(np.float64))[:, None]
         weights_CA: NDArray[np.float64] = np.logaddexp(0, self.offsets_A + self.slopes_A * known_C1)
-        return weights_CA.astype(np.float32)
+        return (weights_CA * self.scales_A if len(self.scales_A) else weights_CA).astype(np.float32)
+
+    def scaled(self, factors_A: NDArray[np.float64]) -> Self:
+        """The same mixture with each branch's weight times a factor."""
+        return replace(self, scales_A=factors_A * (self.scales_A if len(self.scales_A) else 1.0))
 
     def blend(
         self,
@@ -79,6 +85,7 @@ class Mixture:
             "branches": list(self.branches),
             "offsets": self.offsets_A.tolist(),
             "slopes": self.slopes_A.tolist(),
+            "scales": self.scales_A.tolist(),
             "cold_ratios": self.cold_ratios_A.tolist(),
             "cold_bonus": self.cold_bonus,
         }
@@ -90,6 +97,7 @@ class Mixture:
             tuple(values["branches"]),
             np.array(values["offsets"]),
             np.array(values["slopes"]),
+            np.array(values["scales"]),
             np.array(values["cold_ratios"]),
             float(values["cold_bonus"]),
         )

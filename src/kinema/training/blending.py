@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from kinema.flm.mixture import Mixture, inverse_softplus
 from kinema.store.splits import Cases
@@ -71,6 +71,31 @@ def fit_mixture(
     found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 60})
     offsets_A, slopes_A = np.split(found.x, 2)
     return Mixture(branches, offsets_A - slopes_A * centre, slopes_A)
+
+
+def likeliest_scale(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_]) -> float:
+    """The factor on all scores that makes the right items most likely.
+
+    It changes no order; but what is added to scores afterwards, for cold items, needs them on the scale of log-odds.
+
+    Args:
+        scores_CV: Higher is better.
+        cases: Validation cases, each with at least one target.
+        blocked_CV: Items that are no candidates.
+
+    Returns:
+        The factor, in [1/16, 16].
+    """
+    rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
+    items_T = cases.targets.items
+    open_CV = np.where(blocked_CV, -np.inf, scores_CV)
+    open_CV -= open_CV.max(axis=1, keepdims=True)
+
+    def loss(log_scale: float) -> float:
+        scaled_CV = np.float32(np.exp(log_scale)) * open_CV
+        return float(np.mean(np.log(np.exp(scaled_CV).sum(axis=1))[rows_T] - scaled_CV[rows_T, items_T]))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(16), np.log(16)), method="bounded").x))
 
 
 def _weighted(

@@ -4,7 +4,6 @@ Shape suffixes: C cases, V catalogue.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +16,7 @@ from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.seeds import derive_seed
 from kinema.store.splits import Cases, blocked_items
-from kinema.training.blending import fit_mixture
+from kinema.training.blending import fit_mixture, likeliest_scale
 from kinema.training.calibration import Pretence, fit_cold, forget, pretended_cold
 from kinema.training.preparation import Prepared
 from kinema.training.validation import ndcg, sample_cases
@@ -26,7 +25,7 @@ _LOOK_CELLS: Final = 8_000_000
 _BLEND_CELLS: Final = 4_000_000
 _PRETENDED_SHARE: Final = 0.2
 _PRETENCES: Final = 4
-_OFFSET_STEPS: Final = (2.0, 1.0, -1.0, -2.0)
+_FACTORS: Final = (4.0, 2.0, 0.5, 0.25)
 _LEAST_GAIN: Final = 0.002
 _QUERY_DECAYS: Final = (0.6, 0.75, 0.85, 0.95, 1.0)
 _MEMORY_WEIGHTS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -144,14 +143,15 @@ class Selection:
         lengths_C = self._cases.histories.lengths
         best = self._ndcg(mixture.blend(logits, lengths_C))
         for a in np.argsort(-mixture.weights(np.array([10]))[0]).tolist():
-            for step in _OFFSET_STEPS:
-                offsets_A = mixture.offsets_A.copy()
-                offsets_A[a] += step
-                tried = replace(mixture, offsets_A=offsets_A)
+            for factor in _FACTORS:
+                factors_A = np.ones(len(mixture.branches))
+                factors_A[a] = factor
+                tried = mixture.scaled(factors_A)
                 value = self._ndcg(tried.blend(logits, lengths_C))
                 if value > best * (1 + _LEAST_GAIN):
                     best, mixture = value, tried
-        return mixture
+        scale = likeliest_scale(mixture.blend(logits, lengths_C), self._cases, self._blocked_CV)
+        return mixture.scaled(np.full(len(mixture.branches), scale))
 
     def _close_gates(self, network: FLMNetwork) -> dict[str, bool]:
         """Drop one modality at a time; what validation is better without stays closed."""
