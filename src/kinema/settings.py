@@ -27,80 +27,90 @@ class _Section(BaseModel):
 class StoreSettings(_Section):
     """Where the data lives."""
 
-    path: str = Field("store.db", min_length=1, description="SQLite file, relative to the project folder")
+    path: str = Field(default="store.db", min_length=1, description="SQLite file, relative to the project folder")
 
 
 class MediaSettings(_Section):
     """Reading of video files."""
 
-    root: str = Field("", description="folder that media paths start from; set by the first ingest with --videos")
-    num_frames: int = Field(8, ge=1, le=256, description="frames sampled per clip")
-    max_pixels: int = Field(
-        1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
+    root: str = Field(
+        default="", description="folder that media paths start from; set by the first ingest with --videos"
     )
-    max_seconds: float = Field(600.0, gt=0, description="only so much of each clip's beginning is looked at")
+    num_frames: int = Field(default=8, ge=1, le=256, description="frames sampled per clip")
+    max_pixels: int = Field(
+        default=1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
+    )
+    max_seconds: float = Field(default=600.0, gt=0, description="only so much of each clip's beginning is looked at")
 
 
 class EncoderSettings(_Section):
     """Pre-trained encoders, by packaged name, hub name or local folder; an empty text switches a modality off."""
 
-    text: str = Field("packaged:minilm", description="titles and descriptions: a BERT-family encoder")
-    frames: str = Field("packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
-    motion: str = Field("flow:dis", description="what moves: statistics of dense optical flow")
-    batch_size: int = Field(32, ge=1, le=4096, description="frames or texts encoded at once")
+    text: str = Field(default="packaged:minilm", description="titles and descriptions: a BERT-family encoder")
+    frames: str = Field(default="packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
+    motion: str = Field(default="flow:dis", description="what moves: statistics of dense optical flow")
+    batch_size: int = Field(default=32, ge=1, le=4096, description="frames or texts encoded at once")
 
 
 class HistorySettings(_Section):
     """Which events speak for an item."""
 
     kinds: tuple[EventKind, ...] = Field(
-        INTERACTION_KINDS, min_length=1, description="kinds of events that enter histories"
+        default=INTERACTION_KINDS, min_length=1, description="kinds of events that enter histories"
     )
 
 
 class FLMSettings(_Section):
     """The model. What is left out is chosen from the size of the data."""
 
-    d_model: int | None = Field(None, ge=8, le=1024, multiple_of=4, description="width of item and user vectors")
-    num_blocks: int | None = Field(None, ge=1, le=32, description="Transformer blocks")
-    num_heads: int | None = Field(None, ge=1, le=32, description="attention heads; must divide d_model")
-    max_length: int | None = Field(None, ge=2, le=4096, description="newest interactions that are read")
-    dropout: float | None = Field(None, ge=0, le=0.9, description="dropout in the Transformer")
-    temperature: float | None = Field(None, gt=0, le=1, description="temperature of the softmax over cosines")
-    learning_rate: float | None = Field(None, gt=0, le=1, description="AdamW's step size")
-    max_epochs: int | None = Field(None, ge=1, le=10_000, description="most passes over the histories")
-    max_seconds: float | None = Field(None, gt=0, description="stop training after this time")
-    patience: int | None = Field(None, ge=1, le=1000, description="validations without gain before stopping")
-    weight_collab: float | None = Field(None, ge=0, le=10, description="weight of the collaborative loss")
-    weight_content: float | None = Field(None, ge=0, le=10, description="weight of the content loss")
+    d_model: int | None = Field(
+        default=None, ge=8, le=1024, multiple_of=4, description="width of item and user vectors"
+    )
+    num_blocks: int | None = Field(default=None, ge=1, le=32, description="Transformer blocks")
+    num_heads: int | None = Field(default=None, ge=1, le=32, description="attention heads; must divide d_model")
+    max_length: int | None = Field(default=None, ge=2, le=4096, description="newest interactions that are read")
+    dropout: float | None = Field(default=None, ge=0, le=0.9, description="dropout in the Transformer")
+    temperature: float | None = Field(default=None, gt=0, le=1, description="temperature of the softmax over cosines")
+    learning_rate: float | None = Field(default=None, gt=0, le=1, description="AdamW's step size")
+    max_epochs: int | None = Field(default=None, ge=1, le=10_000, description="most passes over the histories")
+    max_seconds: float | None = Field(default=None, gt=0, description="stop training after this time")
+    patience: int | None = Field(default=None, ge=1, le=1000, description="validations without gain before stopping")
+    weight_collab: float | None = Field(default=None, ge=0, le=10, description="weight of the collaborative loss")
+    weight_content: float | None = Field(default=None, ge=0, le=10, description="weight of the content loss")
 
 
 class RecommendSettings(_Section):
     """From candidates to a slate."""
 
-    num_candidates: int = Field(200, ge=1, le=10_000, description="candidates asked of each retriever")
-    diversity: float = Field(0.1, ge=0, le=1, description="0: by score alone, 1: by difference alone")
-    popularity_half_life_days: float = Field(14.0, gt=0, le=3650, description="age at which an event counts half")
+    num_candidates: int = Field(default=200, ge=1, le=10_000, description="candidates asked of each retriever")
+    diversity: float = Field(default=0.1, ge=0, le=1, description="0: by score alone, 1: by difference alone")
+    popularity_half_life_days: float = Field(
+        default=14.0, gt=0, le=3650, description="age at which an event counts half"
+    )
 
 
 class EvaluationSettings(_Section):
     """Protocols and intervals."""
 
     test_share: float = Field(
-        0.2, gt=0, lt=0.9, description="temporal: newest share of the interactions that is tested"
+        default=0.2, gt=0, lt=0.9, description="temporal: newest share of the interactions that is tested"
     )
-    valid_share: float = Field(0.1, gt=0, lt=0.9, description="temporal: share before it that is validated on")
-    cold_share: float = Field(0.1, gt=0, lt=0.9, description="cold: share of the items kept out of training")
-    bootstrap_samples: int = Field(1000, ge=10, le=100_000, description="resamplings of the users for the intervals")
+    valid_share: float = Field(default=0.1, gt=0, lt=0.9, description="temporal: share before it that is validated on")
+    cold_share: float = Field(default=0.1, gt=0, lt=0.9, description="cold: share of the items kept out of training")
+    bootstrap_samples: int = Field(
+        default=1000, ge=10, le=100_000, description="resamplings of the users for the intervals"
+    )
 
 
 class RuntimeSettings(_Section):
     """How a run executes; changes no result but by its seed."""
 
-    seed: int = Field(0, ge=0, lt=1 << 32, description="every random draw follows from it")
-    workers: int | None = Field(None, ge=1, le=256, description="decoding processes; one per core where left out")
-    threads: int | None = Field(None, ge=1, le=256, description="threads of the numeric libraries")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="where encoders and the model run")
+    seed: int = Field(default=0, ge=0, lt=1 << 32, description="every random draw follows from it")
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="decoding processes; one per core where left out"
+    )
+    threads: int | None = Field(default=None, ge=1, le=256, description="threads of the numeric libraries")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where encoders and the model run")
 
 
 class Settings(BaseSettings):
@@ -108,14 +118,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KINEMA_", env_nested_delimiter="__")
 
-    store: StoreSettings = StoreSettings()  # type: ignore[call-arg]  # pydantic fills the defaults
-    media: MediaSettings = MediaSettings()  # type: ignore[call-arg]  # the same
-    encoders: EncoderSettings = EncoderSettings()  # type: ignore[call-arg]  # the same
-    histories: HistorySettings = HistorySettings()  # type: ignore[call-arg]  # the same
-    flm: FLMSettings = FLMSettings()  # type: ignore[call-arg]  # the same
-    recommend: RecommendSettings = RecommendSettings()  # type: ignore[call-arg]  # the same
-    evaluation: EvaluationSettings = EvaluationSettings()  # type: ignore[call-arg]  # the same
-    runtime: RuntimeSettings = RuntimeSettings()  # type: ignore[call-arg]  # the same
+    store: StoreSettings = StoreSettings()
+    media: MediaSettings = MediaSettings()
+    encoders: EncoderSettings = EncoderSettings()
+    histories: HistorySettings = HistorySettings()
+    flm: FLMSettings = FLMSettings()
+    recommend: RecommendSettings = RecommendSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
 
     @classmethod
     def settings_customise_sources(

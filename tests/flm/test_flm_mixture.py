@@ -13,7 +13,12 @@ BRANCHES = ("sequential", "memory", "content")
 @pytest.fixture
 def mixture():
     return Mixture(
-        BRANCHES, np.array([0.3, -1.0, 2.0]), np.array([0.5, 0.0, -0.7]), np.array([1.5, 0.2, 3.0]), cold_bonus=-0.4
+        BRANCHES,
+        np.array([0.3, -1.0, 2.0]),
+        np.array([0.5, 0.0, -0.7]),
+        scales_A=np.array([1.0, 2.0, 0.5]),
+        cold_ratios_A=np.array([1.5, 0.2, 3.0]),
+        cold_bonus=-0.4,
     )
 
 
@@ -45,7 +50,7 @@ def test_the_blend_equals_the_naive_sum_with_ratios_and_bonus_on_cold_items(mixt
             expected = -0.4 if cold[item] else 0.0
             for a, name in enumerate(BRANCHES):
                 gate = mixture.offsets_A[a] + mixture.slopes_A[a] * np.log1p(length)
-                weight = np.log1p(np.exp(gate)) * (mixture.cold_ratios_A[a] if cold[item] else 1)
+                weight = mixture.scales_A[a] * np.log1p(np.exp(gate)) * (mixture.cold_ratios_A[a] if cold[item] else 1)
                 expected += weight * parts[name][case, item]
             assert found[case, item] == pytest.approx(expected, abs=1e-5)
 

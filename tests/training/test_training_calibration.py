@@ -227,3 +227,18 @@ def test_sampled_cases_have_targets_and_fit_into_the_cells():
     assert len(few) == 10
     assert few.targets.lengths.all()
     assert (few.users_C == sample_cases(cases, num_items=5, max_cells=50, seed=0).users_C).all()
+
+
+def test_the_likeliest_scale_undoes_a_factor_on_scores_drawn_from_a_softmax():
+    random = np.random.default_rng(5)
+    scores = random.normal(size=(3000, 12)).astype(np.float32)
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    targets = [[int(random.choice(12, p=row / row.sum()))] for row in chances.astype(np.float64)]
+    cases = Cases(
+        np.arange(3000, dtype=np.int32),
+        np.zeros(3000, dtype=np.int64),
+        Histories.from_lists([[]] * 3000, num_items=12),
+        Histories.from_lists(targets, num_items=12),
+    )
+    blocked = np.zeros((3000, 12), dtype=bool)
+    assert likeliest_scale(scores / 4, cases, blocked) == pytest.approx(4, rel=0.1)
