@@ -241,4 +241,4 @@ def test_the_likeliest_scale_undoes_a_factor_on_scores_drawn_from_a_softmax():
         Histories.from_lists(targets, num_items=12),
     )
     blocked = np.zeros((3000, 12), dtype=bool)
-    assert likeliest_scale(scores / 4, cases, blocked) == pytest.approx(4, rel=0.1)
+    assert blending.likeliest_scale(scores / 4, cases, blocked) == pytest.approx(4, rel=0.1)
