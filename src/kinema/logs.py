@@ -22,7 +22,7 @@ def configure(*, level: str = "warning", as_json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_to_standard_error,
         cache_logger_on_first_use=False,
     )
 
@@ -30,3 +30,9 @@ def configure(*, level: str = "warning", as_json: bool = False) -> None:
 def get_logger(name: str) -> Any:
     """A logger that carries the name of its room."""
     return structlog.get_logger(room=name)
+
+
+def _to_standard_error(*name: str) -> structlog.PrintLogger:
+    """Look the stream up at each line: who redirects standard error later is heard, who has closed it is not asked."""
+    del name
+    return structlog.PrintLogger(sys.stderr)

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import subprocess
@@ -37,6 +38,15 @@ def test_logs_are_json_lines_on_standard_error(capfd):
     logs.get_logger("store").debug("not shown")
     line = json.loads(capfd.readouterr().err)
     assert (line["event"], line["room"], line["path"], line["level"]) == ("opened", "store", "x", "info")
+
+
+def test_logs_survive_a_standard_error_that_was_closed_and_replaced(monkeypatch, capfd):
+    with io.StringIO() as closed_later:
+        monkeypatch.setattr(sys, "stderr", closed_later)
+        logs.configure(level="info", as_json=True)
+    monkeypatch.undo()
+    logs.get_logger("store").info("still here")
+    assert "still here" in capfd.readouterr().err
 
 
 def test_the_data_rooms_import_without_torch():
