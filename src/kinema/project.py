@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kinema.steps.ingest import IngestReport
     from kinema.steps.pretraining import PretrainReport
     from kinema.steps.slates import SlateMaker
+    from kinema.store.profiles import ProfileSchema
 
 _MEDIA_ROOT: Final = "media_root"
 _TRUTH: Final = "truth_folder"
@@ -133,12 +134,15 @@ class Project:
         """Decoding processes."""
         return self.settings.runtime.workers or os.cpu_count() or 1
 
-    def dataset(self) -> "Dataset":
-        """Everything a model or a slate needs, read once."""
+    def dataset(self, *, profile_schema: "ProfileSchema | None" = None) -> "Dataset":
+        """Everything a model or a slate needs, read once; profile columns are chosen anew unless given."""
         from kinema.steps.dataset import read_dataset  # noqa: PLC0415  # the facade starts light
 
         return read_dataset(
-            self.store, kinds=self.settings.histories.kinds, features_folder=self.artifacts / "features"
+            self.store,
+            kinds=self.settings.histories.kinds,
+            features_folder=self.artifacts / "features",
+            profile_schema=profile_schema,
         )
 
     def ingest(
@@ -327,7 +331,7 @@ class Project:
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
-        from kinema.steps.slates import make_slates  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.slates import make_slates, trained_profile_schema  # noqa: PLC0415  # the facade starts light
 
         manifest = self.artifacts / "flm" / "manifest.json"
         features = self.artifacts / "features" / "manifest.json"
@@ -337,7 +341,7 @@ class Project:
         )
         if self._slates is None or self._slates[0] != state:
             maker = make_slates(
-                self.dataset(),
+                self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm")),
                 model_folder=self.artifacts / "flm",
                 num_candidates=self.settings.recommend.num_candidates,
                 diversity=self.settings.recommend.diversity,

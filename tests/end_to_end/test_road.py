@@ -132,6 +132,13 @@ def test_a_clip_dropped_in_is_recommendable_without_training(world):
         assert project.audience("dropped_in", num_users=3).members
 
 
+def test_users_with_attributes_unknown_to_the_model_are_answered(world):
+    (world / "late.csv").write_text("id,country,shoe_size\nlate_user,atlantis,44\nother_user,de,38\n")
+    kinema("ingest", "--users", world / "late.csv", cwd=world)
+    slate = json.loads(kinema("recommend", "late_user", "-n", "3", "--json", cwd=world).stdout)
+    assert len(slate["items"]) == 3
+
+
 def test_an_evaluation_writes_a_report_that_stands_alone(world):
     report = json.loads(kinema("evaluate", "--protocol", "temporal", "--json", cwd=world).stdout)
     names = {one["name"] for one in report["results"]}

@@ -1,5 +1,6 @@
 """`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Request, Slate
-from kinema.steps.dataset import Dataset
+from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
+from kinema.store.profiles import ProfileSchema
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,18 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             "knows others; run: kinema pretrain"
         )
     return model.serve(dataset.features, len(ids))
+
+
+def trained_profile_schema(folder: Path) -> ProfileSchema | None:
+    """How user attributes became columns when the model was trained; None without a model or without profiles.
+
+    Columns chosen anew from today's users would not be those the model has learnt.
+    """
+    path = folder / "facts.json"
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))["report"].get(PROFILE_SCHEMA)
+    return None if found is None else ProfileSchema.from_dict(found)
 
 
 def make_slates(
