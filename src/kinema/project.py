@@ -71,9 +71,10 @@ class Project:
             NotBuiltError: The folder holds no `kinema.toml`.
             ConfigError: A setting is unknown or out of range.
         """
-        set_thread_policy()
         folder = Path(folder).resolve()
-        return cls(folder, load_settings(folder / FILE_NAME))
+        settings = load_settings(folder / FILE_NAME)
+        set_thread_policy(num_threads=settings.runtime.threads)
+        return cls(folder, settings)
 
     @classmethod
     def find(cls, folder: Path | None = None, *, start: Path | None = None) -> Self:

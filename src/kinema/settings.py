@@ -110,7 +110,7 @@ class RuntimeSettings(_Section):
         default=None, ge=1, le=256, description="decoding processes; one per core where left out"
     )
     threads: int | None = Field(default=None, ge=1, le=256, description="threads of the numeric libraries")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where encoders and the model run")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where encoders run; FLM runs on the CPU")
 
 
 class Settings(BaseSettings):

@@ -7,7 +7,13 @@ to ten, so waiting threads sleep unless the user decided otherwise.
 import os
 
 
-def set_thread_policy() -> None:
-    """Make waiting OpenMP threads sleep. Must run before torch is imported; an explicit user setting wins."""
+def set_thread_policy(*, num_threads: int | None = None) -> None:
+    """Make waiting OpenMP threads sleep. Must run before torch is imported; an explicit user setting wins.
+
+    Args:
+        num_threads: Threads of the numeric libraries; None leaves the number to them.
+    """
+    if num_threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(num_threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

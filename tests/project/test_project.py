@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from kinema.errors import ConfigError, NotBuiltError
@@ -29,6 +31,17 @@ def test_two_projects_below_must_be_told_apart(tmp_path):
         Project.init(tmp_path / name).close()
     with pytest.raises(NotBuiltError, match=r"2 projects are below '.*': a, b; choose one with --project"):
         Project.find(start=tmp_path)
+
+
+def test_the_number_of_threads_is_set_unless_the_user_has_set_it(tmp_path, monkeypatch):
+    Project.init(tmp_path / "shop").close()
+    (tmp_path / "shop" / "kinema.toml").write_text("[runtime]\nthreads = 3\n")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    Project.open(tmp_path / "shop")
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    Project.open(tmp_path / "shop")
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 def test_no_project_names_the_command_that_makes_one(tmp_path):
