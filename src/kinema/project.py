@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.progress import Progress, silent
-from kinema.schema import Request, Slate
+from kinema.schema import EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, load_settings, template
 from kinema.store.sql import SqlStore
 from kinema.threads import set_thread_policy
@@ -308,10 +308,14 @@ class Project:
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
 
+        What the user has watched or disliked is left out.
+
         Raises:
             DataError: ``num_items`` is out of range.
         """
-        return self.slates().recommend(Request(user, num_items=num_items, exclude=tuple(exclude)))
+        disliked = (event.item for event in self.store.user_events(user) if event.kind is EventKind.DISLIKE)
+        left_out = tuple(dict.fromkeys((*exclude, *disliked)))
+        return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out))
 
     def similar(self, item: str, *, num_items: int = 10, modality: str | None = None) -> Slate:
         """The items nearest to an item.

@@ -65,3 +65,16 @@ def test_the_start_does_not_import_the_heavy_libraries():
     code = "import sys, kinema.cli.main as m; m.main(['--help'], standalone_mode=False); print({'torch', 'polars', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("set()")
+
+
+def test_the_demo_names_a_program_that_can_be_called_from_here(monkeypatch, tmp_path):
+    from kinema.cli import demo  # noqa: PLC0415  # only this test looks inside
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "kinema").touch()
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin" / "kinema")])
+    monkeypatch.setattr(demo.shutil, "which", lambda name: None)
+    assert demo._program() == "bin/kinema"
+    monkeypatch.setattr(demo.shutil, "which", lambda name: "/usr/bin/kinema")
+    assert demo._program() == "kinema"

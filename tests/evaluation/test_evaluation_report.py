@@ -262,6 +262,7 @@ def test_terminal_rows_share_their_keys_and_mark_the_best(results):
     ] * len(results)
     assert rows[0]["all NDCG@10"].endswith(" *")
     assert rows[-1]["ms/case"] == ""
+    assert list(summary_rows(results, metrics=("ndcg@10",), min_cases=10**9)[0]) == ["ranker", "ms/case"]
 
 
 def test_differences_are_those_of_the_reference(results):

@@ -59,3 +59,13 @@ def test_an_empty_project_answers_and_says_what_to_do(tmp_path):
             project.pretrain()
         with pytest.raises(ConfigError, match="protocol must be one of leave-one-out, temporal, cold, is 'cross'"):
             project.evaluate("cross")
+
+
+def test_disliked_items_are_left_out(tmp_path):
+    (tmp_path / "items.csv").write_text("id,title\na,A\nb,B\nc,C\n")
+    (tmp_path / "events.csv").write_text(
+        "user,item,timestamp,kind\nu,a,1700000000,click\nu,b,1700000001,dislike\nv,b,1700000002,click\nv,c,1700000003,click\n"
+    )
+    with Project.init(tmp_path / "shop") as project:
+        project.ingest(items=tmp_path / "items.csv", events=tmp_path / "events.csv")
+        assert [place.id for place in project.recommend("u").items] == ["c"]

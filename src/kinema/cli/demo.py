@@ -1,5 +1,8 @@
 """`kinema demo` and `kinema town`."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -69,6 +72,14 @@ def demo(output: Output, *, folder: Path, seed: int) -> None:
         console.print(f"report: {report.html}")
         console.print("type next:")
         for command in report.commands:
-            console.print(f"  {command}", markup=False)
+            console.print(f"  {_program()}{command.removeprefix('kinema')}", markup=False)
 
     output.show(report, people)
+
+
+def _program() -> str:
+    """How the reader can call this program from here: by name, or by its place where the environment is not active."""
+    if shutil.which("kinema"):
+        return "kinema"
+    place = Path(sys.argv[0])
+    return os.path.relpath(place) if place.is_file() else "kinema"

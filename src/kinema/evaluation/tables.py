@@ -107,6 +107,7 @@ def summary_rows(
     *,
     metrics: Sequence[str] = ("ndcg@10", "recall@10"),
     ceiling: str = "",
+    min_cases: int = 1,
 ) -> list[dict[str, str]]:
     """The table for a terminal: plain text cells.
 
@@ -114,12 +115,17 @@ def summary_rows(
         results: On the same cases.
         metrics: Shown for each row of `kinema.evaluation.results.ROWS` that has cases.
         ceiling: See `accuracy_lines`.
+        min_cases: Rows with fewer cases are left to the report, where their number stands beside them.
 
     Returns:
         One mapping per ranker: ``ranker``, then ``<row> <METRIC>@k`` -> ``0.1234 *`` where ``*`` is the best and ``=`` a
         tie with it, last ``ms/case``. All mappings have the same keys.
     """
-    rows = [row for row in ROWS if any(row in result.rows for result in results)]
+    rows = [
+        row
+        for row in ROWS
+        if any(row in result.rows and len(result.rows[row].cases_R) >= min_cases for result in results)
+    ]
     table = {result.name: {"ranker": result.name} for result in results}
     signs = {"best": " *", "tie": " =", "": ""}
     for row in rows:

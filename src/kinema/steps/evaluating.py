@@ -37,6 +37,7 @@ ABLATIONS: Final[dict[str, dict[str, bool]]] = {
     "content-only": {"use_ids": False, "use_profiles": False, "use_memory": False},
 }
 """Models of their own, trained like FLM on the same data with a part of it left out."""
+_FEWEST_CASES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def evaluate_split(
     return EvaluationReport(
         protocol=split.name,
         verdict=verdict(results, reference=FLM_NAME, metric="ndcg@10", ceiling=ceiling),
-        summary=tuple(summary_rows(results, metrics=("ndcg@10", "recall@10"), ceiling=ceiling)),
+        summary=tuple(summary_rows(results, ceiling=ceiling, min_cases=_FEWEST_CASES)),
         results=tuple(one.to_dict() for one in results),
         split=split.facts,
         html=html,
