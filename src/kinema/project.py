@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.progress import Progress, silent
@@ -16,6 +16,7 @@ from kinema.threads import set_thread_policy
 if TYPE_CHECKING:
     from kinema.encoders.extract import ExtractReport
     from kinema.recommend.audience import Audience
+    from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
     from kinema.steps.dataset import Dataset
     from kinema.steps.evaluating import EvaluationReport
@@ -213,14 +214,15 @@ class Project:
         Raises:
             NotBuiltError: The catalogue is empty.
         """
-        from kinema.steps.extracting import extract_features  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.extracting import encoder_place, extract_features  # noqa: PLC0415  # the facade starts light
 
+        names = self.settings.encoders.model_dump(exclude={"batch_size"})
         return extract_features(
             store=self.store,
             media_root=self.media_root,
             folder=self.artifacts / "features",
             rejects_folder=self.folder / "rejects",
-            encoders=self.settings.encoders.model_dump(exclude={"batch_size"}),
+            encoders={modality: encoder_place(name, self.folder) for modality, name in names.items()},
             batch_size=self.settings.encoders.batch_size,
             device=self.settings.runtime.device,
             num_frames=self.settings.media.num_frames,
@@ -230,30 +232,56 @@ class Project:
             progress=progress,
         )
 
-    def pretrain(self, *, seed: int | None = None, progress: Progress = silent) -> "PretrainReport":
+    def adapt(self, modality: Literal["text", "frames"], **options: Any) -> "AdaptReport":
+        """Let an encoder learn on from the catalogue without labels; kept only if it is better on held-out items.
+
+        Args:
+            modality: Which encoder.
+            **options: See `kinema.steps.adapting_project.adapt_project`: ``encoder``, ``use``, ``progress``, ``epochs``, ...
+        """
+        from kinema.steps.adapting_project import adapt_project  # noqa: PLC0415  # brings torch
+
+        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
+        report = adapt_project(modality, folder=self.folder, settings=self.settings, **parts, **options)
+        if report.in_use:
+            self.settings = load_settings(self.folder / FILE_NAME)
+        return report
+
+    def pretrain(
+        self,
+        *,
+        seed: int | None = None,
+        tune_seconds: float | None = None,
+        tune_trials: int | None = None,
+        use_tuned: bool = True,
+        progress: Progress = silent,
+    ) -> "PretrainReport":
         """Pre-train FLM on everything but each user's newest interaction, which it is chosen by.
 
         Args:
             seed: Overrides the project's.
-            progress: Told epochs.
+            tune_seconds: First search for settings on those interactions, for so long; `kinema.toml` wins over what is found.
+            tune_trials: Trials after which the search ends as well.
+            use_tuned: Take what an earlier search chose, where the data set still has about the size.
+            progress: Told seconds of the search, then epochs.
 
         Raises:
             NotBuiltError: There are no interactions.
+            DataError: A search has nothing to choose on.
+            MissingExtraError: A search needs Optuna, which is not installed.
         """
-        from kinema.steps.pretraining import choose_config, serving_split, train_model  # noqa: PLC0415  # brings torch
+        from kinema.steps.tuning import pretrain_for_serving  # noqa: PLC0415  # brings torch
 
-        dataset = self.dataset()
-        train, valid = serving_split(dataset.histories)
-        _, report = train_model(
-            dataset=dataset,
-            train=train,
-            valid=valid,
-            config=choose_config(train, self.settings.flm.model_dump()),
+        return pretrain_for_serving(
+            dataset=self.dataset(),
+            changes=self.settings.flm.model_dump(),
+            artifacts=self.artifacts,
             seed=self._seed(seed),
-            folder=self.artifacts / "flm",
+            tune_seconds=tune_seconds,
+            tune_trials=tune_trials,
+            use_tuned=use_tuned,
             progress=progress,
         )
-        return report
 
     def evaluate(
         self,

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ingest": ("kinema.cli.data", "Read videos, items, users and events into the store."),
     "check": ("kinema.cli.data", "Show what is in the store and what was set aside."),
     "extract": ("kinema.cli.model", "Turn media and text into vectors."),
+    "adapt": ("kinema.cli.adapt", "Let an encoder learn on from the catalogue itself, without labels."),
     "pretrain": ("kinema.cli.model", "Pre-train FLM on the project's histories and vectors."),
     "evaluate": ("kinema.cli.model", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "Recommend items to a user."),

@@ -10,6 +10,7 @@ from kinema.cli.output import Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.evaluating import EvaluationReport
+    from kinema.tuning.report import TuningReport
 
 _SEED = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Overrides [runtime] seed.")
 
@@ -45,30 +46,82 @@ def extract(output: Output, *, folder: Path | None) -> None:
 
 
 @click.command()
+@click.option(
+    "--tune",
+    "tune_seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="First search for FLM's settings on validation for so long; kinema.toml's [flm] is kept as it is.",
+)
+@click.option("--tune-trials", type=click.IntRange(min=1), metavar="N", help="End the search after N trials as well.")
+@click.option(
+    "--tuned/--no-tuned", "use_tuned", default=True, show_default=True, help="Use what an earlier --tune has found."
+)
 @_SEED
 @project_option
 @common_options
-def pretrain(output: Output, *, folder: Path | None, seed: int | None) -> None:
+def pretrain(
+    output: Output,
+    *,
+    folder: Path | None,
+    seed: int | None,
+    tune_seconds: float | None,
+    tune_trials: int | None,
+    use_tuned: bool,
+) -> None:
     """Pre-train FLM on the project's histories and vectors.
 
     Writes the artefact that recommend, similar and audience serve from. A run that was killed goes on from its last
-    checkpoint and ends with the same numbers.
+    checkpoint and ends with the same numbers; a search goes on with its remaining time.
 
     \b
     Example:
       kinema pretrain --seed 7
+      kinema pretrain --tune 600
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project, output.progress("pretrain") as progress:
-        report = project.pretrain(seed=seed, progress=progress)
+        report = project.pretrain(
+            seed=seed, tune_seconds=tune_seconds, tune_trials=tune_trials, use_tuned=use_tuned, progress=progress
+        )
 
     def people(console: Console) -> None:
+        if report.tuning is not None:
+            print_tuning(console, report.tuning)
+        for notice in report.notices:
+            console.print(f"note: {notice}", markup=False)
         rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts.items()]
         console.print(table(f"FLM in {report.folder}", ["what", "value"], rows))
         console.print("next: kinema evaluate --protocol leave-one-out, or kinema recommend USER -n 10 --explain")
 
     output.show(report, people)
+
+
+def print_tuning(console: Console, tuning: "TuningReport") -> None:
+    """Print the trials of a search and its verdict."""
+    roles = {"default": tuning.default, "best": tuning.best, "chosen": tuning.chosen}
+    default = next(one for one in tuning.trials if one.number == tuning.default)
+    rows = [
+        [
+            " ".join([str(one.number), *(role for role, number in roles.items() if number == one.number)]),
+            "" if one.value is None else one.value,
+            one.state,
+            f"{one.seconds:.1f}",
+            one.reason
+            or ", ".join(
+                f"{name} {value}"
+                for name, value in one.settings.items()
+                if one is default or value != default.settings[name]
+            ),
+        ]
+        for one in tuning.trials
+    ]
+    title = (
+        f"{len(rows)} trials on {tuning.cases:,} validation cases, {tuning.seconds:.0f} of {tuning.budget_seconds:g} s"
+    )
+    console.print(table(title, ["trial", "NDCG@10", "end", "s", "settings, where they are not the default"], rows))
+    console.print(tuning.verdict, markup=False)
 
 
 def print_evaluation(console: Console, report: "EvaluationReport") -> None:

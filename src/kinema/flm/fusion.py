@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinema.flm.draws import Draws
+
 _FULL_QUALITY_GATE = 0.5
 _ID_LENGTH = 0.15
 """ID vectors start short: cosines see directions only, and a step of the optimizer turns a short vector further."""
@@ -131,25 +133,29 @@ class ItemTower(nn.Module):
             return self.bias_V.new_zeros(len(rows_R))
         return self.bias_V[rows_R.clamp_max(self.num_ids - 1)] * (rows_R < self.num_ids)
 
-    def forward(self, rows_R: Tensor, content: ItemContent) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, rows_R: Tensor, content: ItemContent, *, ids_RD: Tensor | None = None, draws: Draws | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Item vectors, and their content side alone.
 
         Args:
             rows_R: int64, item numbers; numbers beyond the training catalogue have no ID vector.
             content: Features of the whole catalogue.
+            ids_RD: ID vectors of these rows where the caller has gathered them; None gathers them here.
+            draws: Of a training step; None for inference.
 
         Returns:
             v float32 [R, D] and t float32 [R, D]: unit rows of ID and content together, and of content alone (zero
-            where there is neither). In training mode both see the same dropped modalities.
+            where there is neither). In training both see the same dropped modalities.
         """
         parts_RMD = self.parts(rows_R, content)
-        ids_RD = self.behaviour(rows_R)
-        if self.training and self.names:
-            shape = parts_RMD.shape[:2]
-            shown_RM = torch.rand(shape) >= self.modality_dropout
+        ids_RD = self.behaviour(rows_R) if ids_RD is None else ids_RD
+        if draws is not None and self.names:
+            num_rows, num_modalities = parts_RMD.shape[:2]
+            shown_RM = draws.kept((num_rows, num_modalities), self.modality_dropout)
             parts_RMD = parts_RMD * shown_RM.unsqueeze(-1)
-            has_content_R = (parts_RMD.detach() != 0).any(dim=-1).any(dim=-1)
-            keep_R = (torch.rand(shape[0]) >= self.id_dropout) | ~has_content_R
+            has_content_R = (shown_RM & (content.present_VM[rows_R] > 0) & (self.open_M > 0)).any(dim=-1)
+            keep_R = draws.kept((num_rows,), self.id_dropout) | ~has_content_R
             ids_RD = ids_RD * keep_R.unsqueeze(-1)
         content_RD = parts_RMD.sum(dim=1)
         return functional.normalize(ids_RD + content_RD, dim=-1), functional.normalize(content_RD, dim=-1)

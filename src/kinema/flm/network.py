@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.flm.config import FLMConfig
+from kinema.flm.draws import Draws
 from kinema.flm.fusion import ItemTower
 from kinema.flm.sequence import HistoryEncoder, running_mean
 
@@ -58,6 +59,7 @@ class FLMNetwork(nn.Module):
         self.encoder = HistoryEncoder(
             d_model=d_model,
             num_blocks=config.num_blocks,
+            block=config.block,
             num_heads=config.num_heads,
             max_length=config.max_length,
             dropout=config.dropout,
@@ -69,16 +71,19 @@ class FLMNetwork(nn.Module):
         self.modality_heads = nn.ModuleList(_identity(d_model) for _ in modality_widths)
         self.decoders = nn.ModuleList(nn.Linear(d_model, width) for width in modality_widths.values())
 
-    def states(self, items_BLD: Tensor, content_BLD: Tensor, profiles_BP: Tensor | None) -> UserStates:
+    def states(
+        self, items_BLD: Tensor, content_BLD: Tensor, profiles_BP: Tensor | None, draws: Draws | None = None
+    ) -> UserStates:
         """User states from the three sides.
 
         Args:
             items_BLD: Item vectors of the histories, oldest first.
             content_BLD: Content vectors of the same items, zero where an item has none.
             profiles_BP: Profiles; None for none.
+            draws: Of this part of a training step; None for inference.
         """
         return UserStates(
-            self.encoder(items_BLD, profiles_BP),
+            self.encoder(items_BLD, profiles_BP, draws),
             self.collaborative(items_BLD),
             running_mean(content_BLD, decay=CONTENT_DECAY),
         )

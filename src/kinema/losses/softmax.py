@@ -1,72 +1,140 @@
-"""Which item comes next, as a softmax over all items or over shared negatives.
+"""Which item comes next, as a softmax over all items or over shared negatives; loss and gradient in one chunked pass.
 
-Shape suffixes: N predictions, K candidates, V catalogue, D width.
+Logits of a whole step, their exponentials and their gradient are several copies of the largest array of training. Here
+a few rows at a time go from logits to gradients and nothing of size N x K
+outlives its chunk.
+
+Shape suffixes: N predictions, C those of a chunk, K candidates, R rows of item vectors, D width.
 """
+
+from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+_CHUNK_CELLS: Final = 1 << 20
+"""Logits of a chunk: 4 MB in float32. Measured from 0.25 to 16 MB: less costs products of thin matrices, more memory."""
 
 
-def full_softmax(
-    states_ND: Tensor, items_VD: Tensor, targets_N: Tensor, *, temperature: float, bias_V: Tensor | None = None
+def next_item_loss(
+    states_ND: Tensor,
+    vectors_RD: Tensor,
+    targets_N: Tensor,
+    *,
+    candidates_K: Tensor | None,
+    temperature: float,
+    bias_R: Tensor | None = None,
+    log_rate_K: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy of the next item against the whole catalogue.
+    """Cross-entropy of the right item against candidates that all predictions share.
+
+    Sharing makes the logits one matrix product instead of a gather per position. A candidate that is the target of a
+    prediction is left out there, or the model would be taught to avoid the right answer.
 
     Args:
         states_ND: User states, unit rows.
-        items_VD: Item vectors of the catalogue, unit rows.
-        targets_N: int64, the items that came next, 0..V-1.
+        vectors_RD: Item vectors, unit rows.
+        targets_N: int64, row of the right item, 0..R-1.
+        candidates_K: int64, rows of the negatives, each at most once; None takes every row: the full softmax.
         temperature: Cosines are divided by it, > 0.
-        bias_V: Log-odds that an item has whoever asks; None for none.
+        bias_R: Log-odds that an item has whoever asks; None for none.
+        log_rate_K: Logarithm of how often each negative is expected to be drawn in a step (logQ correction); with it
+            the sampled sum estimates the full one. None for none.
 
     Returns:
-        Scalar, mean over N.
+        Scalar, mean over N; 0 for no prediction. With every row as candidate and no rate it is the full softmax.
+
+    Source: sampled softmax with shared negatives; logQ of Bengio and Senecal 2003, Yi et al. 2019. The fused pass follows
+    what linear cross-entropy kernels do for language models.
 
     Example:
         >>> same = torch.tensor([[1.0, 0.0]]).repeat(4, 1)
-        >>> full_softmax(same[:1], same, torch.tensor([2]), temperature=0.05)
+        >>> next_item_loss(same[:1], same, torch.tensor([2]), candidates_K=None, temperature=0.05)
         tensor(1.3863)
     """
-    scaled_ND = states_ND / temperature
-    logits_NV = scaled_ND @ items_VD.T if bias_V is None else torch.addmm(bias_V, scaled_ND, items_VD.T)
-    return functional.cross_entropy(logits_NV, targets_N)
+    bias = vectors_RD.new_zeros(len(vectors_RD)) if bias_R is None else bias_R
+    loss: Tensor = _FusedSoftmax.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        states_ND, vectors_RD, bias, targets_N, candidates_K, log_rate_K, temperature
+    )
+    return loss
 
 
-def sampled_softmax(
-    states_ND: Tensor,
-    positives_ND: Tensor,
-    targets_N: Tensor,
-    *,
-    negatives_KD: Tensor,
-    negative_items_K: Tensor,
-    temperature: float,
-    positive_bias_N: Tensor | None = None,
-    negative_bias_K: Tensor | None = None,
-) -> Tensor:
-    """Cross-entropy of the next item against negatives that the whole step shares.
+class _FusedSoftmax(torch.autograd.Function):
+    """Computes the gradient with the loss; the backward pass only scales it."""
 
-    Sharing makes the logits one matrix product instead of a gather per position. A negative that is the target of a
-    position is masked there, or the model would be taught to avoid the right answer.
+    @staticmethod
+    def forward(  # noqa: PLR0917  # torch hands the arguments over by position
+        ctx: Any,
+        states_ND: Tensor,
+        vectors_RD: Tensor,
+        bias_R: Tensor,
+        targets_N: Tensor,
+        candidates_K: Tensor | None,
+        log_rate_K: Tensor | None,
+        temperature: float,
+    ) -> Tensor:
+        """See `next_item_loss`."""
+        vectors_KD = vectors_RD if candidates_K is None else vectors_RD[candidates_K]
+        offsets_K = bias_R if candidates_K is None else bias_R[candidates_K]
+        if log_rate_K is not None:
+            offsets_K = offsets_K - log_rate_K
+        num_rows, num_candidates = len(states_ND), len(vectors_KD)
+        slots_R = _slots(candidates_K, len(vectors_RD))
+        grad_states_ND = torch.empty_like(states_ND)
+        grad_vectors_RD, grad_bias_R = torch.zeros_like(vectors_RD), torch.zeros_like(bias_R)
+        grad_vectors_KD, grad_offsets_K = torch.zeros_like(vectors_KD), torch.zeros_like(offsets_K)
+        total = states_ND.new_zeros(())
+        size = max(1, _CHUNK_CELLS // max(num_candidates, 1))
+        for start in range(0, num_rows, size):
+            chunk = slice(start, start + size)
+            targets_C = targets_N[chunk]
+            scaled_CD = states_ND[chunk] / temperature
+            right_CD = vectors_RD[targets_C]
+            right_C = (scaled_CD * right_CD).sum(dim=1) + bias_R[targets_C]
+            logits_CK = torch.addmm(offsets_K, scaled_CD, vectors_KD.T)
+            hit_C, slots_C = _hits(slots_R, targets_C)
+            logits_CK[hit_C, slots_C] = -torch.inf
+            top_C = torch.maximum(logits_CK.amax(dim=1), right_C) if num_candidates else right_C
+            likely_CK = logits_CK.sub_(top_C.unsqueeze(1)).exp_()
+            likely_right_C = (right_C - top_C).exp()
+            sums_C = likely_CK.sum(dim=1) + likely_right_C
+            total += (sums_C.log() + top_C - right_C).sum()
+            likely_CK *= (1 / (sums_C * num_rows)).unsqueeze(1)
+            pull_C1 = ((likely_right_C / sums_C - 1) / num_rows).unsqueeze(1)
+            grad_states_ND[chunk] = torch.addmm(pull_C1 * right_CD, likely_CK, vectors_KD).div_(temperature)
+            grad_vectors_KD.addmm_(likely_CK.T, scaled_CD)
+            grad_offsets_K += likely_CK.sum(dim=0)
+            grad_vectors_RD.index_add_(0, targets_C, pull_C1 * scaled_CD)
+            grad_bias_R.index_add_(0, targets_C, pull_C1.squeeze(1))
+        if candidates_K is None:
+            grad_vectors_RD += grad_vectors_KD
+            grad_bias_R += grad_offsets_K
+        else:
+            grad_vectors_RD.index_add_(0, candidates_K, grad_vectors_KD)
+            grad_bias_R.index_add_(0, candidates_K, grad_offsets_K)
+        ctx.save_for_backward(grad_states_ND, grad_vectors_RD, grad_bias_R)
+        return total / max(num_rows, 1)
 
-    Args:
-        states_ND: User states, unit rows.
-        positives_ND: Vectors of the right items, unit rows.
-        targets_N: int64, their numbers.
-        negatives_KD: Vectors of the negatives, unit rows.
-        negative_items_K: int64, their numbers, each at most once.
-        temperature: Cosines are divided by it, > 0.
-        positive_bias_N: Log-odds that the right items have whoever asks; None for none.
-        negative_bias_K: The same of the negatives.
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients that `forward` found, times what the loss counts."""
+        grad_states_ND, grad_vectors_RD, grad_bias_R = ctx.saved_tensors
+        return (upstream * grad_states_ND, upstream * grad_vectors_RD, upstream * grad_bias_R, None, None, None, None)
 
-    Returns:
-        Scalar, mean over N; equal to `full_softmax` when the negatives are the whole catalogue.
-    """
-    scaled_ND = states_ND / temperature
-    positive_N1 = (scaled_ND * positives_ND).sum(dim=1, keepdim=True)
-    logits_NK = scaled_ND @ negatives_KD.T
-    if positive_bias_N is not None and negative_bias_K is not None:
-        positive_N1 = positive_N1 + positive_bias_N.unsqueeze(1)
-        logits_NK = logits_NK + negative_bias_K
-    logits_NK = logits_NK.masked_fill(targets_N.unsqueeze(1) == negative_items_K, -torch.inf)
-    return (torch.logsumexp(torch.cat([positive_N1, logits_NK], dim=1), dim=1) - positive_N1.squeeze(1)).mean()
+
+def _slots(candidates_K: Tensor | None, num_rows: int) -> Tensor | None:
+    """Place of each row among the candidates, -1 where it is none; None where every row is its own place."""
+    if candidates_K is None:
+        return None
+    slots_R = torch.full((num_rows,), -1, dtype=torch.int64)
+    slots_R[candidates_K] = torch.arange(len(candidates_K))
+    return slots_R
+
+
+def _hits(slots_R: Tensor | None, targets_C: Tensor) -> tuple[Tensor, Tensor]:
+    """Predictions whose target is a candidate, and its place."""
+    if slots_R is None:
+        return torch.arange(len(targets_C)), targets_C
+    slots_C = slots_R[targets_C]
+    hit_C = torch.nonzero(slots_C >= 0).squeeze(1)
+    return hit_C, slots_C[hit_C]

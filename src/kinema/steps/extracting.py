@@ -90,3 +90,17 @@ def extract_features(
     store.set_aside(report.rejects, all_of="clip")
     write_rejects(store, rejects_folder)
     return replace(report, notices=(*missing, *report.notices))
+
+
+def encoder_place(name: str, project_folder: Path) -> str:
+    """Where an encoder's name in a project's settings leads: a folder inside the project, or whatever the loaders make of it.
+
+    Args:
+        name: As configured; may be empty.
+        project_folder: Folder that relative folders start from.
+
+    Example:
+        >>> encoder_place("packaged:minilm", Path("shop"))
+        'packaged:minilm'
+    """
+    return str(project_folder / name) if name and (project_folder / name).is_dir() else name

@@ -23,6 +23,7 @@ from kinema.store.cuts import slices
 from kinema.store.histories import Histories
 from kinema.store.splits import Cases, leave_one_out
 from kinema.training.loop import pretrain
+from kinema.tuning.report import TuningReport
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class PretrainReport:
         facts: Label -> value: data, size, chosen weights, validation.
         curve: One row per look at validation.
         seconds: Wall time.
+        tuning: The search before it; None where there was none.
+        notices: For the user.
     """
 
     folder: Path
@@ -42,6 +45,8 @@ class PretrainReport:
     facts: dict[str, Any]
     curve: tuple[Mapping[str, Any], ...]
     seconds: float
+    tuning: TuningReport | None = None
+    notices: tuple[str, ...] = ()
 
 
 def serving_split(histories: Histories) -> tuple[Histories, Cases | None]:
@@ -82,6 +87,7 @@ def train_model(
     config: FLMConfig,
     seed: int,
     folder: Path,
+    notes: Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> tuple[FLM, PretrainReport]:
     """Train and save one model, or load it where the same one was trained before.
@@ -95,6 +101,7 @@ def train_model(
         config: What defines the model.
         seed: Of every draw.
         folder: Of the artefact.
+        notes: JSON values that the artefact is to remember beside its report.
         progress: Told epochs.
 
     Returns:
@@ -108,7 +115,7 @@ def train_model(
             "the log must hold interactions to learn from, holds none; run: kinema ingest --events FILE"
         )
     started = time.perf_counter()
-    parents = _parents(dataset, train, valid)
+    parents = parents_of(dataset, train, valid)
     found = _find(folder, config, seed, parents)
     checkpoints = folder.with_name(f"{folder.name}.checkpoint-{fingerprint([config.as_dict(), seed, parents])}")
     if found is None:
@@ -127,7 +134,7 @@ def train_model(
             checkpoint_folder=checkpoints,
             progress=progress,
         )
-        model = replace(model, report={**model.report, PROFILE_SCHEMA: dataset.profile_schema_dict()})
+        model = replace(model, report={**model.report, **(notes or {}), PROFILE_SCHEMA: dataset.profile_schema_dict()})
         model.save(folder, parents=parents)
         shutil.rmtree(checkpoints, ignore_errors=True)
     else:
@@ -151,7 +158,8 @@ def _facts(model: FLM, train: Histories, seed: int) -> dict[str, Any]:
     }
 
 
-def _parents(dataset: Dataset, train: Histories, valid: Cases | None) -> dict[str, str]:
+def parents_of(dataset: Dataset, train: Histories, valid: Cases | None) -> dict[str, str]:
+    """Fingerprints of everything that a training depends on besides configuration and seed."""
     asked = () if valid is None else (valid.histories.items, valid.targets.items, valid.users_C)
     return {
         "train": _digest(train.offsets, train.items, train.timestamps_ms),

@@ -104,7 +104,7 @@ def leave_one_out(
     published, hidden = _availability(histories, published_ms_V, hidden_V)
     users_C = _askable_users(histories, "leave-one-out")
     train, valid, test = _last_two(histories, users_C, hidden)
-    return _split(
+    return assemble(
         "leave-one-out",
         train=train,
         valid=valid,
@@ -169,7 +169,7 @@ def temporal(
     )
     train_N = np.concatenate([[0], np.cumsum(times_N < valid_ms)])
     num_train_U = train_N[histories.offsets[1:]] - train_N[histories.offsets[:-1]]
-    return _split(
+    return assemble(
         "temporal",
         train=slices(histories, histories.offsets[:-1], histories.offsets[:-1] + num_train_U),
         valid=valid,
@@ -228,7 +228,7 @@ def cold(
     warm_targets_C = train.item_counts()[valid.targets.items] > 0
     valid = valid.take(np.flatnonzero(warm_targets_C))
     valid, test = (replace(cases, histories=without_items(cases.histories, held_V)) for cases in (valid, test))
-    return _split(
+    return assemble(
         "cold",
         train=train,
         valid=valid,
@@ -278,7 +278,7 @@ def blocked_items(
     return blocked_CV
 
 
-def _split(
+def assemble(
     name: str,
     *,
     train: Histories,
@@ -288,7 +288,7 @@ def _split(
     hidden_V: NDArray[np.bool_],
     facts: dict[str, Any],
 ) -> Split:
-    """Count what a report must state and put the parts together."""
+    """Count what a report must state and put the parts together; ``facts`` are those that only the protocol knows."""
     cold_V = train.item_counts() == 0
     early_C = published_ms_V[test.targets.items] > test.timestamps_ms_C
     counted = {

@@ -13,7 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim import Optimizer
+
+from kinema.training.optimizer import Optimizer
 
 FILE_NAME: Final = "training.safetensors"
 
@@ -63,8 +64,7 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in best.items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
+    tensors |= {f"optimizer/{name}": value for name, value in optimizer.state().items()}
     draft = folder / f".{FILE_NAME}.draft"
     metadata = {"run": run, "place": json.dumps(asdict(place))}
     save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, draft, metadata=metadata)
@@ -96,11 +96,7 @@ def load_checkpoint(
             return None
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
     network.load_state_dict(_under(tensors, "network/"))
-    state = optimizer.state_dict()
-    for name, value in _under(tensors, "optimizer/").items():
-        index, slot = name.split("/")
-        state["state"].setdefault(int(index), {})[slot] = value
-    optimizer.load_state_dict(state)
+    optimizer.load_state(_under(tensors, "optimizer/"))
     return Place(**json.loads(metadata["place"])), _under(tensors, "best/")
 
 

@@ -2,9 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim import Optimizer
 
 import kinema
 from kinema.artifacts import fingerprint
@@ -29,9 +27,10 @@ from kinema.tasks.pretraining import PretrainingTask
 from kinema.training.checkpoint import Place, load_checkpoint, save_checkpoint, snapshot
 from kinema.training.loader import EpochPlan, plan_epoch
 from kinema.training.negatives import uniform_negatives
-from kinema.training.optimizer import build_optimizer, fading, scheduled, set_learning_rate
+from kinema.training.optimizer import Optimizer, fading, scheduled
 from kinema.training.preparation import Prepared, prepare
 from kinema.training.selection import Selection, default_weights
+from kinema.training.step import PIECE_TOKENS, Stepper, dense_parameters, side_by_side
 
 
 def pretrain(
@@ -46,6 +45,7 @@ def pretrain(
     published_ms_V: NDArray[np.int64] | None = None,
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 5.0,
+    on_look: Callable[[Mapping[str, Any]], None] | None = None,
     progress: Progress = silent,
 ) -> FLM:
     """Train FLM.
@@ -64,6 +64,8 @@ def pretrain(
         checkpoint_folder: Where to keep checkpoints; a run that was interrupted goes on from there and equals an
             uninterrupted one. None keeps none.
         checkpoint_seconds: Time between two checkpoints.
+        on_look: Told the new entry of the curve after each look at validation; an error it raises ends the training, so
+            that a search can give up on a run.
         progress: Told after each epoch.
 
     Returns:
@@ -76,8 +78,8 @@ def pretrain(
     selection = None
     if valid is not None and valid.targets.lengths.any():
         selection = Selection(prepared, config=config, valid=valid, published_ms_V=published_ms_V, seed=seed)
-    with torch.random.fork_rng(devices=[]), repeatable():
-        run = _start(prepared, config, seed, selection)
+    with torch.random.fork_rng(devices=[]):
+        run = replace(_start(prepared, config, seed, selection), on_look=on_look)
         name = run_name(config, seed, prepared, valid)
         place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if selection is None:
@@ -107,21 +109,6 @@ def pretrain(
     )
 
 
-@contextmanager
-def repeatable() -> Iterator[None]:
-    """Make sums independent of the order in which threads finish.
-
-    The gradient of an indexed row is added up by several threads at once; without this, two runs with one seed differ
-    in the last bits from the first step on, and in the third digit of a metric at the end.
-    """
-    before, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(mode=before, warn_only=warn)
-
-
 @dataclass(frozen=True)
 class Run:
     """What one training run works on."""
@@ -133,13 +120,14 @@ class Run:
     task: PretrainingTask
     optimizer: Optimizer
     selection: Selection | None
+    on_look: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, progress: Progress) -> Place:
     """Train until validation stops improving, the epochs are done or the time is up.
 
     Args:
-        run: Its network holds the best state afterwards and is in evaluation mode.
+        run: Its network holds the best state afterwards.
         name: Fingerprint that a checkpoint must carry to be used.
         folder: Of the checkpoints; None for none.
         checkpoint_seconds: Time between two checkpoints.
@@ -155,6 +143,7 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
     config = run.config
     clock = saved = time.monotonic()
     before = place.elapsed_seconds
+    num_pieces = max(1, config.batch_tokens // PIECE_TOKENS)
     while not place.done:
         plan = plan_epoch(
             run.train,
@@ -163,19 +152,21 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
             seed=run.seed,
             epoch=place.epoch,
         )
-        while place.step < len(plan) and not place.done:
-            _step(run, place, plan)
-            place.elapsed_seconds = before + time.monotonic() - clock
-            place.done = 0 < config.max_seconds < place.elapsed_seconds
-            if folder is not None and time.monotonic() - saved >= checkpoint_seconds:
-                save_checkpoint(folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer)
-                saved = time.monotonic()
+        with side_by_side(run.network, run.task, num_pieces=num_pieces) as stepper:
+            while place.step < len(plan) and not place.done:
+                _step(run, stepper, place, plan)
+                place.elapsed_seconds = before + time.monotonic() - clock
+                place.done = 0 < config.max_seconds < place.elapsed_seconds
+                if folder is not None and time.monotonic() - saved >= checkpoint_seconds:
+                    save_checkpoint(
+                        folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer
+                    )
+                    saved = time.monotonic()
         best = _end_epoch(run, place, best, progress)
     if folder is not None:
         save_checkpoint(folder, run=name, place=place, network=run.network, best=best, optimizer=run.optimizer)
     if best:
         run.network.load_state_dict(best)
-    run.network.eval()
     return place
 
 
@@ -197,14 +188,13 @@ def _start(prepared: Prepared, config: FLMConfig, seed: int, selection: Selectio
         neighbours_VJ=torch.from_numpy(neighbours_VJ),
         neighbour_weights_VJ=torch.from_numpy(weights_VJ),
     )
-    optimizer = build_optimizer(network, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = Optimizer(network, dense=dense_parameters(network), weight_decay=config.weight_decay)
     return Run(config, seed, prepared.train, network, task, optimizer, selection)
 
 
-def _step(run: Run, place: Place, plan: EpochPlan) -> None:
+def _step(run: Run, stepper: Stepper, place: Place, plan: EpochPlan) -> None:
     """One step; all its randomness follows from seed, epoch and step, so that any step can be the first of a resume."""
     config = run.config
-    torch.manual_seed(derive_seed(run.seed, f"step/{place.epoch}/{place.step}"))
     negatives_K = None
     if run.train.num_items > config.full_softmax_items:
         negatives_K = uniform_negatives(
@@ -217,16 +207,24 @@ def _step(run: Run, place: Place, plan: EpochPlan) -> None:
     done = (place.epoch + place.step / len(plan)) / config.max_epochs
     if config.max_seconds:
         done = min(1.0, max(done, place.elapsed_seconds / config.max_seconds))
-    run.network.train()
-    parts = run.task.losses(run.network, plan.batch(place.step), negatives_K)
-    total = run.task.total(parts, share=fading(done=done, floor=config.weight_floor))
-    run.optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    found = stepper.gradients(
+        plan.batch(place.step),
+        negatives_K,
+        num_pieces=max(1, config.batch_tokens // PIECE_TOKENS),
+        auxiliary=place.total_steps % config.auxiliary_every == 0,
+        share=fading(done=done, floor=config.weight_floor),
+        seed=derive_seed(run.seed, f"step/{place.epoch}/{place.step}"),
+    )
     rate = scheduled(step=place.total_steps, done=done, peak=config.learning_rate, warmup_steps=config.warmup_steps)
-    set_learning_rate(run.optimizer, rate)
-    run.optimizer.step()
-    for name, part in parts.items():
-        place.loss_sums[name] = place.loss_sums.get(name, 0.0) + float(part.detach())
+    run.optimizer.step(
+        found.dense,
+        found.rows_R,
+        {"ids": found.ids_RD, "bias": found.bias_R},
+        learning_rate=rate,
+        step=place.total_steps + 1,
+    )
+    for name, value in found.losses.items():
+        place.loss_sums[name] = place.loss_sums.get(name, 0.0) + value
     place.step += 1
     place.total_steps += 1
 
@@ -234,14 +232,16 @@ def _step(run: Run, place: Place, plan: EpochPlan) -> None:
 def _end_epoch(run: Run, place: Place, best: dict[str, Tensor], progress: Progress) -> dict[str, Tensor]:
     """Look at validation when it is time, and decide whether to go on."""
     config = run.config
-    losses = {name: round(value / max(place.step, 1), 5) for name, value in place.loss_sums.items()}
+    losses = {
+        name: round(value / max(place.step / (1 if name == "sequential" else config.auxiliary_every), 1), 5)
+        for name, value in place.loss_sums.items()
+    }
     place.epoch += 1
     place.step = 0
     place.loss_sums = {}
     place.done = place.done or place.epoch >= config.max_epochs
     entry = {"epoch": place.epoch, "seconds": round(place.elapsed_seconds, 2), "losses": losses}
     if run.selection is not None and (place.done or place.epoch % config.evaluate_every == 0):
-        run.network.eval()
         found = run.selection.look(run.network)
         entry["validation"] = {name: round(value, 5) for name, value in found.items()}
         if found["with_memory"] > place.best:
@@ -251,6 +251,8 @@ def _end_epoch(run: Run, place: Place, best: dict[str, Tensor], progress: Progre
             place.waited += 1
             place.done = place.done or place.waited >= config.patience
     place.curve.append(entry)
+    if run.on_look is not None and "validation" in entry:
+        run.on_look(entry)
     note = f"loss {losses.get('sequential', 0.0):.3f}" + (f", best NDCG@10 {place.best:.4f}" if place.best >= 0 else "")
     progress(place.epoch, config.max_epochs, note)
     return best

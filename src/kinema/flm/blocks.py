@@ -1,0 +1,123 @@
+"""Transformer blocks. Both are causal and pre-norm, and map float32 [B, L, D] to the same shape.
+
+Shape suffixes: B rows, L history length, D width, H heads.
+"""
+
+from typing import Final, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.flm.draws import Draws
+
+BlockKind = Literal["plain", "ligr"]
+BLOCKS: Final[tuple[BlockKind, ...]] = ("plain", "ligr")
+
+_GATE_START: Final = 1.0
+
+
+class Attention(nn.Module):
+    """Causal self-attention.
+
+    No dropout on attention weights: it keeps the fused attention kernel usable.
+
+    Args:
+        d_model: D.
+        num_heads: H.
+    """
+
+    def __init__(self, *, d_model: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.queries_keys_values = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x_BLD: Tensor) -> Tensor:
+        """Position l sees positions 0..l."""
+        rows, length, width = x_BLD.shape
+        split = self.queries_keys_values(x_BLD).view(rows, length, 3, self.num_heads, width // self.num_heads)
+        queries, keys, values = split.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        mixed_BLD: Tensor = self.out(mixed.transpose(1, 2).reshape(rows, length, width))
+        return mixed_BLD
+
+
+class PlainBlock(nn.Module):
+    """Self-attention and a GELU feed-forward layer.
+
+    Args:
+        d_model: D.
+        num_heads: H.
+        dropout: On both residual branches.
+
+    Source: SASRec (Kang & McAuley 2018) with the pre-norm order of GPT-2.
+    """
+
+    def __init__(self, *, d_model: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(d_model)
+        self.attention = Attention(d_model=d_model, num_heads=num_heads)
+        self.feed_norm = nn.LayerNorm(d_model)
+        self.feed_in = nn.Linear(d_model, 4 * d_model)
+        self.feed_out = nn.Linear(4 * d_model, d_model)
+
+    def forward(self, x_BLD: Tensor, draws: Draws | None) -> Tensor:
+        """``draws`` None for inference."""
+        x_BLD = x_BLD + _dropped(self.attention(self.attention_norm(x_BLD)), self.dropout, draws)
+        fed_BLD = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x_BLD))))
+        return x_BLD + _dropped(fed_BLD, self.dropout, draws)
+
+
+class LigrBlock(nn.Module):
+    """Self-attention and SwiGLU, each residual branch behind a learned sigmoid gate.
+
+    The gates start nearly open, so that at the start the block is a plain one.
+
+    Args:
+        d_model: D.
+        num_heads: H.
+        dropout: On both residual branches.
+
+    Source: LiGR layers of Kiselev et al. 2025 (eSASRec), after LinkedIn's LiGR (2025).
+    """
+
+    def __init__(self, *, d_model: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(d_model)
+        self.attention = Attention(d_model=d_model, num_heads=num_heads)
+        self.attention_gate = _open_gate(d_model)
+        self.feed_norm = nn.LayerNorm(d_model)
+        # Two thirds of the plain block's width: with its third matrix SwiGLU then costs the same.
+        inner = 8 * d_model // 3
+        self.feed_in = nn.Linear(d_model, 2 * inner)
+        self.feed_out = nn.Linear(inner, d_model)
+        self.feed_gate = _open_gate(d_model)
+
+    def forward(self, x_BLD: Tensor, draws: Draws | None) -> Tensor:
+        """``draws`` None for inference."""
+        mixed_BLD = _dropped(self.attention(self.attention_norm(x_BLD)), self.dropout, draws)
+        x_BLD = x_BLD + torch.sigmoid(self.attention_gate(x_BLD)) * mixed_BLD
+        gate_BLF, value_BLF = self.feed_in(self.feed_norm(x_BLD)).chunk(2, dim=-1)
+        fed_BLD = _dropped(self.feed_out(functional.silu(gate_BLF) * value_BLF), self.dropout, draws)
+        out_BLD: Tensor = x_BLD + torch.sigmoid(self.feed_gate(x_BLD)) * fed_BLD
+        return out_BLD
+
+
+def make_block(kind: BlockKind, *, d_model: int, num_heads: int, dropout: float) -> nn.Module:
+    """A block of a kind."""
+    made = LigrBlock if kind == "ligr" else PlainBlock
+    return made(d_model=d_model, num_heads=num_heads, dropout=dropout)
+
+
+def _open_gate(width: int) -> nn.Linear:
+    layer = nn.Linear(width, width)
+    nn.init.normal_(layer.weight, std=0.02)
+    nn.init.constant_(layer.bias, _GATE_START)
+    return layer
+
+
+def _dropped(x: Tensor, share: float, draws: Draws | None) -> Tensor:
+    return x if draws is None else draws.dropout(x, share)

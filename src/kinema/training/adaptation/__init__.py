@@ -1,0 +1,1 @@
+"""Encoders continue to learn from the catalogue itself, without labels."""

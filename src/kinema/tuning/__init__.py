@@ -1,0 +1,1 @@
+"""Search for FLM's size and weights on validation, within a budget of seconds."""

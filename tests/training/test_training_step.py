@@ -1,0 +1,165 @@
+"""The step cut into pieces against the plain definition: one graph, one loss, one backward pass."""
+
+import numpy as np
+import pytest
+import torch
+
+from kinema.flm.batch import as_batch
+from kinema.flm.config import FLMConfig
+from kinema.flm.fusion import ItemContent, content_from
+from kinema.flm.network import FLMNetwork
+from kinema.tasks.pretraining import PretrainingTask, Touched
+from kinema.training.optimizer import Optimizer, RowAdam
+from kinema.training.step import dense_parameters, side_by_side
+
+NUM_ITEMS, WIDTH = 20, 6
+PLAIN = FLMConfig(
+    d_model=8, num_blocks=1, num_heads=2, max_length=5, dropout=0.0, id_dropout=0.0, modality_dropout=0.0,
+    profile_dropout=0.0, auxiliary_every=1, weight_collab=0.0, content_terms=("next",),
+)  # fmt: skip
+NEGATIVES = torch.tensor([1, 4, 7, 9, 15, 18])
+
+
+def content(num_modalities=2):
+    torch.manual_seed(1)
+    vectors = [torch.nn.functional.normalize(torch.randn(NUM_ITEMS, WIDTH), dim=-1) for _ in range(num_modalities)]
+    ones = [torch.ones(NUM_ITEMS)] * num_modalities
+    return content_from([f"m{m}" for m in range(num_modalities)], vectors, ones, ones, NUM_ITEMS)
+
+
+def made(config, its_content):
+    torch.manual_seed(0)
+    widths = dict.fromkeys(its_content.names, WIDTH)
+    network = FLMNetwork(config, num_items=NUM_ITEMS, modality_widths=widths, profile_width=0)
+    neighbours = torch.arange(NUM_ITEMS).roll(1).unsqueeze(1)
+    task = PretrainingTask(
+        config,
+        content=its_content,
+        profiles_UP=None,
+        warm_V=torch.ones(NUM_ITEMS, dtype=torch.bool),
+        neighbours_VJ=neighbours,
+        neighbour_weights_VJ=torch.ones(NUM_ITEMS, 1),
+    )
+    return network, task
+
+
+def batch():
+    rows = np.array([[3, 5, 4, 9, 11], [2, 0, 6, 13, -1], [8, 16, 17, -1, -1], [1, 19, -1, -1, -1]])
+    return as_batch(rows, np.arange(4))
+
+
+def one_graph(network, task, config, negatives_K):
+    """The same loss without cuts, and its gradients."""
+    rows_R, places_K, windows = task.rows(batch(), negatives_K)
+    items_RD, content_RD = network.tower(rows_R, task.content)
+    touched = Touched(rows_R, items_RD, content_RD, network.tower.bias(rows_R), places_K)
+    parts = task.window_losses(network, touched, windows, None)
+    weights = task.weights(share=1.0)
+    total = sum(weights[name] * one for name, one in parts.items())
+    tables = [network.tower.ids_VD, network.tower.bias_V]
+    wanted = [*(one for one in tables if config.use_ids), *dense_parameters(network)]
+    return parts, torch.autograd.grad(total, wanted, allow_unused=True)
+
+
+class NoDraws:
+    """Every choice of a step without chance."""
+
+    def __init__(self, seed):
+        pass
+
+    def dropout(self, x, _share):
+        return x
+
+    def kept(self, shape, _share):
+        return torch.ones(shape, dtype=torch.bool)
+
+
+@pytest.mark.parametrize("negatives_K", [None, NEGATIVES])
+@pytest.mark.parametrize(("use_ids", "num_modalities"), [(True, 2), (True, 0), (False, 1)])
+def test_the_pieces_add_up_to_the_gradient_of_the_whole(monkeypatch, use_ids, num_modalities, negatives_K):
+    config = PLAIN.with_changes(use_ids=use_ids, use_content=num_modalities > 0, weight_content=0.0)
+    network, task = made(config, content(num_modalities) if num_modalities else ItemContent.empty(NUM_ITEMS))
+    monkeypatch.setattr("kinema.training.step.Draws", NoDraws)
+    with side_by_side(network, task, num_pieces=3) as stepper:
+        found = stepper.gradients(batch(), negatives_K, num_pieces=3, auxiliary=True, share=1.0, seed=0)
+    parts, expected = one_graph(network, task, config, negatives_K)
+    assert found.losses["sequential"] == pytest.approx(float(parts["sequential"].detach()), rel=1e-5)
+    if use_ids:
+        for table, rows in zip(expected[:2], (found.ids_RD, found.bias_R), strict=True):
+            torch.testing.assert_close(rows, table[found.rows_R], rtol=1e-4, atol=1e-6)
+            untouched = torch.ones(NUM_ITEMS, dtype=torch.bool)
+            untouched[found.rows_R] = False
+            assert not table[untouched].any()
+    for one, other in zip(found.dense, expected[2:] if use_ids else expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_auxiliary_losses_are_computed_only_where_they_are_asked_for():
+    config = PLAIN.with_changes(weight_collab=0.3, content_terms=("next", "align", "modalities", "reconstruction"))
+    network, task = made(config, content())
+    with side_by_side(network, task, num_pieces=2) as stepper:
+        found = [
+            stepper.gradients(batch(), NEGATIVES, num_pieces=2, auxiliary=auxiliary, share=1.0, seed=0)
+            for auxiliary in (True, False)
+        ]
+    assert set(found[0].losses) == {"sequential", "collaborative", "content"}
+    assert set(found[1].losses) == {"sequential"}
+
+
+def test_auxiliary_losses_count_for_the_steps_that_leave_them_out():
+    _, task = made(PLAIN.with_changes(auxiliary_every=4, weight_collab=0.3), content())
+    assert task.weights(share=0.5)["collaborative"] == pytest.approx(0.5 * 4 * 0.3)
+    assert task.weights(share=0.5)["sequential"] == 1
+
+
+def test_windows_fall_into_pieces_as_long_as_their_longest_window():
+    _, task = made(PLAIN, content())
+    _, _, windows = task.rows(batch(), NEGATIVES)
+    pieces = windows.pieces(2)
+    assert [tuple(one.places_BL.shape) for one in pieces] == [(2, 5), (2, 3)]
+    assert sum(one.num_targets for one in pieces) == windows.num_targets == 14
+    assert len(windows.pieces(9)) == 4
+
+
+def test_touched_rows_hold_each_item_once_and_the_places_point_at_them():
+    _, task = made(PLAIN, content())
+    rows_R, places_K, windows = task.rows(batch(), NEGATIVES)
+    items_BL = batch().items_BL
+    assert rows_R.tolist() == sorted(set(NEGATIVES.tolist()) | set(items_BL[items_BL >= 0].tolist()))
+    assert torch.equal(rows_R[places_K], NEGATIVES)
+    assert torch.equal(rows_R[windows.places_BL][windows.valid_BL], items_BL[items_BL >= 0])
+
+
+def test_rows_that_are_touched_at_every_step_move_as_under_adam():
+    torch.manual_seed(0)
+    table, rows = torch.randn(5, 3), torch.tensor([0, 2, 3])
+    reference = torch.nn.Parameter(table[rows].clone())
+    adam = torch.optim.Adam([reference], lr=0.01, betas=(0.9, 0.98), eps=1e-8)
+    before, sparse = table.clone(), RowAdam(table)
+    for step in range(1, 8):
+        gradient = torch.randn(3, 3)
+        reference.grad = gradient.clone()
+        adam.step()
+        sparse.update(rows, gradient, learning_rate=0.01, step=step)
+    torch.testing.assert_close(table[rows], reference.detach())
+    assert torch.equal(table[[1, 4]], before[[1, 4]])
+
+
+def test_the_state_of_the_optimizer_survives_being_saved():
+    network, task = made(PLAIN, content())
+
+    def stepped(optimizer, times):
+        with side_by_side(network, task, num_pieces=2) as stepper:
+            for step in range(1, times + 1):
+                found = stepper.gradients(batch(), NEGATIVES, num_pieces=2, auxiliary=True, share=1.0, seed=step)
+                tables = {"ids": found.ids_RD, "bias": found.bias_R}
+                optimizer.step(found.dense, found.rows_R, tables, learning_rate=0.01, step=step)
+
+    one = Optimizer(network, dense=dense_parameters(network), weight_decay=0.01)
+    stepped(one, 3)
+    other = Optimizer(network, dense=dense_parameters(network), weight_decay=0.01)
+    other.load_state(one.state())
+    assert one.state().keys() == other.state().keys()
+    assert all(torch.equal(value, other.state()[name]) for name, value in one.state().items())
