@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: help demo test check format docs bench clean
+.PHONY: help demo test check format docs bench bench-quality bench-quality-short clean
 
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
@@ -13,7 +13,9 @@ help:
 	@echo 'make check   format, lint, types, import contracts'
 	@echo 'make format  rewrite the code in the house format'
 	@echo 'make docs    build the documentation into build/site'
-	@echo 'make bench   run the benchmarks into benchmarks/results'
+	@echo 'make bench   speed of ingest and training, into benchmarks/results'
+	@echo 'make bench-quality        quality on public sets against baselines and peers: hours'
+	@echo 'make bench-quality-short  the same with one seed and a minute of training: minutes'
 	@echo 'make clean   remove the environment and everything generated'
 
 $(STAMP): pyproject.toml constraints.txt requirements-weights.txt
@@ -46,7 +48,13 @@ docs: $(STAMP)
 	@$(BIN)/mkdocs build --strict --site-dir build/site
 
 bench: $(STAMP)
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in ingest speed; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+bench-quality: $(STAMP)
+	@$(BIN)/python benchmarks/quality.py --peers rectools recbole implicit
+
+bench-quality-short: $(STAMP)
+	@$(BIN)/python benchmarks/quality.py --short
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

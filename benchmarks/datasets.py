@@ -45,6 +45,7 @@ class BenchmarkSet:
         features: Modality -> vectors.
         profiles: User profiles; None for none.
         metrics: The two of the acceptance row, NDCG first.
+        log: The whole log where its time stamps are comparable between users; None elsewhere.
     """
 
     name: str
@@ -52,6 +53,7 @@ class BenchmarkSet:
     features: Mapping[str, ModalityFeatures]
     profiles: Profiles | None
     metrics: tuple[str, str] = ("ndcg@10", "recall@10")
+    log: Histories | None = None
 
     @property
     def item_ids(self) -> list[str]:
@@ -86,7 +88,7 @@ def movielens_100k() -> BenchmarkSet:
 def movielens_100k_temporal() -> BenchmarkSet:
     """MovieLens-100K cut at one moment."""
     log, features, profiles = _named("movielens-100k", "ml-100k")
-    return BenchmarkSet("ml-100k-temporal", temporal(log, seed=0), features, profiles)
+    return BenchmarkSet("ml-100k-temporal", temporal(log, seed=0), features, profiles, log=log)
 
 
 def tiktok() -> BenchmarkSet:

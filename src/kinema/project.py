@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kinema.steps.ingest import IngestReport
     from kinema.steps.pretraining import PretrainReport
     from kinema.steps.slates import SlateMaker
+    from kinema.steps.transferring import DeltaReport
     from kinema.store.profiles import ProfileSchema
 
 _MEDIA_ROOT: Final = "media_root"
@@ -214,23 +215,10 @@ class Project:
         Raises:
             NotBuiltError: The catalogue is empty.
         """
-        from kinema.steps.extracting import encoder_place, extract_features  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.extracting import extract_project  # noqa: PLC0415  # the facade starts light
 
-        names = self.settings.encoders.model_dump(exclude={"batch_size"})
-        return extract_features(
-            store=self.store,
-            media_root=self.media_root,
-            folder=self.artifacts / "features",
-            rejects_folder=self.folder / "rejects",
-            encoders={modality: encoder_place(name, self.folder) for modality, name in names.items()},
-            batch_size=self.settings.encoders.batch_size,
-            device=self.settings.runtime.device,
-            num_frames=self.settings.media.num_frames,
-            max_seconds=self.settings.media.max_seconds,
-            max_pixels=self.settings.media.max_pixels,
-            workers=self.workers,
-            progress=progress,
-        )
+        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
+        return extract_project(folder=self.folder, settings=self.settings, **parts, progress=progress)
 
     def adapt(self, modality: Literal["text", "frames"], **options: Any) -> "AdaptReport":
         """Let an encoder learn on from the catalogue without labels; kept only if it is better on held-out items.
@@ -251,6 +239,9 @@ class Project:
         self,
         *,
         seed: int | None = None,
+        catalogue_only: bool = False,
+        source: str | Path | None = None,
+        zero_shot: bool = False,
         tune_seconds: float | None = None,
         tune_trials: int | None = None,
         use_tuned: bool = True,
@@ -260,28 +251,50 @@ class Project:
 
         Args:
             seed: Overrides the project's.
+            catalogue_only: Learn from the items alone, without events.
+            source: A project or FLM artefact of another catalogue to start from; what training changes of it is kept apart.
+            zero_shot: Use that model as it is, without training.
             tune_seconds: First search for settings on those interactions, for so long; `kinema.toml` wins over what is found.
             tune_trials: Trials after which the search ends as well.
             use_tuned: Take what an earlier search chose, where the data set still has about the size.
             progress: Told seconds of the search, then epochs.
 
         Raises:
-            NotBuiltError: There are no interactions.
+            NotBuiltError: There are no interactions, or no model where the source should be.
+            ConfigError: Flags that exclude each other, or a source that does not fit.
             DataError: A search has nothing to choose on.
             MissingExtraError: A search needs Optuna, which is not installed.
         """
-        from kinema.steps.tuning import pretrain_for_serving  # noqa: PLC0415  # brings torch
+        from kinema.steps.transferring import pretrain_as_asked  # noqa: PLC0415  # brings torch
 
-        return pretrain_for_serving(
+        return pretrain_as_asked(
             dataset=self.dataset(),
             changes=self.settings.flm.model_dump(),
             artifacts=self.artifacts,
             seed=self._seed(seed),
+            catalogue_only=catalogue_only,
+            source=_path(source),
+            zero_shot=zero_shot,
             tune_seconds=tune_seconds,
             tune_trials=tune_trials,
             use_tuned=use_tuned,
             progress=progress,
         )
+
+    def delta(self, action: Literal["apply", "remove"], *, folder: str | Path | None = None) -> "DeltaReport":
+        """Put what a training from a source has changed on the model again, or take it off.
+
+        Args:
+            action: Which.
+            folder: Of the delta; None takes the one that the project's last `pretrain` from a source wrote.
+
+        Raises:
+            NotBuiltError: There is no model or no delta.
+            ConfigError: The delta is one of another model.
+        """
+        from kinema.steps.transferring import change_delta  # noqa: PLC0415  # brings torch
+
+        return change_delta(action, artifacts=self.artifacts, delta_folder=_path(folder))
 
     def evaluate(
         self,
@@ -305,31 +318,18 @@ class Project:
             ConfigError: There is no such protocol.
             DataError: The log is too small for it.
         """
-        from kinema.steps.evaluating import evaluate_split, split_for  # noqa: PLC0415  # brings torch
-        from kinema.steps.truth import load_oracle  # noqa: PLC0415  # the same
+        from kinema.steps.evaluating_project import evaluate_project  # noqa: PLC0415  # brings torch
 
-        chosen, dataset, truth = self._seed(seed), self.dataset(), self.store.meta(_TRUTH)
-        oracle = load_oracle(self.folder / truth, dataset) if truth else None
-        settings = self.settings.evaluation
-        split = split_for(
-            dataset,
+        truth = self.store.meta(_TRUTH)
+        return evaluate_project(
+            self.dataset(),
             protocol,
-            seed=chosen,
-            test_from_ms=oracle.cutoff_ms if oracle is not None else None,
-            test_share=settings.test_share,
-            valid_share=settings.valid_share,
-            cold_share=settings.cold_share,
-        )
-        return evaluate_split(
-            dataset=dataset,
-            split=split,
-            changes=self.settings.flm.model_dump(),
-            folder=self.artifacts / "evaluation" / protocol,
-            command=command or f"kinema evaluate --protocol {protocol}",
-            seed=chosen,
-            oracle=oracle,
+            settings=self.settings,
+            artifacts=self.artifacts,
+            truth=self.folder / truth if truth else None,
+            seed=self._seed(seed),
             quick=quick,
-            num_resamples=settings.bootstrap_samples,
+            command=command,
             progress=progress,
         )
 

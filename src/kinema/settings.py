@@ -63,6 +63,10 @@ class HistorySettings(_Section):
 class FLMSettings(_Section):
     """The model. What is left out is chosen from the size of the data."""
 
+    size: Literal["tiny", "base", "large"] | None = Field(
+        default=None, description="tiny for a few cores, base for many, large for an accelerator"
+    )
+    block: Literal["plain", "ligr"] | None = Field(default=None, description="kind of Transformer blocks")
     d_model: int | None = Field(
         default=None, ge=8, le=1024, multiple_of=4, description="width of item and user vectors"
     )
@@ -77,6 +81,12 @@ class FLMSettings(_Section):
     patience: int | None = Field(default=None, ge=1, le=1000, description="validations without gain before stopping")
     weight_collab: float | None = Field(default=None, ge=0, le=10, description="weight of the collaborative loss")
     weight_content: float | None = Field(default=None, ge=0, le=10, description="weight of the content loss")
+    cold_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="how often unwatched items are to be found when right, against watched ones",
+    )
 
 
 class RecommendSettings(_Section):

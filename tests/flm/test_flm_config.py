@@ -72,3 +72,20 @@ def test_small_logs_are_read_more_often_than_large_ones():
 def test_what_is_asked_for_wins_over_what_suits_the_data():
     config = FLMConfig.for_data(num_items=10, num_interactions=100, mean_length=5, max_epochs=2, d_model=16)
     assert (config.max_epochs, config.d_model) == (2, 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "block"), [("tiny", 64, "plain"), ("base", 128, "ligr"), ("large", 256, "ligr")]
+)
+def test_a_size_changes_the_defaults_and_the_users_choice_wins(size, width, block):
+    facts = {"num_items": 100, "num_interactions": 1000, "mean_length": 10.0}
+    config = FLMConfig.for_data(**facts, size=size)
+    assert (config.d_model, config.block) == (width, block)
+    assert FLMConfig.for_data(**facts, size=size, d_model=32).d_model == 32
+
+
+def test_an_unknown_size_or_block_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match="size must be one of tiny, base, large, is 'huge'"):
+        FLMConfig.for_data(num_items=1, num_interactions=1, mean_length=1.0, size="huge")
+    with pytest.raises(ConfigError, match="block must be one of plain, ligr, is 'round'"):
+        FLMConfig(block="round")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import approx_fprime
 
 from kinema.flm.config import FLMConfig
@@ -182,7 +183,7 @@ def test_the_query_decay_with_the_best_validation_is_chosen():
     assert found[0.6] == max(found.values()) > found[1.0]
 
 
-def test_a_modality_that_is_better_closed_is_closed_and_the_gates_are_reported():
+def test_a_modality_that_is_clearly_better_closed_is_closed_and_one_that_may_be_is_not():
     train = chain_world()
     random = np.random.default_rng(0)
     everywhere = np.ones(24, dtype=bool)
@@ -195,12 +196,12 @@ def test_a_modality_that_is_better_closed_is_closed_and_the_gates_are_reported()
         train=train, features={"noise": noise}, profiles=None, item_ids=[str(i) for i in range(24)], config=config
     )
     selection = Selection(prepared, config=config, valid=valid, published_ms_V=None, seed=0)
-    looks = iter([{"with_memory": 0.3}, {"with_memory": 0.4}])
-    selection.look = lambda _: next(looks)
+    looks = iter([np.array([0.3, 0.2, 0.5]), np.array([0.4, 0.3, 0.5])])
+    selection._values = lambda _: next(looks)
     network = network_of(config)
     assert selection._close_gates(network) == {"noise": False}
     assert network.tower.open_M.tolist() == [0]
-    looks = iter([{"with_memory": 0.4}, {"with_memory": 0.4}])
+    looks = iter([np.array([0.3, 0.2, 0.5]), np.array([1.0, 0.0, 0.1])])
     network.tower.open_M[0] = 1
     assert selection._close_gates(network) == {"noise": True}
     assert network.tower.open_M.tolist() == [1]
@@ -242,3 +243,50 @@ def test_the_likeliest_scale_undoes_a_factor_on_scores_drawn_from_a_softmax():
     )
     blocked = np.zeros((3000, 12), dtype=bool)
     assert blending.likeliest_scale(scores / 4, cases, blocked) == pytest.approx(4, rel=0.1)
+
+
+def test_the_even_bonus_is_the_smallest_that_finds_cold_items_as_often_as_asked():
+    def rates(bonus):
+        return 0.4 - 0.02 * bonus, 0.1 * bonus
+
+    assert calibration.even_bonus(rates, share=1.0, least=0.0) == pytest.approx(3.35)
+    assert calibration.even_bonus(rates, share=0.5, least=0.0) == pytest.approx(1.85)
+    assert calibration.even_bonus(rates, share=0.5, least=2.6) == 2.6
+    assert calibration.even_bonus(rates, share=9.0, least=0.0) == pytest.approx(6.0)
+
+
+def leaning_selection(*, dated, num_cold):
+    """A log in which some items were never watched, described like the watched ones, and validation asks for them."""
+    random = np.random.default_rng(0)
+    subjects = np.arange(24) % 3
+    warm = [np.flatnonzero((subjects == subject) & (np.arange(24) < 18)) for subject in range(3)]
+    train = Histories.from_lists([random.permutation(warm[user % 3])[:4].tolist() for user in range(120)], 24)
+    vectors = (np.eye(3)[subjects] + 0.05 * random.normal(size=(24, 3))).astype(np.float32)
+    everywhere = np.ones(24, dtype=bool)
+    features = {"text": ModalityFeatures("text", vectors, everywhere, everywhere.astype(np.float32))}
+    config = FLMConfig(d_model=8, num_blocks=1, num_heads=1, max_length=4)
+    prepared = prepare(train=train, features=features, profiles=None, item_ids=list(map(str, range(24))), config=config)
+    targets = [[18 + user % 3] if user < num_cold else [int(warm[user % 3][5])] for user in range(60)]
+    histories = [[item for item in warm[user % 3][:4].tolist() if item != targets[user][0]] for user in range(60)]
+    published = np.zeros(24, dtype=np.int64) if dated else None
+    return prepared, config, asked(histories, targets, 24), published
+
+
+@pytest.mark.parametrize("dated", [False, True])
+@pytest.mark.parametrize("num_cold", [0, 40])
+def test_cold_items_are_raised_by_validation_unless_publication_dates_are_known(dated, num_cold):
+    prepared, config, valid, published = leaning_selection(dated=dated, num_cold=num_cold)
+    found = {}
+    for share in (0.0, 3.0):
+        network = FLMNetwork(
+            config, num_items=24, modality_widths={"text": prepared.whitenings["text"].width}, profile_width=0
+        )
+        changed = config.with_changes(cold_share=share)
+        selection = Selection(prepared, config=changed, valid=valid, published_ms_V=published, seed=0)
+        torch.manual_seed(0)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        mixture, _ = selection.choose(network)
+        found[share] = mixture.cold_bonus
+    assert found[3.0] >= found[0.0]
+    assert (found[3.0] == found[0.0]) if dated else (found[3.0] > found[0.0])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinema.flm.batch import as_batch
+from kinema.flm.batch import Negatives, as_batch
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.network import FLMNetwork
@@ -17,7 +17,8 @@ PLAIN = FLMConfig(
     d_model=8, num_blocks=1, num_heads=2, max_length=5, dropout=0.0, id_dropout=0.0, modality_dropout=0.0,
     profile_dropout=0.0, auxiliary_every=1, weight_collab=0.0, content_terms=("next",),
 )  # fmt: skip
-NEGATIVES = torch.tensor([1, 4, 7, 9, 15, 18])
+NEGATIVES = Negatives(torch.tensor([1, 4, 7, 9, 15, 18]))
+CORRECTED = Negatives(NEGATIVES.items_K, torch.linspace(-3, -1, 6))
 
 
 def content(num_modalities=2):
@@ -48,11 +49,13 @@ def batch():
     return as_batch(rows, np.arange(4))
 
 
-def one_graph(network, task, config, negatives_K):
+def one_graph(network, task, config, negatives):
     """The same loss without cuts, and its gradients."""
-    rows_R, places_K, windows = task.rows(batch(), negatives_K)
+    rows_R, places_K, windows = task.rows(batch(), negatives)
     items_RD, content_RD = network.tower(rows_R, task.content)
-    touched = Touched(rows_R, items_RD, content_RD, network.tower.bias(rows_R), places_K)
+    touched = Touched(
+        rows_R, items_RD, content_RD, network.tower.bias(rows_R), places_K, negatives and negatives.log_rate_K
+    )
     parts = task.window_losses(network, touched, windows, None)
     weights = task.weights(share=1.0)
     total = sum(weights[name] * one for name, one in parts.items())
@@ -74,15 +77,15 @@ class NoDraws:
         return torch.ones(shape, dtype=torch.bool)
 
 
-@pytest.mark.parametrize("negatives_K", [None, NEGATIVES])
+@pytest.mark.parametrize("negatives", [None, NEGATIVES, CORRECTED])
 @pytest.mark.parametrize(("use_ids", "num_modalities"), [(True, 2), (True, 0), (False, 1)])
-def test_the_pieces_add_up_to_the_gradient_of_the_whole(monkeypatch, use_ids, num_modalities, negatives_K):
+def test_the_pieces_add_up_to_the_gradient_of_the_whole(monkeypatch, use_ids, num_modalities, negatives):
     config = PLAIN.with_changes(use_ids=use_ids, use_content=num_modalities > 0, weight_content=0.0)
     network, task = made(config, content(num_modalities) if num_modalities else ItemContent.empty(NUM_ITEMS))
     monkeypatch.setattr("kinema.training.step.Draws", NoDraws)
     with side_by_side(network, task, num_pieces=3) as stepper:
-        found = stepper.gradients(batch(), negatives_K, num_pieces=3, auxiliary=True, share=1.0, seed=0)
-    parts, expected = one_graph(network, task, config, negatives_K)
+        found = stepper.gradients(batch(), negatives, num_pieces=3, auxiliary=True, share=1.0, seed=0)
+    parts, expected = one_graph(network, task, config, negatives)
     assert found.losses["sequential"] == pytest.approx(float(parts["sequential"].detach()), rel=1e-5)
     if use_ids:
         for table, rows in zip(expected[:2], (found.ids_RD, found.bias_R), strict=True):
@@ -127,8 +130,8 @@ def test_touched_rows_hold_each_item_once_and_the_places_point_at_them():
     _, task = made(PLAIN, content())
     rows_R, places_K, windows = task.rows(batch(), NEGATIVES)
     items_BL = batch().items_BL
-    assert rows_R.tolist() == sorted(set(NEGATIVES.tolist()) | set(items_BL[items_BL >= 0].tolist()))
-    assert torch.equal(rows_R[places_K], NEGATIVES)
+    assert rows_R.tolist() == sorted(set(NEGATIVES.items_K.tolist()) | set(items_BL[items_BL >= 0].tolist()))
+    assert torch.equal(rows_R[places_K], NEGATIVES.items_K)
     assert torch.equal(rows_R[windows.places_BL][windows.valid_BL], items_BL[items_BL >= 0])
 
 

@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "extract": ("kinema.cli.model", "Turn media and text into vectors."),
     "adapt": ("kinema.cli.adapt", "Let an encoder learn on from the catalogue itself, without labels."),
     "pretrain": ("kinema.cli.model", "Pre-train FLM on the project's histories and vectors."),
+    "delta": ("kinema.cli.delta", "Put what a training from another model has changed on the model, or take it off."),
     "evaluate": ("kinema.cli.model", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "Recommend items to a user."),
     "similar": ("kinema.cli.slates", "Find the items nearest to an item."),

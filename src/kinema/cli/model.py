@@ -46,6 +46,15 @@ def extract(output: Output, *, folder: Path | None) -> None:
 
 
 @click.command()
+@click.option("--catalogue-only", is_flag=True, help="Learn from the items alone, without events.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Start from the model of another catalogue: a project, or an FLM artefact.",
+)
+@click.option("--zero-shot", is_flag=True, help="With --from: use that model as it is, without any training.")
 @click.option(
     "--tune",
     "tune_seconds",
@@ -65,26 +74,28 @@ def pretrain(
     *,
     folder: Path | None,
     seed: int | None,
-    tune_seconds: float | None,
-    tune_trials: int | None,
-    use_tuned: bool,
+    **how: Any,
 ) -> None:
     """Pre-train FLM on the project's histories and vectors.
 
     Writes the artefact that recommend, similar and audience serve from. A run that was killed goes on from its last
     checkpoint and ends with the same numbers; a search goes on with its remaining time.
 
+    From another catalogue comes all that belongs to no single item, where modality and encoder agree; what training
+    changes of it is kept by itself, see: kinema delta.
+
     \b
     Example:
       kinema pretrain --seed 7
       kinema pretrain --tune 600
+      kinema pretrain --catalogue-only
+      kinema pretrain --from ../other-shop
+      kinema pretrain --from ../other-shop --zero-shot
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project, output.progress("pretrain") as progress:
-        report = project.pretrain(
-            seed=seed, tune_seconds=tune_seconds, tune_trials=tune_trials, use_tuned=use_tuned, progress=progress
-        )
+        report = project.pretrain(seed=seed, **how, progress=progress)
 
     def people(console: Console) -> None:
         if report.tuning is not None:
@@ -93,7 +104,10 @@ def pretrain(
             console.print(f"note: {notice}", markup=False)
         rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts.items()]
         console.print(table(f"FLM in {report.folder}", ["what", "value"], rows))
-        console.print("next: kinema evaluate --protocol leave-one-out, or kinema recommend USER -n 10 --explain")
+        if how["catalogue_only"] or how["zero_shot"]:
+            console.print("next: kinema similar ITEM -n 10 --explain, or kinema recommend USER -n 10 --explain")
+        else:
+            console.print("next: kinema evaluate --protocol leave-one-out, or kinema recommend USER -n 10 --explain")
 
     output.show(report, people)
 

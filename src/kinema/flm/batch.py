@@ -33,6 +33,20 @@ class SequenceBatch:
         return int((self.items_BL != PADDING).sum())
 
 
+@dataclass(frozen=True)
+class Negatives:
+    """Items that all predictions of a step are told apart from.
+
+    Attributes:
+        items_K: int64, each at most once.
+        log_rate_K: Logarithm of how often each is expected in a step; None where all are equally likely and no
+            correction is wanted.
+    """
+
+    items_K: Tensor
+    log_rate_K: Tensor | None = None
+
+
 def pad_rows(histories: Histories, starts_B: NDArray[np.int64], lengths_B: NDArray[np.int64]) -> NDArray[np.int64]:
     """Slices of the packed items as a padded matrix.
 

@@ -6,11 +6,34 @@ from typing import Any, Final, Self
 from kinema.errors import ConfigError
 from kinema.flm.blocks import BLOCKS, BlockKind
 
-_SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout")
+_SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives")
 _POSITIVE: Final = (
     "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "max_epochs",
     "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
 )  # fmt: skip
+
+SIZES: Final[dict[str, dict[str, Any]]] = {
+    "tiny": {},
+    "base": {
+        "d_model": 128,
+        "num_blocks": 3,
+        "block": "ligr",
+        "num_heads": 4,
+        "num_negatives": 1024,
+        "batch_tokens": 4096,
+        "learning_rate": 2e-3,
+    },
+    "large": {
+        "d_model": 256,
+        "num_blocks": 6,
+        "block": "ligr",
+        "num_heads": 8,
+        "num_negatives": 4096,
+        "batch_tokens": 16384,
+        "learning_rate": 1e-3,
+    },
+}
+"""What each size changes of the defaults for a log."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +58,8 @@ class FLMConfig:
         profile_dropout: Share of histories per step whose profile is hidden.
         temperature: Cosines are divided by it.
         num_negatives: K, uniform negatives shared by the whole step.
+        popular_negatives: Share of them that is drawn by popularity instead; the loss then corrects for how often
+            each item is drawn (logQ).
         full_softmax_items: Catalogues up to this size use the full softmax instead.
         weight_collab: w_g, start weight of L_collab; 0 switches it off.
         weight_content: w_c, start weight of L_content; 0 switches it off.
@@ -50,8 +75,10 @@ class FLMConfig:
         imputation_sharpness: Softmax factor on their cosines.
         imputation_min_events: Events that make an item warm enough to be a neighbour.
         shrinkage: k, events at which an item's own vector weighs as much as its neighbours'.
-        cold_discount: Taken off the fused logit of items nobody has watched: by so much must a guess be better than
-            what is proven. More favours warm items, 0 ranks by the best guess.
+        cold_share: Items nobody has watched are raised until they are found, when they are right, this many times as
+            often as watched ones: what is never shown is never learned. 0 ranks by accuracy alone, as is done where
+            items have publication dates: fresh items are others than pretended ones.
+        cold_discount: Taken off the fused logit of such items where validation cannot tell how often they are right.
         learning_rate: Peak of AdamW; it falls linearly to the last epoch.
         weight_decay: Of AdamW, on matrices only.
         warmup_steps: Steps of linear growth to the peak.
@@ -82,6 +109,7 @@ class FLMConfig:
     profile_dropout: float = 0.3
     temperature: float = 0.05
     num_negatives: int = 512
+    popular_negatives: float = 0.0
     full_softmax_items: int = 1000
     weight_collab: float = 0.3
     weight_content: float = 0.1
@@ -97,6 +125,7 @@ class FLMConfig:
     imputation_sharpness: float = 20.0
     imputation_min_events: int = 5
     shrinkage: float = 5.0
+    cold_share: float = 0.9
     cold_discount: float = 0.25
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -129,35 +158,43 @@ class FLMConfig:
             )
 
     @classmethod
-    def for_data(cls, *, num_items: int, num_interactions: int, mean_length: float, **changes: Any) -> Self:
-        """Defaults that suit a log of this size (FLM.md section 4, "tiny").
+    def for_data(
+        cls, *, num_items: int, num_interactions: int, mean_length: float, size: str = "tiny", **changes: Any
+    ) -> Self:
+        """Defaults that suit a log of this size (FLM.md section 4).
 
         Args:
             num_items: V, the size of the catalogue.
             num_interactions: Training interactions.
             mean_length: Interactions per user.
+            size: ``tiny`` for a few cores, ``base`` for many, ``large`` for an accelerator.
             **changes: Fields to set otherwise.
 
         Returns:
             The configuration.
 
+        Raises:
+            ConfigError: There is no such size, or a change is out of range.
+
         Example:
             >>> FLMConfig.for_data(num_items=12101, num_interactions=150000, mean_length=7.0).max_length
             50
         """
-        short, small = mean_length < 20, num_interactions < 50_000
+        short, small = mean_length < 20, num_interactions < 100_000
         chosen: dict[str, Any] = {
-            "num_blocks": 1,
+            "num_blocks": 2 if mean_length >= 50 else 1,
             "num_heads": 1 if short else 2,
             "max_length": 50 if short else 200,
             "dropout": 0.3 if short else 0.2,
             "temperature": 0.08 if small else 0.05,
             "num_negatives": 1024 if num_items > 5000 else 512,
             "learning_rate": 6e-3 if small else 4e-3,
-            "max_epochs": 30 if small else 15,
-            "batch_tokens": 1024 if num_interactions < 2_000_000 else 4096,
+            "max_epochs": 30 if small else 15 if short else 25,
+            "batch_tokens": 1024 if num_interactions < 300_000 else 2048,
         }
-        return cls(**(chosen | changes))
+        if size not in SIZES:
+            raise ConfigError(f"flm.size must be one of {', '.join(SIZES)}, is '{size}'; change it in kinema.toml")
+        return cls(**(chosen | SIZES[size] | changes))
 
     def with_changes(self, **changes: Any) -> Self:
         """A copy with some fields set otherwise."""

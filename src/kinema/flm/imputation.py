@@ -108,7 +108,7 @@ def smoothing(
         counts_V: n, events per item.
         neighbours_VJ: From `content_neighbours`.
         weights_VJ: The same.
-        shrinkage: k.
+        shrinkage: k; 0 leaves items that have events alone.
 
     Returns:
         CSR float32 [V, V]: row i has ``n_i / (n_i + k)`` at i and ``k / (n_i + k)`` spread over its neighbours; 1 at i where
@@ -120,7 +120,8 @@ def smoothing(
         [[0.0, 1.0], [0.0, 1.0]]
     """
     num_items, width = weights_VJ.shape
-    spread_V = np.where(weights_VJ.sum(axis=1) > 0, shrinkage / (counts_V + shrinkage), 0).astype(np.float32)
+    borrowed_V = np.where(counts_V > 0, shrinkage / np.maximum(counts_V + shrinkage, 1), 1)
+    spread_V = np.where(weights_VJ.sum(axis=1) > 0, borrowed_V, 0).astype(np.float32)
     rows = np.repeat(np.arange(num_items), width)
     shape = (num_items, num_items)
     borrowed_VV = sparse.csr_matrix(

@@ -36,6 +36,8 @@ class ItemMemory:
         query_decay: Weight an interaction of the query loses per newer one, in (0, 1].
         echo: Share that is counted backwards.
         num_neighbours: Followers kept per item; bounds the memory at V x this many numbers.
+        shrinkage: Events at which an item's own transitions weigh as much as those of its content neighbours; 0 leaves
+            items that have any alone.
 
     Source: FLM.md section 3; the family is SAR and sequential item-kNN. We differ by the echo, by the powers of the totals
     (rows .5, columns .3, chosen on validation of two unlike logs), and by the row mean inside the logarithm.
@@ -51,12 +53,14 @@ class ItemMemory:
         query_decay: float = 0.75,
         echo: float = 0.5,
         num_neighbours: int = 200,
+        shrinkage: float = 5.0,
     ) -> None:
         self.window = window
         self.decay = decay
         self.query_decay = query_decay
         self.echo = echo
         self.num_neighbours = num_neighbours
+        self.shrinkage = shrinkage
         self._lock = threading.Lock()
         self._counts_VV = counts_VV
         self._totals_V = totals_V.astype(np.float32)
@@ -74,6 +78,7 @@ class ItemMemory:
         query_decay: float = 0.75,
         echo: float = 0.5,
         num_neighbours: int = 200,
+        shrinkage: float = 5.0,
     ) -> Self:
         """Count every transition of a log.
 
@@ -84,6 +89,7 @@ class ItemMemory:
             query_decay: See the class.
             echo: See the class.
             num_neighbours: See the class.
+            shrinkage: See the class.
 
         Returns:
             The memory.
@@ -113,6 +119,7 @@ class ItemMemory:
             query_decay=query_decay,
             echo=echo,
             num_neighbours=num_neighbours,
+            shrinkage=shrinkage,
         )
 
     @property
@@ -168,6 +175,7 @@ class ItemMemory:
             query_decay=self.query_decay,
             echo=self.echo,
             num_neighbours=self.num_neighbours,
+            shrinkage=self.shrinkage,
         )
 
     def grow(self, num_items: int) -> None:

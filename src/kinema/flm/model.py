@@ -28,7 +28,7 @@ from kinema.flm.whitening import Whitening, unit_rows
 from kinema.store.features import ModalityFeatures
 
 KIND: Final = "flm"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _REMEDY: Final = "kinema pretrain"
 
 
@@ -146,6 +146,7 @@ class FLM:
                 "profile_columns": self.profile_columns,
                 "mixture": self.mixture.as_dict(),
                 "memory_query_decay": self.memory.query_decay,
+                "memory_shrinkage": self.memory.shrinkage,
                 "report": dict(self.report),
             }
             (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -182,6 +183,7 @@ class FLM:
             query_decay=facts["memory_query_decay"],
             echo=config.memory_echo,
             num_neighbours=config.memory_neighbours,
+            shrinkage=facts["memory_shrinkage"],
         )
         return cls(
             config=config,
@@ -256,20 +258,23 @@ def bind(
     expected_V = (weights_VJ * popularity_V[neighbours_VJ]).sum(axis=1)
     smoothing_VV = smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
     bias_V = network.tower.bias(torch.arange(content.num_items)).numpy() * (counts_V > 0)
+    # Without IDs content is all there is to an item, and borrowing from warm items would only blur it. With IDs it stands
+    # in where there is nobody to borrow from: before the first events of a catalogue.
+    alone_V = (counts_V == 0) & (weights_VJ.sum(axis=1) == 0) if config.use_ids else np.ones(len(counts_V), dtype=bool)
+    imputed_VD = impute(own.numpy(), counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
     return Scorer(
         network,
         mixture=mixture,
         memory=memory,
-        item_vectors_VD=impute(own.numpy(), counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage),
+        item_vectors_VD=np.where(alone_V[:, None], by_content.numpy(), imputed_VD),
         content_vectors_VD=by_content.numpy(),
         content_VD={name: one.numpy() for name, one in zip(content.names, content.vectors, strict=True)},
         content_joint_VD=joint_VE,
         counts_V=counts_V,
         popularity_V=popularity_V,
         prior_V=np.log1p(np.where(counts_V > 0, popularity_V, expected_V)).astype(np.float32),
-        smoothing_VV=smoothing_VV,
+        smoothing_VV=smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=memory.shrinkage),
         bias_V=np.asarray(smoothing_VV @ bias_V, dtype=np.float32),
-        cold_discount=config.cold_discount,
         temperature=config.temperature,
         max_length=config.max_length,
     )

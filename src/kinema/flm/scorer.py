@@ -48,7 +48,6 @@ class Scorer:
         prior_V: Logit of an item before anything is known of the user; of cold items that of their neighbours.
         smoothing_VV: By which items each item is stood in for in the memory; see `kinema.flm.imputation.smoothing`.
         bias_V: Log-odds of each item whoever asks; of cold items that of their neighbours.
-        cold_discount: Taken off the fused logit of items without training interactions.
         temperature: Cosines are divided by it.
         max_length: Newest interactions that are read.
 
@@ -71,7 +70,6 @@ class Scorer:
         prior_V: NDArray[np.float32],
         smoothing_VV: sparse.csr_matrix,
         bias_V: NDArray[np.float32],
-        cold_discount: float,
         temperature: float,
         max_length: int,
     ) -> None:
@@ -89,12 +87,11 @@ class Scorer:
         self._network = network
         self._smoothing_VV = smoothing_VV
         self._cold_V = counts_V == 0
-        self._cold_discount = np.float32(cold_discount)
         self._temperature = temperature
         self._max_length = max_length
         self._items_VD = torch.from_numpy(item_vectors_VD)
         self._content_VD = torch.from_numpy(content_vectors_VD)
-        self._blank_V = ~((item_vectors_VD != 0).any(axis=1) | (content_vectors_VD != 0).any(axis=1))
+        self._blank_V = self._cold_V & ~(item_vectors_VD.any(axis=1) | content_vectors_VD.any(axis=1))
 
     @property
     def num_items(self) -> int:
@@ -102,16 +99,19 @@ class Scorer:
         return len(self.item_vectors_VD)
 
     def encode(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """User vectors of the sequential branch, in the space of ``item_vectors_VD``.
+        """User vectors in the space of ``item_vectors_VD``.
+
+        They are the sequential branch's; a model that has learnt from no history has the direction of the items' sum.
 
         Args:
             histories: C rows, oldest first; empty rows are answered from the profile or as an unknown user.
             profiles_CP: Profiles with the columns of training, zero rows where unknown; None for none.
 
         Returns:
-            float32 [C, D], unit rows.
+            float32 [C, D], unit rows; zero for an empty history where no history was learnt from.
         """
-        parts = [self._states(*chunk)["sequential"] for chunk in self._chunks(histories, profiles_CP)]
+        side = "sequential" if "sequential" in self.mixture.branches else "collaborative"
+        parts = [self._states(*chunk)[side] for chunk in self._chunks(histories, profiles_CP)]
         return torch.cat(parts).numpy() if parts else np.zeros((0, self.item_vectors_VD.shape[1]), dtype=np.float32)
 
     def score(
@@ -137,7 +137,6 @@ class Scorer:
         if branch != "fused":
             return logits[branch]
         scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
-        scores_CV[:, self._cold_V] -= self._cold_discount
         if self._blank_V.any() and len(scores_CV):
             scores_CV[:, self._blank_V] = scores_CV.min(axis=1, keepdims=True) - 1
         return scores_CV

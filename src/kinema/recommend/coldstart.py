@@ -35,7 +35,7 @@ def footing_of(history: Histories, profile_P: NDArray[np.float32] | None) -> Foo
 def user_vector(
     scorer: Scorer | None, history: Histories, profile_P: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
-    """The model's vector of one user; None without a model, without anything known, or where it is not finite.
+    """The model's vector of one user; None without a model, without anything known, or where it is not finite or zero.
 
     A user of whom nothing is known gets no vector: the model's prior is popularity learned at training time, and the
     log knows the popularity of today.
@@ -43,4 +43,4 @@ def user_vector(
     if scorer is None or footing_of(history, profile_P) is Footing.NOTHING:
         return None
     vector_D = scorer.encode(history, None if profile_P is None else profile_P[None])[0]
-    return vector_D if np.isfinite(vector_D).all() else None
+    return vector_D if np.isfinite(vector_D).all() and vector_D.any() else None

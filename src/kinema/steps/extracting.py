@@ -11,8 +11,36 @@ from kinema.encoders.text import load_text_encoder
 from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.progress import Progress, silent
+from kinema.settings import Settings
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
+
+
+def extract_project(
+    *,
+    folder: Path,
+    settings: Settings,
+    store: Store,
+    media_root: Path | None,
+    workers: int,
+    progress: Progress = silent,
+) -> ExtractReport:
+    """`extract_features` of a project as its settings want it; arguments and errors are the same."""
+    names = settings.encoders.model_dump(exclude={"batch_size"})
+    return extract_features(
+        store=store,
+        media_root=media_root,
+        folder=folder / "artifacts" / "features",
+        rejects_folder=folder / "rejects",
+        encoders={modality: encoder_place(name, folder) for modality, name in names.items()},
+        batch_size=settings.encoders.batch_size,
+        device=settings.runtime.device,
+        num_frames=settings.media.num_frames,
+        max_seconds=settings.media.max_seconds,
+        max_pixels=settings.media.max_pixels,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def extract_features(

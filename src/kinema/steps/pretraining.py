@@ -17,6 +17,7 @@ from kinema.artifacts import fingerprint, read_manifest
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM, FORMAT_VERSION, KIND
+from kinema.flm.sharing import theta_fingerprint
 from kinema.progress import Progress, silent
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.store.cuts import slices
@@ -88,6 +89,7 @@ def train_model(
     seed: int,
     folder: Path,
     notes: Mapping[str, Any] | None = None,
+    source: FLM | None = None,
     progress: Progress = silent,
 ) -> tuple[FLM, PretrainReport]:
     """Train and save one model, or load it where the same one was trained before.
@@ -102,6 +104,7 @@ def train_model(
         seed: Of every draw.
         folder: Of the artefact.
         notes: JSON values that the artefact is to remember beside its report.
+        source: A model of another catalogue to start from; None starts from nothing.
         progress: Told epochs.
 
     Returns:
@@ -112,11 +115,14 @@ def train_model(
     """
     if not len(train.items):
         raise NotBuiltError(
-            "the log must hold interactions to learn from, holds none; run: kinema ingest --events FILE"
+            "the log must hold interactions to learn from, holds none; run: kinema ingest --events FILE, "
+            "or learn from the items alone: kinema pretrain --catalogue-only"
         )
     started = time.perf_counter()
     parents = parents_of(dataset, train, valid)
-    found = _find(folder, config, seed, parents)
+    if source is not None:
+        parents["source"] = theta_fingerprint(source)
+    found = find_model(folder, config, seed, parents)
     checkpoints = folder.with_name(f"{folder.name}.checkpoint-{fingerprint([config.as_dict(), seed, parents])}")
     if found is None:
         for stale in folder.parent.glob(f"{folder.name}.checkpoint-*"):
@@ -129,6 +135,7 @@ def train_model(
             profiles=dataset.profiles if config.use_profiles else None,
             item_ids=dataset.item_ids,
             published_ms_V=dataset.published_ms_V,
+            source=source,
             config=config,
             seed=seed,
             checkpoint_folder=checkpoints,
@@ -141,10 +148,11 @@ def train_model(
         model = found
     curve = tuple(model.report["curve"])
     seconds = time.perf_counter() - started
-    return model, PretrainReport(folder, found is not None, _facts(model, train, seed), curve, seconds)
+    return model, PretrainReport(folder, found is not None, facts_of(model, train, seed), curve, seconds)
 
 
-def _facts(model: FLM, train: Histories, seed: int) -> dict[str, Any]:
+def facts_of(model: FLM, train: Histories, seed: int) -> dict[str, Any]:
+    """What a report says of a model."""
     size = sum(parameter.numel() for parameter in model.network.parameters())
     chosen = {name: value for name, value in model.report.items() if name not in {"curve", PROFILE_SCHEMA}}
     return {
@@ -181,7 +189,8 @@ def _digest(*arrays: np.ndarray[Any, Any]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _find(folder: Path, config: FLMConfig, seed: int, parents: Mapping[str, str]) -> FLM | None:
+def find_model(folder: Path, config: FLMConfig, seed: int, parents: Mapping[str, str]) -> FLM | None:
+    """The model in a folder, where it was made as this and from these parents."""
     try:
         manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy="kinema pretrain")
     except (NotBuiltError, StaleArtifactError):

@@ -4,6 +4,7 @@ Shape suffixes: R rows, N interactions, M interactions of the result, V items.
 """
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -67,6 +68,31 @@ def tie_starts(histories: Histories, owners_N: NDArray[np.int64]) -> NDArray[np.
     new_N = np.ones(len(owners_N), dtype=bool)
     new_N[1:] = (np.diff(owners_N) != 0) | (np.diff(histories.timestamps_ms) != 0)
     return np.maximum.accumulate(np.where(new_N, places_N, 0))
+
+
+def shuffled_ties(histories: Histories, random: np.random.Generator) -> Histories:
+    """The same log with a user's events of one moment in random order.
+
+    Their order in a file is the order in which somebody sorted it, often by item number. A model would learn it.
+
+    Args:
+        histories: The log, each row in time order.
+        random: Decides.
+
+    Returns:
+        The log itself where no two events of a user share a moment.
+
+    Example:
+        >>> log = Histories(np.array([0, 3]), np.int32([4, 1, 2]), np.array([7, 9, 9]), 5)
+        >>> sorted(shuffled_ties(log, np.random.default_rng(0)).items[1:].tolist())
+        [1, 2]
+    """
+    owners_N = np.repeat(np.arange(histories.num_users), histories.lengths)
+    groups_N = tie_starts(histories, owners_N)
+    if (groups_N == np.arange(len(groups_N))).all():
+        return histories
+    order_N = np.lexsort((random.random(len(groups_N)), groups_N))
+    return replace(histories, items=histories.items[order_N])
 
 
 def check_time_order(histories: Histories) -> None:

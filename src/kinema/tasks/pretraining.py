@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from kinema.flm.batch import PADDING, SequenceBatch
+from kinema.flm.batch import PADDING, Negatives, SequenceBatch
 from kinema.flm.config import FLMConfig
 from kinema.flm.draws import Draws
 from kinema.flm.fusion import ItemContent
@@ -37,6 +37,7 @@ class Touched:
         content_RD: Content vectors.
         bias_R: Log-odds of each item whoever asks.
         negatives_K: Places of the shared negatives; None for the full softmax.
+        log_rate_K: Logarithm of how often each is expected; None for no correction.
     """
 
     rows_R: Tensor
@@ -44,6 +45,7 @@ class Touched:
     content_RD: Tensor
     bias_R: Tensor
     negatives_K: Tensor | None
+    log_rate_K: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -108,21 +110,21 @@ class PretrainingTask:
             config.content_terms, content, described, warm_V, neighbours_VJ, neighbour_weights_VJ
         )
 
-    def rows(self, batch: SequenceBatch, negatives_K: Tensor | None) -> tuple[Tensor, Tensor | None, Windows]:
+    def rows(self, batch: SequenceBatch, negatives: Negatives | None) -> tuple[Tensor, Tensor | None, Windows]:
         """The rows a step touches, its negatives and its windows as places among them.
 
         Args:
             batch: Windows.
-            negatives_K: int64, shared negatives, each at most once; None for the full softmax.
+            negatives: Shared by all windows; None for the full softmax.
         """
         valid_BL = batch.items_BL != PADDING
         items_BL = batch.items_BL.clamp_min(0)
         profiles_BP = None if self.profiles_UP is None else self.profiles_UP[batch.users_B]
-        if negatives_K is None:
+        if negatives is None:
             return torch.arange(self.content.num_items), None, Windows(items_BL, valid_BL, profiles_BP)
-        wanted = torch.cat([items_BL[valid_BL], negatives_K])
+        wanted = torch.cat([items_BL[valid_BL], negatives.items_K])
         rows_R, places = torch.unique(wanted, return_inverse=True)
-        num_known = len(wanted) - len(negatives_K)
+        num_known = len(wanted) - len(negatives.items_K)
         places_BL = torch.zeros_like(items_BL)
         places_BL[valid_BL] = places[:num_known]
         return rows_R, places[num_known:], Windows(places_BL, valid_BL, profiles_BP)
@@ -187,6 +189,7 @@ class PretrainingTask:
             candidates_K=touched.negatives_K,
             temperature=self.config.temperature,
             bias_R=touched.bias_R,
+            log_rate_K=touched.log_rate_K,
         )
 
     def _collaborative(

@@ -1,14 +1,18 @@
 """How items that nobody has watched are to be scored, found by pretending that warm items are cold.
 
 Imputed vectors point the right way, but the mean of ten vectors, brought to unit length, is more typical than any one
-of them, and imputed transitions are flatter than counted ones. Validation has no cold targets, so some warm items are
-served as if nobody had watched them, and each branch gets the weight that makes the right answers most likely.
+of them, and imputed transitions are flatter than counted ones. Validation has few cold targets or none, so some warm
+items are served as if nobody had watched them, and each branch gets the weight that makes the right answers most likely.
+How often a cold item is the right answer at all is a fact of the log, which pretence cannot tell: where validation has
+such cases, they decide the level of the cold items.
 
 Shape suffixes: C cases, V catalogue, A branches, K cold items.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +24,9 @@ from kinema.flm.mixture import Mixture
 from kinema.seeds import generator
 from kinema.store.splits import Cases
 
-_PULL = 1e-3
+_PULL: Final = 1e-3
+_BONUSES: Final = np.arange(-3.0, 6.25, 0.25)
+_STEP: Final = 0.05
 
 
 def pretended_cold(
@@ -41,6 +47,48 @@ def forget(memory: ItemMemory, forgotten_V: NDArray[np.bool_]) -> ItemMemory:
     """A copy of a memory in which some items have never been seen."""
     keep_VV = sparse.diags((~forgotten_V).astype(np.float32))
     return memory.replaced((keep_VV @ memory.counts @ keep_VV).tocsr(), memory.totals * ~forgotten_V)
+
+
+def best_bonus(value: Callable[[float], float]) -> float:
+    """What is added to the scores of cold items for the best value on validation.
+
+    Args:
+        value: Bonus -> what is to be as large as possible.
+
+    Returns:
+        The best of a grid of quarter logits in [-3, 6]; the smallest of equal ones.
+
+    Example:
+        >>> best_bonus(lambda bonus: -abs(bonus - 1.3))
+        1.25
+    """
+    return float(max(_BONUSES, key=lambda bonus: (value(bonus), -bonus)))
+
+
+def even_bonus(rates: Callable[[float], tuple[float, float]], *, share: float, least: float) -> float:
+    """What is added to the scores of cold items so that they are found as often, when they are right, as warm ones.
+
+    Args:
+        rates: Bonus -> how often right warm and right cold items are found; the first falls, the second rises.
+        share: Of the warm rate that the cold one is to reach.
+        least: Smallest bonus.
+
+    Returns:
+        ``least`` where that is enough; else the smallest of a grid of twentieths of a logit up to 6 that is, or 6.
+
+    Example:
+        >>> round(even_bonus(lambda bonus: (0.3 - 0.02 * bonus, 0.1 * bonus), share=0.9, least=0.0), 2)
+        2.3
+    """
+
+    def enough(bonus: float) -> bool:
+        warm, cold = rates(bonus)
+        return cold >= share * warm
+
+    grid = np.arange(least + _STEP, _BONUSES[-1] + _STEP / 2, _STEP)
+    if enough(least) or not len(grid):
+        return least
+    return float(grid[min(bisect_left(grid, x=True, key=enough), len(grid) - 1)])
 
 
 @dataclass(frozen=True)

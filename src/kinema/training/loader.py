@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kinema.flm.batch import SequenceBatch, as_batch, pad_rows
 from kinema.seeds import generator
+from kinema.store.cuts import shuffled_ties
 from kinema.store.histories import Histories
 
 
@@ -46,7 +47,8 @@ class EpochPlan:
 def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed: int, epoch: int) -> EpochPlan:
     """Plan one epoch; every interaction is a target once.
 
-    The plan depends on the histories, the seed and the epoch alone.
+    The plan depends on the histories, the seed and the epoch alone. Events of one moment come in another order in
+    each epoch.
 
     Args:
         histories: Training histories.
@@ -66,6 +68,7 @@ def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed
         4
     """
     random = generator(seed, f"loader/{epoch}")
+    histories = shuffled_ties(histories, random)
     starts_B, lengths_B, users_B = windows(histories, max_length=max_length, random=random)
     # Jitter mixes neighbours in length, so that the same windows do not always meet.
     order_B = np.argsort(lengths_B * random.uniform(0.9, 1.1, len(lengths_B)), kind="stable")

@@ -18,6 +18,7 @@ from kinema.flm.config import FLMConfig
 from kinema.flm.mixture import Mixture
 from kinema.flm.model import FLM
 from kinema.flm.network import FLMNetwork
+from kinema.flm.sharing import Match, carry_over, kept_whitenings, match_modalities, theta_fingerprint
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed
 from kinema.store.features import ModalityFeatures, Profiles
@@ -26,11 +27,11 @@ from kinema.store.splits import Cases
 from kinema.tasks.pretraining import PretrainingTask
 from kinema.training.checkpoint import Place, load_checkpoint, save_checkpoint, snapshot
 from kinema.training.loader import EpochPlan, plan_epoch
-from kinema.training.negatives import uniform_negatives
+from kinema.training.negatives import draw_negatives
 from kinema.training.optimizer import Optimizer, fading, scheduled
 from kinema.training.preparation import Prepared, prepare
 from kinema.training.selection import Selection, default_weights
-from kinema.training.step import PIECE_TOKENS, Stepper, dense_parameters, side_by_side
+from kinema.training.step import Stepper, dense_parameters, pieces_of, side_by_side
 
 
 def pretrain(
@@ -43,6 +44,7 @@ def pretrain(
     config: FLMConfig,
     seed: int,
     published_ms_V: NDArray[np.int64] | None = None,
+    source: FLM | None = None,
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 5.0,
     on_look: Callable[[Mapping[str, Any]], None] | None = None,
@@ -61,6 +63,8 @@ def pretrain(
         seed: Every random draw follows from it; the same seed gives the same numbers on one machine.
         published_ms_V: When each item became available; validation leaves out what was not there yet. None where
             nothing is known.
+        source: A model of another catalogue to start from: all that belongs to no single item carries over where modality
+            and encoder agree. ``config`` must have what `kinema.flm.sharing.inherited` gives.
         checkpoint_folder: Where to keep checkpoints; a run that was interrupted goes on from there and equals an
             uninterrupted one. None keeps none.
         checkpoint_seconds: Time between two checkpoints.
@@ -73,17 +77,31 @@ def pretrain(
 
     Raises:
         DataError: There is nothing to train on, or sizes do not fit.
+        ConfigError: Nothing of the source fits.
     """
-    prepared = prepare(train=train, features=features, profiles=profiles, item_ids=item_ids, config=config)
+    match = None if source is None else match_modalities(source, features)
+    prepared = prepare(
+        train=train,
+        features=features,
+        profiles=profiles,
+        item_ids=item_ids,
+        config=config,
+        seed=seed,
+        given=None if source is None or match is None else kept_whitenings(source, match),
+    )
     selection = None
     if valid is not None and valid.targets.lengths.any():
         selection = Selection(prepared, config=config, valid=valid, published_ms_V=published_ms_V, seed=seed)
     with torch.random.fork_rng(devices=[]):
         run = replace(_start(prepared, config, seed, selection), on_look=on_look)
-        name = run_name(config, seed, prepared, valid)
+        name, origin = run_name(config, seed, prepared, valid), dict[str, Any]()
+        if source is not None and match is not None:
+            origin = _carry(run.network, source, match, prepared)
+            name = fingerprint([name, origin])
         place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if selection is None:
-        mixture, choices = Mixture.from_weights(default_weights(config, prepared)), dict[str, Any]()
+        unfitted = Mixture.from_weights(default_weights(config, prepared))
+        mixture, choices = replace(unfitted, cold_bonus=-config.cold_discount), dict[str, Any]()
     else:
         mixture, choices = selection.choose(run.network)
     return FLM(
@@ -105,8 +123,27 @@ def pretrain(
             "steps": place.total_steps,
             "seconds": round(place.elapsed_seconds, 2),
             **choices,
+            **({"transfer": origin} if origin else {}),
         },
     )
+
+
+def _carry(network: FLMNetwork, source: FLM, match: Match, prepared: Prepared) -> dict[str, Any]:
+    """Fill the network from a source; what was carried over, for the report and the name of the run.
+
+    ID vectors of items that the source can read start at zero: random ones would hide what it knows of them.
+    """
+    columns = carry_over(
+        network,
+        source,
+        kept=match.kept,
+        modalities=tuple(prepared.whitenings),
+        profile_columns=() if prepared.profiles is None else prepared.profiles.columns,
+    )
+    read = [place for place, name in enumerate(prepared.whitenings) if name in match.kept]
+    known_V = (prepared.content.present_VM[:, read] > 0).any(dim=1)
+    network.tower.ids_VD.detach()[known_V[: network.tower.num_ids]] = 0
+    return {"source": theta_fingerprint(source), **match.as_dict(), "profile_columns": list(columns)}
 
 
 @dataclass(frozen=True)
@@ -120,6 +157,7 @@ class Run:
     task: PretrainingTask
     optimizer: Optimizer
     selection: Selection | None
+    chances_V: NDArray[np.float64]
     on_look: Callable[[Mapping[str, Any]], None] | None = None
 
 
@@ -143,7 +181,6 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
     config = run.config
     clock = saved = time.monotonic()
     before = place.elapsed_seconds
-    num_pieces = max(1, config.batch_tokens // PIECE_TOKENS)
     while not place.done:
         plan = plan_epoch(
             run.train,
@@ -152,7 +189,7 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
             seed=run.seed,
             epoch=place.epoch,
         )
-        with side_by_side(run.network, run.task, num_pieces=num_pieces) as stepper:
+        with side_by_side(run.network, run.task, num_pieces=pieces_of(config.batch_tokens)) as stepper:
             while place.step < len(plan) and not place.done:
                 _step(run, stepper, place, plan)
                 place.elapsed_seconds = before + time.monotonic() - clock
@@ -189,17 +226,20 @@ def _start(prepared: Prepared, config: FLMConfig, seed: int, selection: Selectio
         neighbour_weights_VJ=torch.from_numpy(weights_VJ),
     )
     optimizer = Optimizer(network, dense=dense_parameters(network), weight_decay=config.weight_decay)
-    return Run(config, seed, prepared.train, network, task, optimizer, selection)
+    chances_V = prepared.counts_V / max(int(prepared.counts_V.sum()), 1)
+    return Run(config, seed, prepared.train, network, task, optimizer, selection, chances_V)
 
 
 def _step(run: Run, stepper: Stepper, place: Place, plan: EpochPlan) -> None:
     """One step; all its randomness follows from seed, epoch and step, so that any step can be the first of a resume."""
     config = run.config
-    negatives_K = None
+    negatives = None
     if run.train.num_items > config.full_softmax_items:
-        negatives_K = uniform_negatives(
+        negatives = draw_negatives(
             num_items=run.train.num_items,
             num_negatives=config.num_negatives,
+            popular_share=config.popular_negatives,
+            chances_V=run.chances_V,
             seed=run.seed,
             epoch=place.epoch,
             step=place.step,
@@ -209,8 +249,8 @@ def _step(run: Run, stepper: Stepper, place: Place, plan: EpochPlan) -> None:
         done = min(1.0, max(done, place.elapsed_seconds / config.max_seconds))
     found = stepper.gradients(
         plan.batch(place.step),
-        negatives_K,
-        num_pieces=max(1, config.batch_tokens // PIECE_TOKENS),
+        negatives,
+        num_pieces=pieces_of(config.batch_tokens),
         auxiliary=place.total_steps % config.auxiliary_every == 0,
         share=fading(done=done, floor=config.weight_floor),
         seed=derive_seed(run.seed, f"step/{place.epoch}/{place.step}"),

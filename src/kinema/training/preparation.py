@@ -18,6 +18,8 @@ from kinema.flm.fusion import ItemContent
 from kinema.flm.memory import ItemMemory
 from kinema.flm.model import joint_content, nearest_warm, whitened_content
 from kinema.flm.whitening import Whitening
+from kinema.seeds import generator
+from kinema.store.cuts import shuffled_ties
 from kinema.store.features import ModalityFeatures, Profiles
 from kinema.store.histories import Histories
 
@@ -59,8 +61,12 @@ def prepare(
     profiles: Profiles | None,
     item_ids: Sequence[str],
     config: FLMConfig,
+    seed: int = 0,
+    given: Mapping[str, Whitening] | None = None,
 ) -> Prepared:
-    """Check that the inputs fit together and compute what training needs.
+    """Check that the inputs fit together and compute what training needs; ``seed`` orders events of one moment.
+
+    Whitening maps that are ``given`` are used as they are, the others are fitted here.
 
     Raises:
         DataError: There is nothing to train on, or sizes do not fit.
@@ -69,7 +75,9 @@ def prepare(
     used = {name: one for name, one in sorted(features.items()) if config.use_content and one.present_V.any()}
     counts_V = train.item_counts()
     whitenings = {
-        name: Whitening.fit(one.vectors_VD[_fitting_rows(one.present_V, counts_V)], max_width=config.whitened_width)
+        name: given[name]
+        if given and name in given
+        else Whitening.fit(one.vectors_VD[_fitting_rows(one.present_V, counts_V)], max_width=config.whitened_width)
         for name, one in used.items()
     }
     content = whitened_content(used, whitenings, train.num_items)
@@ -79,7 +87,7 @@ def prepare(
         whitenings=whitenings,
         encoders={name: one.encoder for name, one in used.items()},
         content=content,
-        memory=fit_memory(train, config),
+        memory=fit_memory(shuffled_ties(train, generator(seed, "ties")), config),
         counts_V=counts_V,
         popularity_V=recent_popularity(train),
         neighbours=nearest_warm(joint_content(content, torch.ones(len(used))), counts_V, config),
@@ -98,6 +106,7 @@ def fit_memory(train: Histories, config: FLMConfig) -> ItemMemory:
         query_decay=config.memory_query_decay,
         echo=config.memory_echo,
         num_neighbours=config.memory_neighbours,
+        shrinkage=config.shrinkage,
     )
 
 

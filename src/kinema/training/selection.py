@@ -3,13 +3,15 @@
 Shape suffixes: C cases, V catalogue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.flm.config import FLMConfig
+from kinema.flm.imputation import smoothing
 from kinema.flm.mixture import Mixture
 from kinema.flm.model import bind
 from kinema.flm.network import FLMNetwork
@@ -17,17 +19,26 @@ from kinema.flm.scorer import Scorer
 from kinema.seeds import derive_seed
 from kinema.store.splits import Cases, blocked_items
 from kinema.training.blending import fit_mixture, likeliest_scale
-from kinema.training.calibration import Pretence, fit_cold, forget, pretended_cold
+from kinema.training.calibration import Pretence, best_bonus, even_bonus, fit_cold, forget, pretended_cold
 from kinema.training.preparation import Prepared
-from kinema.training.validation import ndcg, sample_cases
+from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
 
-_LOOK_CELLS: Final = 8_000_000
-_BLEND_CELLS: Final = 4_000_000
+_LOOK_CELLS: Final = 24_000_000
+_BLEND_CELLS: Final = 12_000_000
 _PRETENDED_SHARE: Final = 0.2
 _PRETENCES: Final = 4
+_FEWEST_COLD: Final = 30
+"""Cold targets in validation from which on they decide how high cold items stand."""
+_UNDATED: Final = int(np.iinfo(np.int64).min)
+_FOUND_AT: Final = 20
 _FACTORS: Final = (4.0, 2.0, 0.5, 0.25)
+_TOP_FITS: Final = 2
+_TOP_PLACES: Final = 30
+_FEWEST_TOP: Final = 100
 _LEAST_GAIN: Final = 0.002
 _QUERY_DECAYS: Final = (0.6, 0.75, 0.85, 0.95, 1.0)
+_SHRINKAGES: Final = (0.0, 1.0, 5.0, 20.0)
+_MEMORY_CELLS: Final = 12_000_000
 _MEMORY_WEIGHTS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -66,23 +77,42 @@ class Selection:
         self._prepared = prepared
         self._config = config
         self._seed = seed
+        # Items that come out over time are cold because they are fresh, which no pretence with old ones can stand for.
+        self._dated = published_ms_V is not None and bool((published_ms_V > _UNDATED).any())
         num_items = prepared.train.num_items
         self._cases = sample_cases(valid, num_items=num_items, max_cells=_LOOK_CELLS, seed=seed)
         self._blocked_CV = blocked_items(self._cases, published_ms_V=published_ms_V)
         profiles = prepared.profiles
         self._profiles_CP = None if profiles is None else profiles.values_UP[self._cases.users_C]
         if config.use_memory:
-            prepared.memory.query_decay = self._choose_query_decay()
-        self._memory_CV = prepared.memory.scores(self._cases.histories) if config.use_memory else None
+            self._choose_memory()
+        self._memory_CV = self._memory_scores(self._cases) if config.use_memory else None
 
-    def _choose_query_decay(self) -> float:
-        """How far back a taste reaches differs from log to log: some sessions drift, some users never change."""
+    def _choose_memory(self) -> None:
+        """How far back a query reaches, and how much items lean on their content neighbours, differ from log to log.
+
+        Some sessions drift, some users never change; some catalogues are described well, others not.
+        """
         memory = self._prepared.memory
-        found = {}
-        for decay in sorted({memory.query_decay, *_QUERY_DECAYS}):
-            memory.query_decay = decay
-            found[decay] = self._ndcg(memory.scores(self._cases.histories))
-        return max(found, key=lambda decay: (found[decay], -decay))
+        part = np.arange(min(len(self._cases), max(1, _MEMORY_CELLS // self._prepared.train.num_items)))
+        cases, blocked_CV = self._cases.take(part), self._blocked_CV[part]
+
+        def choose(name: str, values: tuple[float, ...]) -> None:
+            found = {}
+            for value in sorted({getattr(memory, name), *values}):
+                setattr(memory, name, value)
+                found[value] = ndcg(self._memory_scores(cases), cases, blocked_CV)
+            setattr(memory, name, max(found, key=lambda value: (found[value], -value)))
+
+        choose("query_decay", _QUERY_DECAYS)
+        if self._prepared.neighbours[1].any():
+            choose("shrinkage", _SHRINKAGES)
+
+    def _memory_scores(self, cases: Cases) -> NDArray[np.float32]:
+        """The memory with content neighbours standing in."""
+        prepared = self._prepared
+        smoothing_VV = smoothing(prepared.counts_V, *prepared.neighbours, shrinkage=prepared.memory.shrinkage)
+        return prepared.memory.scores(cases.histories, smoothing_VV=smoothing_VV)
 
     def look(self, network: FLMNetwork) -> dict[str, float]:
         """NDCG@10 of the sequential branch, alone and with the memory at its best weight.
@@ -119,11 +149,12 @@ class Selection:
         cases = self._cases.take(np.arange(min(room, len(self._cases))))
         parts = {name: one[part] for name, one in logits.items()}
         mixture = fit_mixture(parts, cases, self._blocked_CV[part], start=start)
-        mixture = self._refine(mixture, logits)
+        mixture = self._refine(self._look_at_the_top(mixture, logits), logits)
         mixture = self._calibrate(network, mixture, cases)
+        mixture = self._level(mixture, logits)
         lengths_C = self._cases.histories.lengths
         found = {name: self._ndcg(one) for name, one in logits.items()}
-        found["fused"] = self._ndcg(mixture.blend(logits, lengths_C))
+        found["fused"] = self._ndcg(mixture.blend(logits, lengths_C, self._prepared.counts_V == 0))
         typical = mixture.weights(np.array([np.median(lengths_C)]).astype(np.int64))[0]
         weights = dict(zip(mixture.branches, typical.round(4).tolist(), strict=True))
         return mixture, {
@@ -133,7 +164,33 @@ class Selection:
             "cold_ratios": dict(zip(mixture.branches, mixture.cold_ratios_A.round(4).tolist(), strict=False)),
             "cold_bonus": round(mixture.cold_bonus, 4),
             "memory_query_decay": self._prepared.memory.query_decay,
+            "memory_shrinkage": self._prepared.memory.shrinkage,
         }
+
+    def _look_at_the_top(self, mixture: Mixture, logits: Mapping[str, NDArray[np.float32]]) -> Mixture:
+        """Fit again among the items that stand at the top, where a slate is decided, if that helps.
+
+        Cases whose target is not among them have no say: no weight brings it up.
+        """
+        lengths_C = self._cases.histories.lengths
+        best = self._ndcg(mixture.blend(logits, lengths_C))
+        fitted = mixture
+        for _ in range(_TOP_FITS):
+            open_CV = np.where(self._blocked_CV, -np.inf, fitted.blend(logits, lengths_C))
+            places = min(_TOP_PLACES, open_CV.shape[1])
+            top_CV = open_CV >= np.partition(open_CV, -places, axis=1)[:, -places][:, None]
+            reached_C = np.add.reduceat(
+                top_CV[np.repeat(np.arange(len(self._cases)), self._cases.targets.lengths), self._cases.targets.items],
+                self._cases.targets.offsets[:-1],
+            )
+            rows = np.flatnonzero(reached_C == self._cases.targets.lengths)
+            if len(rows) < _FEWEST_TOP:
+                return mixture
+            typical = fitted.weights(np.array([np.median(lengths_C)]).astype(np.int64))[0]
+            start = {name: max(float(one), 1e-3) for name, one in zip(fitted.branches, typical, strict=True)}
+            parts = {name: one[rows] for name, one in logits.items()}
+            fitted = fit_mixture(parts, self._cases.take(rows), ~top_CV[rows], start=start)
+        return fitted if self._ndcg(fitted.blend(logits, lengths_C)) > best * (1 + _LEAST_GAIN) else mixture
 
     def _refine(self, mixture: Mixture, logits: Mapping[str, NDArray[np.float32]]) -> Mixture:
         """Move one weight at a time while NDCG on validation rises: likelihood looks at the whole list, a slate at its top.
@@ -154,25 +211,45 @@ class Selection:
         return mixture.scaled(np.full(len(mixture.branches), scale))
 
     def _close_gates(self, network: FLMNetwork) -> dict[str, bool]:
-        """Drop one modality at a time; what validation is better without stays closed."""
+        """Drop one modality at a time; what validation is clearly better without stays closed.
+
+        Clearly: by more than a standard error of the paired difference. A few cases would else close a good gate by chance.
+        """
         names = self._prepared.content.names
         gates = dict.fromkeys(names, True)
         if not names:
             return gates
-        best = self.look(network)["with_memory"]
+        best_C = self._values(network)
         for m, name in enumerate(names):
             if not self._config.use_ids and sum(gates.values()) == 1:
                 break
             network.tower.open_M[m] = 0
-            without = self.look(network)["with_memory"]
-            if without > best:
-                best, gates[name] = without, False
+            without_C = self._values(network)
+            gain_C = without_C - best_C
+            if gain_C.mean() > gain_C.std() / np.sqrt(len(gain_C)):
+                best_C, gates[name] = without_C, False
             else:
                 network.tower.open_M[m] = 1
         return gates
 
     def _calibrate(self, network: FLMNetwork, mixture: Mixture, cases: Cases) -> Mixture:
-        """Serve some warm items as cold ones and see how the branches must count for them."""
+        """Serve some warm items as cold ones and see how the branches must count for them, and how high they must stand."""
+        pretences = self._pretences(network, mixture, cases)
+        blocked_CV = self._blocked_CV[: len(cases)]
+        if not pretences:
+            return replace(mixture, cold_bonus=mixture.cold_bonus - self._config.cold_discount)
+        mixture = fit_cold(mixture, pretences, cases, blocked_CV)
+        asked = [(one.logits, one.cold_V, cases, blocked_CV) for one in pretences]
+        return self._raised(mixture, asked, least=-self._config.cold_discount)
+
+    def _values(self, network: FLMNetwork) -> NDArray[np.float64]:
+        """NDCG@10 per case of the sequential branch with the memory at its best weight."""
+        logits = self._scorer(network, fresh=False).score(self._cases.histories, self._profiles_CP, branch="sequential")
+        if self._memory_CV is not None:
+            logits = logits + self.look(network)["memory_weight"] * self._memory_CV
+        return ndcg_per_case(logits, self._cases, self._blocked_CV)
+
+    def _pretences(self, network: FLMNetwork, mixture: Mixture, cases: Cases) -> list[Pretence]:
         prepared = self._prepared
         described_V = prepared.neighbours[1].sum(axis=1) > 0
         profiles_CP = None if self._profiles_CP is None else self._profiles_CP[: len(cases)]
@@ -194,7 +271,43 @@ class Selection:
             )
             logits = scorer.branch_logits(cases.histories, profiles_CP, branches=mixture.branches)
             pretences.append(Pretence(logits, cold_V))
-        return fit_cold(mixture, pretences, cases, self._blocked_CV[: len(cases)]) if pretences else mixture
+        return pretences
+
+    def _level(self, mixture: Mixture, logits: Mapping[str, NDArray[np.float32]]) -> Mixture:
+        """How high cold items stand where validation has asked for some; else as the pretences have it."""
+        cold_V, cases = self._prepared.counts_V == 0, self._cases
+        if np.count_nonzero(cold_V[cases.targets.items]) < _FEWEST_COLD:
+            return mixture
+        mixture = replace(mixture, cold_bonus=0.0)
+        scores_CV = mixture.blend(logits, cases.histories.lengths, cold_V)
+        least = best_bonus(lambda bonus: self._ndcg(scores_CV + (bonus * cold_V).astype(np.float32)))
+        return self._raised(mixture, [(logits, cold_V, cases, self._blocked_CV)], least=least)
+
+    def _raised(
+        self,
+        mixture: Mixture,
+        asked: Sequence[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.bool_], Cases, NDArray[np.bool_]]],
+        *,
+        least: float,
+    ) -> Mixture:
+        """Cold items raised by at least ``least``, and until they are found as often as the configuration wants."""
+        scored = [
+            (mixture.blend(logits, cases.histories.lengths, cold_V), cold_V, cases, blocked_CV)
+            for logits, cold_V, cases, blocked_CV in asked
+        ]
+
+        def rates(bonus: float) -> tuple[float, float]:
+            found, total = np.zeros(2), np.zeros(2)
+            for scores_CV, cold_V, cases, blocked_CV in scored:
+                hit_T = hits(scores_CV + (bonus * cold_V).astype(np.float32), cases, blocked_CV, k=_FOUND_AT)
+                for place, cold_T in enumerate((~cold_V[cases.targets.items], cold_V[cases.targets.items])):
+                    found[place] += np.count_nonzero(hit_T & cold_T)
+                    total[place] += np.count_nonzero(cold_T)
+            warm, cold = found / np.maximum(total, 1)
+            return float(warm), float(cold)
+
+        bonus = even_bonus(rates, share=0.0 if self._dated else self._config.cold_share, least=least)
+        return replace(mixture, cold_bonus=mixture.cold_bonus + bonus)
 
     def _scorer(self, network: FLMNetwork, *, fresh: bool) -> Scorer:
         prepared = self._prepared

@@ -17,14 +17,19 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from kinema.flm.batch import SequenceBatch
+from kinema.flm.batch import Negatives, SequenceBatch
 from kinema.flm.draws import Draws
 from kinema.flm.network import FLMNetwork
 from kinema.seeds import derive_seed
 from kinema.tasks.pretraining import PretrainingTask, Touched, Windows
 
-PIECE_TOKENS: Final = 512
+_PIECE_TOKENS: Final = 1024
 """Predictions per piece, about: fewer leave a core more overhead than work."""
+
+
+def pieces_of(batch_tokens: int) -> int:
+    """Pieces a batch is cut into: at least two, so that two cores have work."""
+    return max(2, batch_tokens // _PIECE_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Stepper:
     def gradients(
         self,
         batch: SequenceBatch,
-        negatives_K: Tensor | None,
+        negatives: Negatives | None,
         *,
         num_pieces: int,
         auxiliary: bool,
@@ -75,18 +80,25 @@ class Stepper:
 
         Args:
             batch: Windows.
-            negatives_K: int64, shared negatives; None for the full softmax.
+            negatives: Shared by the batch; None for the full softmax.
             num_pieces: Pieces the batch is cut into; part of the result, so not a matter of the machine.
             auxiliary: Whether the auxiliary losses are computed at this step.
             share: What is left of them.
             seed: Of all draws of the step.
         """
         tower = self._network.tower
-        rows_R, places_K, windows = self._task.rows(batch, negatives_K)
+        rows_R, places_K, windows = self._task.rows(batch, negatives)
         ids_RD, bias_R = tower.behaviour(rows_R).detach().requires_grad_(), tower.bias(rows_R).detach()
         draws = Draws(derive_seed(seed, "tower"))
         items_RD, content_RD = tower(rows_R, self._task.content, ids_RD=ids_RD, draws=draws)
-        cut = Touched(rows_R, _leaf(items_RD), _leaf(content_RD), _leaf(bias_R), places_K)
+        cut = Touched(
+            rows_R,
+            _leaf(items_RD),
+            _leaf(content_RD),
+            _leaf(bias_R),
+            places_K,
+            None if negatives is None else negatives.log_rate_K,
+        )
         weights = self._task.weights(share=share)
         pieces = windows.pieces(num_pieces)
         counts = [one.num_targets for one in pieces]

@@ -26,7 +26,14 @@ def sample_cases(cases: Cases, *, num_items: int, max_cells: int, seed: int) -> 
 
 
 def ndcg(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_], *, k: int = 10) -> float:
-    """Mean NDCG@k with binary relevance and pessimistic ties.
+    """Mean of `ndcg_per_case`."""
+    return float(np.mean(ndcg_per_case(scores_CV, cases, blocked_CV, k=k)))
+
+
+def ndcg_per_case(
+    scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_], *, k: int = 10
+) -> NDArray[np.float64]:
+    """NDCG@k with binary relevance and pessimistic ties, float64 [C].
 
     Args:
         scores_CV: Higher is better.
@@ -38,4 +45,11 @@ def ndcg(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bo
     ranks_T = target_ranks(scores_CV, rows_T=rows_T, items_T=cases.targets.items, blocked_CV=blocked_CV)
     gains_C = np.bincount(rows_T, np.where(ranks_T <= k, 1 / np.log2(ranks_T + 1), 0), minlength=len(cases))
     ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
-    return float(np.mean(gains_C / ideal[np.minimum(cases.targets.lengths, k)]))
+    return np.asarray(gains_C / ideal[np.minimum(cases.targets.lengths, k)])
+
+
+def hits(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_], *, k: int) -> NDArray[np.bool_]:
+    """Whether each target of all cases is among the first k, bool [T]; see `ndcg`."""
+    rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
+    ranks_T = target_ranks(scores_CV, rows_T=rows_T, items_T=cases.targets.items, blocked_CV=blocked_CV)
+    return np.asarray(ranks_T <= k)

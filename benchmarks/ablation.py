@@ -1,0 +1,131 @@
+"""What each part of FLM is worth: switched off one at a time, at equal CPU-seconds.
+
+    python benchmarks/ablation.py [--sets ml-100k beauty tiktok] [--seconds 60] [--seeds 1]
+
+Every run trains for the same time on one core of its own, so that a part which costs time has to earn it; two runs go side
+by side on two cores. Test numbers of one protocol, defaults otherwise. A part that pays on no set should be off.
+Results go to ``results/ablation.json`` and, as a table, ``results/ablation.md``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+RESULT: Final = Path(__file__).parent / "results" / "ablation.json"
+PARTS: Final[dict[str, dict[str, Any]]] = {
+    "all": {},
+    "without L_collab": {"weight_collab": 0.0},
+    "without L_content": {"weight_content": 0.0},
+    "without both": {"weight_collab": 0.0, "weight_content": 0.0},
+    "L_content: next item only": {"content_terms": ("next",)},
+    "without content": {"use_content": False},
+    "without profiles": {"use_profiles": False},
+    "without memory": {"use_memory": False},
+    "without IDs": {"use_ids": False},
+    "without imputation": {"shrinkage": 1e-6},
+    "LiGR blocks": {"block": "ligr"},
+    "auxiliary at every step": {"auxiliary_every": 1},
+}
+
+
+def one_run(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
+    """Train and measure; in a process with one thread."""
+    import torch  # noqa: PLC0415  # only the child needs it, and the thread policy comes first
+
+    from datasets import SETS  # noqa: PLC0415
+    from kinema.evaluation.offline import evaluate  # noqa: PLC0415
+    from kinema.evaluation.protocol import ScorerRanker  # noqa: PLC0415
+    from kinema.steps.pretraining import choose_config  # noqa: PLC0415
+    from kinema.training.loop import pretrain  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    one = SETS[name]()
+    split = one.split
+    # Epochs are left open, so that the time decides.
+    config = choose_config(split.train, {"max_epochs": 1000, "patience": 1000, **PARTS[part], "max_seconds": seconds})
+    model = pretrain(
+        train=split.train,
+        valid=split.valid,
+        features=one.features if config.use_content else {},
+        profiles=one.profiles if config.use_profiles else None,
+        item_ids=one.item_ids,
+        config=config,
+        seed=seed,
+    )
+    scorer = model.serve(one.features if model.whitenings else {}, split.train.num_items)
+    ranker = ScorerRanker(part, scorer, one.profiles if model.profile_columns else None)
+    rows = evaluate(ranker, split.test, split, num_resamples=0).rows
+    return {
+        "epochs": model.report["epochs"],
+        "rows": {row: {metric: round(cases.mean(metric), 5) for metric in one.metrics} for row, cases in rows.items()},
+    }
+
+
+def child(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
+    """`one_run` in a process of its own."""
+    command = [sys.executable, __file__, "--run", json.dumps([name, part, seed, seconds])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def write_table(results: dict[str, Any]) -> None:
+    """The table for people."""
+    lines = ["# What each part is worth", "", results["what"]]
+    for name, parts in results["sets"].items():
+        rows = ("all", "warm", "cold", "cold among cold")
+        first = next(iter(parts.values()))["0"]["rows"]
+        shown = [row for row in rows if row in first]
+        metrics = list(first["all"])
+        head = ["part", "epochs", *(f"{metric}, {row}" for row in shown for metric in metrics)]
+        lines += ["", f"## {name}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for part, seeds in parts.items():
+            values = list(seeds.values())
+            means = [
+                f"{sum(one['rows'][row][metric] for one in values) / len(values):.4f}"
+                for row in shown
+                for metric in metrics
+            ]
+            lines.append("| " + " | ".join([part, str(values[0]["epochs"]), *means]) + " |")
+    RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run every part on every set, two at a time."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=["ml-100k", "beauty", "tiktok"])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.run:
+        print(json.dumps(one_run(*json.loads(arguments.run))))
+        return
+    results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {"sets": {}}
+    results["what"] = (
+        f"{arguments.seconds:.0f} s of training on one core each, {arguments.seeds} seed(s), test rows, one part changed at a time."
+    )
+    results["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version()}
+    results["date"] = datetime.now(UTC).strftime("%Y-%m-%d")
+    jobs = [(name, part, seed) for name in arguments.sets for part in PARTS for seed in range(arguments.seeds)]
+    with ThreadPoolExecutor(2) as pool:
+        for (name, part, seed), found in zip(
+            jobs, pool.map(lambda job: child(*job, arguments.seconds), jobs), strict=True
+        ):
+            results["sets"].setdefault(name, {}).setdefault(part, {})[str(seed)] = found
+            RESULT.parent.mkdir(exist_ok=True)
+            RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            write_table(results)
+            print(f"{name:12} {part:28} {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

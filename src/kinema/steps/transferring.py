@@ -1,0 +1,331 @@
+"""`kinema pretrain --catalogue-only`, `--from` and `--zero-shot`, and `kinema delta`: from items alone and between catalogues."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from kinema.artifacts import MANIFEST, fingerprint, read_manifest
+from kinema.errors import ConfigError, NotBuiltError
+from kinema.flm.model import FLM, FORMAT_VERSION, KIND
+from kinema.flm.sharing import inherited
+from kinema.flm.transfer import Delta, apply, difference, subtract
+from kinema.progress import Progress, silent
+from kinema.steps.dataset import Dataset
+from kinema.steps.pretraining import (
+    PretrainReport,
+    choose_config,
+    facts_of,
+    find_model,
+    parents_of,
+    serving_split,
+    train_model,
+)
+from kinema.steps.tuning import pretrain_for_serving
+from kinema.training.catalogue import pretrain_catalogue
+from kinema.training.transfer import bind_source, count_log, stood_in_by_content
+from kinema.tuning.tuned import FILE_NAME
+
+MODEL_FOLDER: Final = "flm"
+DELTA_FOLDER: Final = "flm-delta"
+_LEARNT_FROM_ITEMS: Final = (
+    "learnt from items alone: what their modalities have in common, not taste and not order; users are answered by the "
+    "mean of the content of what they watched"
+)
+_STOOD_IN: Final = (
+    "fewer than half of the items have enough events to be borrowed from: items without events stand where the source "
+    "puts their content"
+)
+
+
+@dataclass(frozen=True)
+class DeltaReport:
+    """What `kinema delta` did.
+
+    Attributes:
+        action: ``apply`` or ``remove``.
+        folder: The model that was changed.
+        delta: Where the delta lies.
+        source: Fingerprint of the model it was taken from.
+        numbers: Parameters it changes.
+        size_bytes: Of its file.
+    """
+
+    action: Literal["apply", "remove"]
+    folder: Path
+    delta: Path
+    source: str
+    numbers: int
+    size_bytes: int
+
+
+def pretrain_as_asked(
+    *,
+    dataset: Dataset,
+    changes: Mapping[str, Any],
+    artifacts: Path,
+    seed: int,
+    catalogue_only: bool = False,
+    source: Path | None = None,
+    zero_shot: bool = False,
+    tune_seconds: float | None = None,
+    tune_trials: int | None = None,
+    use_tuned: bool = True,
+    progress: Progress = silent,
+) -> PretrainReport:
+    """Pre-train in the way the flags say.
+
+    Args:
+        dataset: What is learnt from.
+        changes: The user's settings; None where automatic.
+        artifacts: Folder of the model.
+        seed: Of every draw.
+        catalogue_only: Learn from items alone.
+        source: Project or FLM artefact to start from.
+        zero_shot: Use the source as it is.
+        tune_seconds: Search for settings first.
+        tune_trials: Trials after which the search ends as well.
+        use_tuned: Take what an earlier search chose.
+        progress: Told epochs.
+
+    Raises:
+        ConfigError: Flags that exclude each other, or a source that does not fit.
+        NotBuiltError: There is nothing to learn from, or no model where the source should be.
+    """
+    if catalogue_only and source is not None:
+        raise ConfigError("pretraining must be either --catalogue-only or --from a source, got both; leave one out")
+    if zero_shot and source is None:
+        raise ConfigError("--zero-shot must come with a model to use, got none; add --from FOLDER")
+    if (catalogue_only or source is not None) and (tune_seconds is not None or tune_trials is not None):
+        raise ConfigError("--tune must stand without --catalogue-only and --from, got both; leave one out")
+    if catalogue_only:
+        return learn_catalogue(dataset=dataset, changes=changes, artifacts=artifacts, seed=seed, progress=progress)
+    if source is not None and zero_shot:
+        return use_source(dataset=dataset, changes=changes, artifacts=artifacts, place=source, seed=seed)
+    if source is not None:
+        return start_from(
+            dataset=dataset, changes=changes, artifacts=artifacts, place=source, seed=seed, progress=progress
+        )
+    return pretrain_for_serving(
+        dataset=dataset,
+        changes=changes,
+        artifacts=artifacts,
+        seed=seed,
+        tune_seconds=tune_seconds,
+        tune_trials=tune_trials,
+        use_tuned=use_tuned,
+        progress=progress,
+    )
+
+
+def load_source(place: Path, *, target: Path) -> FLM:
+    """The model of a project, or an artefact.
+
+    Args:
+        place: Folder of either.
+        target: The artefact that is about to be written.
+
+    Raises:
+        NotBuiltError: There is no model.
+        ConfigError: The source is the very model that would be replaced.
+    """
+    for folder in (place, place / "artifacts" / MODEL_FOLDER):
+        if (folder / MANIFEST).is_file():
+            if folder.resolve() == target.resolve():
+                raise ConfigError(
+                    f"--from must name a model of another project, names the one it would replace ('{place}'); copy it first"
+                )
+            return FLM.load(folder)
+    raise NotBuiltError(
+        f"--from must name a project or an FLM artefact, '{place}' holds no model; run there: kinema pretrain"
+    )
+
+
+def learn_catalogue(
+    *, dataset: Dataset, changes: Mapping[str, Any], artifacts: Path, seed: int, progress: Progress = silent
+) -> PretrainReport:
+    """Train the content path on items alone; what log there is gives memory and popularity.
+
+    Raises:
+        NotBuiltError: No item has features.
+    """
+    if not any(one.present_V.any() for one in dataset.features.values()):
+        raise NotBuiltError("items must have vectors to learn from, have none; run: kinema extract")
+    started = time.perf_counter()
+    folder, log = artifacts / MODEL_FOLDER, dataset.histories
+    config = choose_config(log, changes).with_changes(use_ids=False, use_profiles=False)
+    parents = parents_of(dataset, log, None) | {"mode": "catalogue-only"}
+    model = find_model(folder, config, seed, parents)
+    reused = model is not None
+    if model is None:
+        checkpoints = _checkpoints(folder, fingerprint([config.as_dict(), seed, parents]))
+        model = pretrain_catalogue(
+            features=dataset.features,
+            item_ids=dataset.item_ids,
+            config=config,
+            seed=seed,
+            checkpoint_folder=checkpoints,
+            progress=progress,
+        )
+        model = count_log(model, log, seed=seed)
+        model.save(folder, parents=parents)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return PretrainReport(
+        folder,
+        reused,
+        facts_of(model, log, seed) | {"training interactions": 0},
+        tuple(model.report["curve"]),
+        time.perf_counter() - started,
+        notices=(
+            _LEARNT_FROM_ITEMS,
+            *_one_modality(model),
+            *_counted(model),
+        ),
+    )
+
+
+def start_from(
+    *,
+    dataset: Dataset,
+    changes: Mapping[str, Any],
+    artifacts: Path,
+    place: Path,
+    seed: int,
+    progress: Progress = silent,
+) -> PretrainReport:
+    """Train on this catalogue's log from a source's parameters, and keep what training changed of them.
+
+    Raises:
+        NotBuiltError: There are no interactions, or there is no source.
+        ConfigError: The source does not fit.
+    """
+    folder, delta_folder = artifacts / MODEL_FOLDER, artifacts / DELTA_FOLDER
+    source = load_source(place, target=folder)
+    train, valid = serving_split(dataset.histories)
+    plain = choose_config(train, inherited(source, changes))
+    config = stood_in_by_content(plain, train)
+    model, report = train_model(
+        dataset=dataset,
+        train=train,
+        valid=valid,
+        config=config,
+        seed=seed,
+        folder=folder,
+        source=source,
+        progress=progress,
+    )
+    delta = difference(model, source)
+    size = delta.save(delta_folder)
+    told = f"{size:,} bytes in {delta_folder.name}: {delta.num_numbers:,} numbers changed of source {delta.source}"
+    tuned = (artifacts / FILE_NAME).is_file()
+    notices = (
+        *_carried(model, "starts new"),
+        *((_STOOD_IN,) if config != plain else ()),
+        *((f"{FILE_NAME} was not used: with --from, sizes come from the source",) if tuned else ()),
+    )
+    return replace(report, facts=report.facts | {"delta": told}, notices=notices)
+
+
+def use_source(
+    *, dataset: Dataset, changes: Mapping[str, Any], artifacts: Path, place: Path, seed: int
+) -> PretrainReport:
+    """Bind a source to this catalogue without training; what log there is gives memory and popularity.
+
+    Raises:
+        NotBuiltError: There is no source.
+        ConfigError: The source does not fit.
+    """
+    started = time.perf_counter()
+    folder, log = artifacts / MODEL_FOLDER, dataset.histories
+    source = load_source(place, target=folder)
+    inherited(source, changes)
+    model = bind_source(source, features=dataset.features, item_ids=dataset.item_ids, seed=seed)
+    model = count_log(model, log, seed=seed)
+    parents = parents_of(dataset, log, None) | {"source": model.report["transfer"]["source"], "mode": "zero-shot"}
+    model.save(folder, parents=parents)
+    return PretrainReport(
+        folder,
+        reused=False,
+        facts=facts_of(model, log, seed) | {"training interactions": 0},
+        curve=(),
+        seconds=time.perf_counter() - started,
+        notices=(
+            "nothing was trained: the source's content path scores the items",
+            *_carried(model, "is left out"),
+            *_counted(model),
+        ),
+    )
+
+
+def change_delta(
+    action: Literal["apply", "remove"], *, artifacts: Path, delta_folder: Path | None = None
+) -> DeltaReport:
+    """Put a delta on the project's model, or take it off; doing one and then the other changes nothing.
+
+    Args:
+        action: Which.
+        artifacts: Folder of the model.
+        delta_folder: Of the delta; None takes the one that `start_from` wrote.
+
+    Raises:
+        NotBuiltError: There is no model or no delta.
+        ConfigError: The delta is one of another model.
+    """
+    folder, place = artifacts / MODEL_FOLDER, delta_folder or artifacts / DELTA_FOLDER
+    manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy="kinema pretrain")
+    model, delta = FLM.load(folder), Delta.load(place)
+    moved = apply(model, delta) if action == "apply" else subtract(model, delta)
+    here, there = ("+", "-") if action == "apply" else ("-", "+")
+    # The model is no longer what its training gave, so that the next pretraining must not take it for that.
+    parents = dict(manifest.parents)
+    if parents.get("delta") == there + delta.after:
+        del parents["delta"]
+    else:
+        parents["delta"] = here + delta.after
+    moved.save(folder, parents=parents)
+    return DeltaReport(action, folder, place, delta.source, delta.num_numbers, delta.size_bytes(place))
+
+
+def _checkpoints(folder: Path, run: str) -> Path:
+    """Where a run keeps its checkpoints; those of other runs are removed."""
+    kept = folder.with_name(f"{folder.name}.checkpoint-{run}")
+    for stale in folder.parent.glob(f"{folder.name}.checkpoint-*"):
+        if stale != kept:
+            shutil.rmtree(stale)
+    return kept
+
+
+def _one_modality(model: FLM) -> tuple[str, ...]:
+    if len(model.whitenings) > 1:
+        return ()
+    (name,) = model.whitenings
+    told = (
+        f"there is one modality, {name}: its vectors are written shorter and read back, so items near in {name} stay near; "
+        "what goes with what between modalities needs a second one: kinema ingest --videos FOLDER, then kinema extract"
+    )
+    return (told,)
+
+
+def _counted(model: FLM) -> tuple[str, ...]:
+    counted = model.report["counted"]
+    if not counted["interactions"]:
+        return ("the log is empty: no memory and no popularity",)
+    told = (
+        f"memory and popularity were counted from the log's {counted['interactions']:,} interactions, nothing was learnt "
+        "from them; kinema pretrain, alone or with --from, does"
+    )
+    return (told,)
+
+
+def _carried(model: FLM, fate: str) -> tuple[str, ...]:
+    """What came from the source and what did not, in sentences."""
+    origin = model.report["transfer"]
+    columns = origin["profile_columns"]
+    return (
+        f"from source {origin['source']}: {', '.join(origin['kept'])}"
+        + (f", profile columns {', '.join(columns)}" if columns else ", no profile column"),
+        *(f"{name} {fate}: {reason}" for name, reason in origin["new"].items()),
+        *(f"{name} of the source is left out: no item has it here" for name in origin["absent"]),
+    )
