@@ -24,6 +24,7 @@ from kinema.training.preparation import Prepared
 from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
 
 _LOOK_CELLS: Final = 24_000_000
+_GLANCE_CELLS: Final = 8_000_000
 _BLEND_CELLS: Final = 12_000_000
 _PRETENDED_SHARE: Final = 0.2
 _PRETENCES: Final = 4
@@ -87,6 +88,9 @@ class Selection:
         if config.use_memory:
             self._choose_memory()
         self._memory_CV = self._memory_scores(self._cases) if config.use_memory else None
+        # Looks while training are many and only tell epochs apart; what they choose by is drawn evenly from the cases.
+        few = min(len(self._cases), max(1, _GLANCE_CELLS // num_items))
+        self._glance = np.linspace(0, len(self._cases) - 1, few).round().astype(np.int64)
 
     def _choose_memory(self) -> None:
         """How far back a query reaches, and how much items lean on their content neighbours, differ from log to log.
@@ -123,11 +127,16 @@ class Selection:
         Returns:
             ``sequential``, ``with_memory`` and ``memory_weight``.
         """
-        logits = self._scorer(network, fresh=False).score(self._cases.histories, self._profiles_CP, branch="sequential")
-        alone = self._ndcg(logits)
+        rows = self._glance
+        cases, blocked_CV = self._cases.take(rows), self._blocked_CV[rows]
+        profiles_CP = None if self._profiles_CP is None else self._profiles_CP[rows]
+        logits = self._scorer(network, fresh=False).score(cases.histories, profiles_CP, branch="sequential")
+        alone = ndcg(logits, cases, blocked_CV)
         if self._memory_CV is None:
             return {"sequential": alone, "with_memory": alone, "memory_weight": 0.0}
-        tried = {weight: self._ndcg(logits + weight * self._memory_CV) for weight in _MEMORY_WEIGHTS[1:]} | {0.0: alone}
+        memory_CV = self._memory_CV[rows]
+        tried = {weight: ndcg(logits + weight * memory_CV, cases, blocked_CV) for weight in _MEMORY_WEIGHTS[1:]}
+        tried[0.0] = alone
         weight = max(tried, key=lambda one: (tried[one], -one))
         return {"sequential": alone, "with_memory": tried[weight], "memory_weight": weight}
 
