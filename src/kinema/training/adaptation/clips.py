@@ -17,7 +17,7 @@ from kinema.encoders.clip_worker import ClipRequest
 from kinema.progress import Progress, silent
 
 _FLUSH_CLIPS: Final = 32
-_TODO, _USABLE, _FAILED = 0, 1, 2
+_UNREAD, _USABLE, _FAILED = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def sample_clips(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures, states_M = _arrays(folder, (len(files), num_frames, frame_side, frame_side, 3))
-    lacking = np.flatnonzero(states_M == _TODO).tolist()
+    lacking = np.flatnonzero(states_M == _UNREAD).tolist()
     requests = [
         ClipRequest(
             path=str(files[row][1]),
