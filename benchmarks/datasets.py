@@ -45,7 +45,8 @@ class BenchmarkSet:
         features: Modality -> vectors.
         profiles: User profiles; None for none.
         metrics: The two of the acceptance row, NDCG first.
-        log: The whole log where its time stamps are comparable between users; None elsewhere.
+        log: The whole log where its time stamps are comparable between users and it is cut at one moment; None elsewhere.
+        timed: Time stamps are times, and not only an order.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BenchmarkSet:
     profiles: Profiles | None
     metrics: tuple[str, str] = ("ndcg@10", "recall@10")
     log: Histories | None = None
+    timed: bool = False
 
     @property
     def item_ids(self) -> list[str]:
@@ -82,13 +84,13 @@ def movielens_1m() -> BenchmarkSet:
 def movielens_100k() -> BenchmarkSet:
     """MovieLens-100K, leave-one-out; titles and genres as text, user profiles."""
     log, features, profiles = _named("movielens-100k", "ml-100k")
-    return BenchmarkSet("ml-100k", leave_one_out(log), features, profiles)
+    return BenchmarkSet("ml-100k", leave_one_out(log), features, profiles, timed=True)
 
 
 def movielens_100k_temporal() -> BenchmarkSet:
     """MovieLens-100K cut at one moment."""
     log, features, profiles = _named("movielens-100k", "ml-100k")
-    return BenchmarkSet("ml-100k-temporal", temporal(log, seed=0), features, profiles, log=log)
+    return BenchmarkSet("ml-100k-temporal", temporal(log, seed=0), features, profiles, log=log, timed=True)
 
 
 def tiktok() -> BenchmarkSet:

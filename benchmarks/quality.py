@@ -43,6 +43,11 @@ from quality_table import write_table  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "quality.json"
 VARIANTS: Final[dict[str, dict[str, Any]]] = {"FLM": {}, "FLM, IDs only": {"use_content": False, "use_profiles": False}}
+TIMED: Final[dict[str, dict[str, Any]]] = {
+    "FLM, time within histories": {"time_bias": "history"},
+    "FLM, query time": {"time_bias": "query"},
+}
+"""On sets with real time stamps; the second is told when the question is asked, which the other rankers are not."""
 BRANCHES: Final = {"sequential": "FLM: sequential", "collaborative": "FLM: collaborative", "content": "FLM: content"}
 PREQUENTIAL: Final = "memory, counting on"
 SHORT_SECONDS: Final = 60.0
@@ -78,7 +83,7 @@ def cases_file(set_name: str, name: str, seed: int) -> Path:
 def flm_entries(one: BenchmarkSet, *, name: str, seed: int, limits: Mapping[str, Any]) -> Iterator[tuple[str, Entry]]:
     """Train FLM and measure it, and its branches alone."""
     split = one.split
-    config = choose_config(split.train, {**VARIANTS[name], **limits})
+    config = choose_config(split.train, {**(VARIANTS | TIMED)[name], **limits})
     wall, cpu = time.perf_counter(), time.process_time()
     model = pretrain(
         train=split.train,
@@ -190,7 +195,8 @@ def entries(one: BenchmarkSet, arguments: argparse.Namespace) -> Iterator[tuple[
     if one.log is not None and missing(PREQUENTIAL, 0):
         yield PREQUENTIAL, 0, prequential_entry(one, one.log)
     limits = {"max_seconds": SHORT_SECONDS if arguments.short else arguments.max_seconds}
-    wanted = [(variant, seed) for seed in range(arguments.seeds) for variant in VARIANTS if missing(variant, seed)]
+    variants = [*VARIANTS, *(TIMED if one.timed else ())]
+    wanted = [(variant, seed) for seed in range(arguments.seeds) for variant in variants if missing(variant, seed)]
     for variant, seed in wanted:
         for name, entry in flm_entries(one, name=variant, seed=seed, limits=limits):
             yield name, seed, entry

@@ -67,6 +67,10 @@ class FLMSettings(_Section):
         default=None, description="tiny for a few cores, base for many, large for an accelerator"
     )
     block: Literal["plain", "ligr"] | None = Field(default=None, description="kind of Transformer blocks")
+    time_bias: Literal["none", "history", "query"] | None = Field(
+        default=None,
+        description="whether attention knows how long ago interactions were: before the newest, or before the question",
+    )
     d_model: int | None = Field(
         default=None, ge=8, le=1024, multiple_of=4, description="width of item and user vectors"
     )

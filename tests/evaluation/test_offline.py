@@ -171,7 +171,7 @@ def test_diversity_needs_content_and_is_undefined_without(split):
 
 def test_a_scorer_is_asked_with_the_profiles_of_the_users_of_each_case(split):
     class Spy:
-        def score(self, histories, profiles_CP=None, *, branch="fused"):
+        def score(self, histories, profiles_CP=None, *, branch="fused", moments_C=None):
             self.asked = (histories.num_users, profiles_CP, branch)
             return np.zeros((histories.num_users, NUM_ITEMS), dtype=np.float32)
 

@@ -93,7 +93,7 @@ class WorldScorer:
     def __post_init__(self):
         self.content_joint_VD = joint(self.content_VD)
 
-    def encode(self, histories, profiles_CP=None):
+    def encode(self, histories, profiles_CP=None, *, moments_C=None):
         width = self.item_vectors_VD.shape[1]
         rows = np.zeros((histories.num_users, width), dtype=np.float32)
         for c in range(histories.num_users):
@@ -102,7 +102,7 @@ class WorldScorer:
                 rows[c] += profiles_CP[c][:width]
         return unit_rows(rows)
 
-    def score(self, histories, profiles_CP=None):
+    def score(self, histories, profiles_CP=None, *, moments_C=None):
         return 20.0 * self.encode(histories, profiles_CP) @ self.item_vectors_VD.T
 
 

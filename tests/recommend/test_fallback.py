@@ -156,9 +156,9 @@ def test_a_model_that_returns_nan_never_breaks_the_slate(broken):
 
 
 def test_nobody_gets_a_user_vector_without_a_model_or_without_anything_known():
-    assert user_vector(None, history(0), None) is None
-    assert user_vector(world_scorer(), history(), None) is None
-    assert user_vector(world_scorer(), history(0), None).shape == (6,)
+    assert user_vector(None, history(0), None, 0) is None
+    assert user_vector(world_scorer(), history(), None, 0) is None
+    assert user_vector(world_scorer(), history(0), None, 0).shape == (6,)
 
 
 def test_notices_are_silent_where_nothing_is_wrong():

@@ -56,7 +56,12 @@ class CatalogueScorer(Protocol):
     """The part of `kinema.flm.scorer.Scorer` that an evaluation needs, so that none of it imports the model."""
 
     def score(
-        self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None, *, branch: Any = "fused"
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None = None,
+        *,
+        branch: Any = "fused",
+        moments_C: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """float32 [C, V], logits over the whole catalogue."""
 
@@ -80,7 +85,7 @@ class ScorerRanker:
     def score(self, cases: Cases) -> NDArray[np.float32]:
         """See `Ranker`."""
         profiles_CP = None if self.profiles is None else self.profiles.values_UP[cases.users_C]
-        return self.scorer.score(cases.histories, profiles_CP, branch=self.branch)
+        return self.scorer.score(cases.histories, profiles_CP, branch=self.branch, moments_C=cases.timestamps_ms_C)
 
 
 def blind(cases: Cases) -> Cases:

@@ -22,10 +22,12 @@ class SequenceBatch:
     Attributes:
         items_BL: int64 item numbers, oldest first, `PADDING` behind the end.
         users_B: int64, whose profile stands in front of each window.
+        times_BL: int64 ms, when each interaction happened, anything behind the end; None where nobody asks.
     """
 
     items_BL: Tensor
     users_B: Tensor
+    times_BL: Tensor | None = None
 
     @property
     def num_targets(self) -> int:
@@ -47,13 +49,16 @@ class Negatives:
     log_rate_K: Tensor | None = None
 
 
-def pad_rows(histories: Histories, starts_B: NDArray[np.int64], lengths_B: NDArray[np.int64]) -> NDArray[np.int64]:
+def pad_rows(
+    histories: Histories, starts_B: NDArray[np.int64], lengths_B: NDArray[np.int64], *, times: bool = False
+) -> NDArray[np.int64]:
     """Slices of the packed items as a padded matrix.
 
     Args:
         histories: Where the items are.
         starts_B: First place of each slice in ``histories.items``.
         lengths_B: Its length.
+        times: Time stamps instead of items.
 
     Returns:
         int64 [B, max(lengths, 1)], `PADDING` behind the end.
@@ -68,8 +73,9 @@ def pad_rows(histories: Histories, starts_B: NDArray[np.int64], lengths_B: NDArr
     inside_BL = np.arange(width) < lengths_B[:, None]
     if not len(histories.items):
         return np.full((len(starts_B), width), PADDING, dtype=np.int64)
-    items_BL = histories.items[np.minimum(places_BL, len(histories.items) - 1)].astype(np.int64)
-    return np.where(inside_BL, items_BL, PADDING)
+    values = histories.timestamps_ms if times else histories.items
+    values_BL = values[np.minimum(places_BL, len(values) - 1)].astype(np.int64)
+    return np.where(inside_BL, values_BL, PADDING)
 
 
 def newest(histories: Histories, max_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -82,6 +88,9 @@ def newest(histories: Histories, max_length: int) -> tuple[NDArray[np.int64], ND
     return histories.offsets[1:] - lengths_C, lengths_C
 
 
-def as_batch(items_BL: NDArray[np.int64], users_B: NDArray[np.integer]) -> SequenceBatch:
+def as_batch(
+    items_BL: NDArray[np.int64], users_B: NDArray[np.integer], times_BL: NDArray[np.int64] | None = None
+) -> SequenceBatch:
     """Arrays as tensors."""
-    return SequenceBatch(torch.from_numpy(items_BL), torch.from_numpy(users_B.astype(np.int64)))
+    times = None if times_BL is None else torch.from_numpy(times_BL)
+    return SequenceBatch(torch.from_numpy(items_BL), torch.from_numpy(users_B.astype(np.int64)), times)

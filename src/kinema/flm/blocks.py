@@ -33,12 +33,19 @@ class Attention(nn.Module):
         self.queries_keys_values = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, x_BLD: Tensor) -> Tensor:
-        """Position l sees positions 0..l."""
+    def forward(self, x_BLD: Tensor, bias_BHLL: Tensor | None = None) -> Tensor:
+        """Position l sees positions 0..l.
+
+        Args:
+            x_BLD: Positions.
+            bias_BHLL: Added to the attention logits, -inf ahead of a position; None for a causal mask alone.
+        """
         rows, length, width = x_BLD.shape
         split = self.queries_keys_values(x_BLD).view(rows, length, 3, self.num_heads, width // self.num_heads)
         queries, keys, values = split.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        mixed = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=bias_BHLL, is_causal=bias_BHLL is None
+        )
         mixed_BLD: Tensor = self.out(mixed.transpose(1, 2).reshape(rows, length, width))
         return mixed_BLD
 
@@ -63,9 +70,9 @@ class PlainBlock(nn.Module):
         self.feed_in = nn.Linear(d_model, 4 * d_model)
         self.feed_out = nn.Linear(4 * d_model, d_model)
 
-    def forward(self, x_BLD: Tensor, draws: Draws | None) -> Tensor:
-        """``draws`` None for inference."""
-        x_BLD = x_BLD + _dropped(self.attention(self.attention_norm(x_BLD)), self.dropout, draws)
+    def forward(self, x_BLD: Tensor, draws: Draws | None, bias_BHLL: Tensor | None = None) -> Tensor:
+        """``draws`` None for inference; see `Attention` for ``bias_BHLL``."""
+        x_BLD = x_BLD + _dropped(self.attention(self.attention_norm(x_BLD), bias_BHLL), self.dropout, draws)
         fed_BLD = self.feed_out(functional.gelu(self.feed_in(self.feed_norm(x_BLD))))
         return x_BLD + _dropped(fed_BLD, self.dropout, draws)
 
@@ -96,9 +103,9 @@ class LigrBlock(nn.Module):
         self.feed_out = nn.Linear(inner, d_model)
         self.feed_gate = _open_gate(d_model)
 
-    def forward(self, x_BLD: Tensor, draws: Draws | None) -> Tensor:
-        """``draws`` None for inference."""
-        mixed_BLD = _dropped(self.attention(self.attention_norm(x_BLD)), self.dropout, draws)
+    def forward(self, x_BLD: Tensor, draws: Draws | None, bias_BHLL: Tensor | None = None) -> Tensor:
+        """``draws`` None for inference; see `Attention` for ``bias_BHLL``."""
+        mixed_BLD = _dropped(self.attention(self.attention_norm(x_BLD), bias_BHLL), self.dropout, draws)
         x_BLD = x_BLD + torch.sigmoid(self.attention_gate(x_BLD)) * mixed_BLD
         gate_BLF, value_BLF = self.feed_in(self.feed_norm(x_BLD)).chunk(2, dim=-1)
         fed_BLD = _dropped(self.feed_out(functional.silu(gate_BLF) * value_BLF), self.dropout, draws)

@@ -5,6 +5,7 @@ from typing import Any, Final, Self
 
 from kinema.errors import ConfigError
 from kinema.flm.blocks import BLOCKS, BlockKind
+from kinema.flm.timing import TIME_KINDS, TimeKind
 
 _SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives")
 _POSITIVE: Final = (
@@ -45,6 +46,8 @@ class FLMConfig:
         num_blocks: Transformer blocks.
         block: Their kind: ``plain`` or ``ligr``.
         num_heads: Attention heads; must divide ``d_model``.
+        time_bias: Whether attention knows how long ago interactions were: ``none``, before the newest of them
+            (``history``), or before the moment of the question (``query``).
         max_length: Newest interactions the Transformer reads.
         dropout: On attention output, feed-forward output and the input.
         use_ids: Learn a vector per item. False gives the content-only model.
@@ -96,6 +99,7 @@ class FLMConfig:
     num_blocks: int = 2
     block: BlockKind = "plain"
     num_heads: int = 2
+    time_bias: TimeKind = "none"
     max_length: int = 200
     dropout: float = 0.2
     use_ids: bool = True
@@ -147,6 +151,10 @@ class FLMConfig:
         if self.block not in BLOCKS:
             raise ConfigError(
                 f"flm.block must be one of {', '.join(BLOCKS)}, is '{self.block}'; change it in kinema.toml"
+            )
+        if self.time_bias not in TIME_KINDS:
+            raise ConfigError(
+                f"flm.time_bias must be one of {', '.join(TIME_KINDS)}, is '{self.time_bias}'; change it in kinema.toml"
             )
         if self.d_model % self.num_heads:
             raise ConfigError(

@@ -277,6 +277,7 @@ def bind(
         bias_V=np.asarray(smoothing_VV @ bias_V, dtype=np.float32),
         temperature=config.temperature,
         max_length=config.max_length,
+        time_bias=config.time_bias,
     )
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.flm.config import FLMConfig
-from kinema.flm.draws import Draws
 from kinema.flm.fusion import ItemTower
 from kinema.flm.sequence import HistoryEncoder, running_mean
+from kinema.flm.timing import Moments
 
 CONTENT_DECAY = 0.9
 
@@ -65,6 +65,7 @@ class FLMNetwork(nn.Module):
             dropout=config.dropout,
             profile_width=profile_width,
             profile_dropout=config.profile_dropout,
+            timed=config.time_bias != "none",
         )
         self.follow = _identity(d_model)
         self.gather = _identity(d_model)
@@ -72,18 +73,18 @@ class FLMNetwork(nn.Module):
         self.decoders = nn.ModuleList(nn.Linear(d_model, width) for width in modality_widths.values())
 
     def states(
-        self, items_BLD: Tensor, content_BLD: Tensor, profiles_BP: Tensor | None, draws: Draws | None = None
+        self, items_BLD: Tensor, content_BLD: Tensor, profiles_BP: Tensor | None, times: Moments | None = None
     ) -> UserStates:
-        """User states from the three sides.
+        """User states from the three sides, for inference.
 
         Args:
             items_BLD: Item vectors of the histories, oldest first.
             content_BLD: Content vectors of the same items, zero where an item has none.
             profiles_BP: Profiles; None for none.
-            draws: Of this part of a training step; None for inference.
+            times: When the items were met; needed where the model is timed.
         """
         return UserStates(
-            self.encoder(items_BLD, profiles_BP, draws),
+            self.encoder(items_BLD, profiles_BP, times=times),
             self.collaborative(items_BLD),
             running_mean(content_BLD, decay=CONTENT_DECAY),
         )

@@ -4,6 +4,7 @@ Shape suffixes: C cases, V catalogue, D width, E content width, P profile column
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from kinema.flm.batch import newest, pad_rows
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
+from kinema.flm.timing import Moments, TimeKind, moments
 from kinema.store.histories import Histories
 
 Branch = Literal["fused", "content", "collaborative", "sequential", "memory", "imputed_memory", "popularity"]
@@ -31,6 +33,16 @@ BRANCHES: Final[tuple[Branch, ...]] = (
 )
 
 _CASES_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A few cases as tensors: padded newest items, their number, profiles, times."""
+
+    items_CL: Tensor
+    lengths_C: Tensor
+    profiles_CP: Tensor | None
+    times: Moments | None
 
 
 class Scorer:
@@ -50,6 +62,7 @@ class Scorer:
         bias_V: Log-odds of each item whoever asks; of cold items that of their neighbours.
         temperature: Cosines are divided by it.
         max_length: Newest interactions that are read.
+        time_bias: What the network knows of when things happened.
 
     Attributes:
         content_joint_VD: float32 unit rows, all modalities side by side.
@@ -72,6 +85,7 @@ class Scorer:
         bias_V: NDArray[np.float32],
         temperature: float,
         max_length: int,
+        time_bias: TimeKind = "none",
     ) -> None:
         self.mixture = mixture
         self.memory = memory
@@ -89,6 +103,7 @@ class Scorer:
         self._cold_V = counts_V == 0
         self._temperature = temperature
         self._max_length = max_length
+        self._time_bias = time_bias
         self._items_VD = torch.from_numpy(item_vectors_VD)
         self._content_VD = torch.from_numpy(content_vectors_VD)
         self._blank_V = self._cold_V & ~(item_vectors_VD.any(axis=1) | content_vectors_VD.any(axis=1))
@@ -98,7 +113,13 @@ class Scorer:
         """V."""
         return len(self.item_vectors_VD)
 
-    def encode(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def encode(
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None = None,
+        *,
+        moments_C: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
         """User vectors in the space of ``item_vectors_VD``.
 
         They are the sequential branch's; a model that has learnt from no history has the direction of the items' sum.
@@ -106,16 +127,22 @@ class Scorer:
         Args:
             histories: C rows, oldest first; empty rows are answered from the profile or as an unknown user.
             profiles_CP: Profiles with the columns of training, zero rows where unknown; None for none.
+            moments_C: When each user asks, UTC ms; see `score`.
 
         Returns:
             float32 [C, D], unit rows; zero for an empty history where no history was learnt from.
         """
         side = "sequential" if "sequential" in self.mixture.branches else "collaborative"
-        parts = [self._states(*chunk)[side] for chunk in self._chunks(histories, profiles_CP)]
+        parts = [self._states(chunk)[side] for chunk in self._chunks(histories, profiles_CP, moments_C)]
         return torch.cat(parts).numpy() if parts else np.zeros((0, self.item_vectors_VD.shape[1]), dtype=np.float32)
 
     def score(
-        self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None, *, branch: Branch = "fused"
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None = None,
+        *,
+        branch: Branch = "fused",
+        moments_C: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Logits over the whole catalogue; seen items are not removed.
 
@@ -123,6 +150,8 @@ class Scorer:
             histories: C rows, oldest first; rows may be empty.
             profiles_CP: Profiles; None for none.
             branch: Which side of the model is asked; ``fused`` blends them.
+            moments_C: When each user asks, UTC ms; only a model with the query's time reads it. None stands for the moment of
+                the newest interaction.
 
         Returns:
             float32 [C, V], finite, higher is better. In ``fused``, items of which nothing is known come last.
@@ -133,7 +162,7 @@ class Scorer:
         if branch not in BRANCHES:
             raise DataError(f"unknown branch '{branch}'; known: {', '.join(BRANCHES)}")
         wanted = self.mixture.branches if branch == "fused" else (branch,)
-        logits = self.branch_logits(histories, profiles_CP, branches=wanted)
+        logits = self.branch_logits(histories, profiles_CP, branches=wanted, moments_C=moments_C)
         if branch != "fused":
             return logits[branch]
         scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
@@ -142,9 +171,14 @@ class Scorer:
         return scores_CV
 
     def branch_logits(
-        self, histories: Histories, profiles_CP: NDArray[np.float32] | None, *, branches: tuple[str, ...]
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None,
+        *,
+        branches: tuple[str, ...],
+        moments_C: NDArray[np.int64] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
-        """float32 [C, V] of each branch asked for."""
+        """float32 [C, V] of each branch asked for; see `score`."""
         if histories.num_items > self.num_items:
             raise DataError(
                 f"histories must be of a catalogue of at most {self.num_items} items, have {histories.num_items}; "
@@ -153,7 +187,7 @@ class Scorer:
         logits: dict[str, NDArray[np.float32]] = {}
         neural = [name for name in branches if name in ("sequential", "collaborative", "content")]
         if neural:
-            chunks = [self._states(*chunk) for chunk in self._chunks(histories, profiles_CP)]
+            chunks = [self._states(chunk) for chunk in self._chunks(histories, profiles_CP, moments_C)]
             for name in neural:
                 vectors_VD = self._content_VD if name == "content" else self._items_VD
                 parts = [torch.addmm(self._bias_V, states[name] / self._temperature, vectors_VD.T) for states in chunks]
@@ -217,31 +251,44 @@ class Scorer:
             raise DataError(f"item number must be in 0..{self.num_items - 1}, is {item}; serve the current catalogue")
 
     def _chunks(
-        self, histories: Histories, profiles_CP: NDArray[np.float32] | None
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]]:
-        """Cases a few at a time: padded newest items, their number, profiles."""
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None,
+        moments_C: NDArray[np.int64] | None,
+    ) -> list[_Chunk]:
+        """Cases a few at a time."""
         starts_C, lengths_C = newest(histories, self._max_length)
         found = []
         for start in range(0, len(starts_C), _CASES_AT_ONCE):
             part = slice(start, start + _CASES_AT_ONCE)
-            items = pad_rows(histories, starts_C[part], lengths_C[part])
-            found.append((items, lengths_C[part], None if profiles_CP is None else profiles_CP[part]))
+            lengths = torch.from_numpy(lengths_C[part])
+            items_CL = torch.from_numpy(pad_rows(histories, starts_C[part], lengths_C[part]))
+            times = None
+            if self._time_bias != "none":
+                times = self._moments(
+                    torch.from_numpy(pad_rows(histories, starts_C[part], lengths_C[part], times=True)),
+                    lengths,
+                    None if moments_C is None else torch.from_numpy(moments_C[part].astype(np.int64)),
+                )
+            profiles = None if profiles_CP is None else np.ascontiguousarray(profiles_CP[part], dtype=np.float32)
+            found.append(_Chunk(items_CL, lengths, None if profiles is None else torch.from_numpy(profiles), times))
         return found
 
+    def _moments(self, read_CL: Tensor, lengths_C: Tensor, asked_C: Tensor | None) -> Moments | None:
+        rows = torch.arange(len(lengths_C))
+        next_CM = torch.cat([read_CL, read_CL[:, -1:]], dim=1)
+        newest_C = read_CL[rows, (lengths_C - 1).clamp_min(0)]
+        next_CM[rows, lengths_C] = newest_C if asked_C is None else asked_C
+        return moments(self._time_bias, read_CL, next_CM)
+
     @torch.inference_mode()
-    def _states(
-        self,
-        items_CL: NDArray[np.int64],
-        lengths_C: NDArray[np.int64],
-        profiles_CP: NDArray[np.float32] | None,
-    ) -> dict[str, Tensor]:
+    def _states(self, chunk: _Chunk) -> dict[str, Tensor]:
         """Last state of each branch, float32 [C, D]; zero in the order-free branches for an empty history."""
-        places_CL = torch.from_numpy(items_CL).clamp_min(0)
-        profiles = (
-            None if profiles_CP is None else torch.from_numpy(np.ascontiguousarray(profiles_CP, dtype=np.float32))
+        places_CL = chunk.items_CL.clamp_min(0)
+        states = self._network.states(
+            self._items_VD[places_CL], self._content_VD[places_CL], chunk.profiles_CP, chunk.times
         )
-        states = self._network.states(self._items_VD[places_CL], self._content_VD[places_CL], profiles)
-        lengths = torch.from_numpy(lengths_C)
+        lengths = chunk.lengths_C
         rows = torch.arange(len(lengths))
         last = (lengths - 1).clamp_min(0)
         known = (lengths > 0).unsqueeze(1)

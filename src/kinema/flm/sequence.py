@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from kinema.flm.blocks import BlockKind, make_block
 from kinema.flm.draws import Draws
+from kinema.flm.timing import Moments, TimeBias
 
 
 class HistoryEncoder(nn.Module):
@@ -31,6 +32,7 @@ class HistoryEncoder(nn.Module):
         dropout: On the input and in the blocks.
         profile_width: P, columns of the user profile; 0 for none.
         profile_dropout: Share of rows whose profile is hidden in training.
+        timed: Attention knows how long ago interactions were.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HistoryEncoder(nn.Module):
         dropout: float,
         profile_width: int = 0,
         profile_dropout: float = 0.3,
+        timed: bool = False,
     ) -> None:
         super().__init__()
         self.profile_dropout = profile_dropout
@@ -56,6 +59,7 @@ class HistoryEncoder(nn.Module):
             make_block(block, d_model=d_model, num_heads=num_heads, dropout=dropout) for _ in range(num_blocks)
         )
         self.norm = nn.LayerNorm(d_model)
+        self.time_bias = TimeBias(num_blocks=num_blocks, num_heads=num_heads) if timed else None
 
     def first_token(self, profiles_BP: Tensor | None, num_rows: int, draws: Draws | None) -> Tensor:
         """float32 [B, D]: the projected profile, or the learned unknown where a row is all zero or hidden."""
@@ -67,13 +71,20 @@ class HistoryEncoder(nn.Module):
             known_B = known_B & draws.kept((num_rows,), self.profile_dropout)
         return torch.where(known_B.unsqueeze(-1), self.profile(profiles_BP), unknown_BD)
 
-    def forward(self, items_BLD: Tensor, profiles_BP: Tensor | None, draws: Draws | None = None) -> Tensor:
+    def forward(
+        self,
+        items_BLD: Tensor,
+        profiles_BP: Tensor | None,
+        draws: Draws | None = None,
+        times: Moments | None = None,
+    ) -> Tensor:
         """User states.
 
         Args:
             items_BLD: Item vectors, oldest first, anything behind the end of a row; L may be 0.
             profiles_BP: Profiles, zero rows where unknown; None for none.
             draws: Of this part of a training step; None for inference.
+            times: When the items were met; only read, and then needed, where the encoder is timed.
 
         Returns:
             float32 [B, L + 1, D], unit rows; position l has read the profile and the first l items.
@@ -83,8 +94,9 @@ class HistoryEncoder(nn.Module):
         x_BLD = x_BLD + self.positions_LD[: x_BLD.shape[1]]
         if draws is not None:
             x_BLD = draws.dropout(x_BLD, self.dropout)
-        for block in self.blocks:
-            x_BLD = block(x_BLD, draws)
+        biases = [None] * len(self.blocks) if self.time_bias is None or times is None else self.time_bias(times)
+        for block, bias_BHLL in zip(self.blocks, biases, strict=True):
+            x_BLD = block(x_BLD, draws, bias_BHLL)
         return functional.normalize(self.norm(x_BLD), dim=-1)
 
 

@@ -25,7 +25,7 @@ from kinema.flm.network import FLMNetwork
 from kinema.flm.whitening import Whitening
 from kinema.store.features import ModalityFeatures
 
-INHERITED: Final = ("d_model", "num_blocks", "block", "num_heads", "max_length", "temperature")
+INHERITED: Final = ("d_model", "num_blocks", "block", "num_heads", "max_length", "time_bias", "temperature")
 """Settings that the carried parameters have grown up with."""
 _MODALITY_MAPS: Final = ("projections", "modality_heads", "decoders")
 

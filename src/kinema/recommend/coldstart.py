@@ -33,7 +33,7 @@ def footing_of(history: Histories, profile_P: NDArray[np.float32] | None) -> Foo
 
 
 def user_vector(
-    scorer: Scorer | None, history: Histories, profile_P: NDArray[np.float32] | None
+    scorer: Scorer | None, history: Histories, profile_P: NDArray[np.float32] | None, now_ms: int
 ) -> NDArray[np.float32] | None:
     """The model's vector of one user; None without a model, without anything known, or where it is not finite or zero.
 
@@ -42,5 +42,5 @@ def user_vector(
     """
     if scorer is None or footing_of(history, profile_P) is Footing.NOTHING:
         return None
-    vector_D = scorer.encode(history, None if profile_P is None else profile_P[None])[0]
+    vector_D = scorer.encode(history, None if profile_P is None else profile_P[None], moments_C=np.array([now_ms]))[0]
     return vector_D if np.isfinite(vector_D).all() and vector_D.any() else None

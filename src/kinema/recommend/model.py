@@ -40,8 +40,20 @@ class Scorer(Protocol):
     def memory(self) -> Memory:
         """The model's item-item transitions."""
 
-    def encode(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """[C, D] unit user vectors, also for empty histories."""
+    def encode(
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None = None,
+        *,
+        moments_C: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
+        """[C, D] unit user vectors, also for empty histories; ``moments_C`` is when each user asks, UTC ms."""
 
-    def score(self, histories: Histories, profiles_CP: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def score(
+        self,
+        histories: Histories,
+        profiles_CP: NDArray[np.float32] | None = None,
+        *,
+        moments_C: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
         """[C, V] fused logits over the whole catalogue; -inf where the model cannot score."""

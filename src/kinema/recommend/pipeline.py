@@ -136,7 +136,7 @@ class Recommender:
             trace=trace,
             scenario=request.scenario,
         )
-        query = Query(past, left.allowed_V, now_ms, user_vector(parts.scorer, past, profile), profile)
+        query = Query(past, left.allowed_V, now_ms, user_vector(parts.scorer, past, profile, now_ms), profile)
         retrievers = [one for one in self.retrievers if one.name in TRUST[footing]]
         merged = retrieve(
             parts.catalogue, retrievers, query, num=max(self.num_candidates, 2 * request.num_items), trace=trace

@@ -142,7 +142,7 @@ def rank(parts: Parts, merged: Merged, query: Query, *, footing: Footing, trace:
     logits_V, num_unscored, by = None, len(scores_K), "fused ranks"
     if parts.scorer is not None and footing is Footing.HISTORY:
         profiles = None if query.profile_P is None else query.profile_P[None]
-        logits_V = parts.scorer.score(query.history, profiles)[0]
+        logits_V = parts.scorer.score(query.history, profiles, moments_C=np.array([query.now_ms]))[0]
         scores_K, num_unscored = on_model_scale(logits_V, merged.items_K, scores_K)
     if num_unscored < len(scores_K):
         by, relevance_K = "model", scores_K

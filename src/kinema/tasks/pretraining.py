@@ -20,6 +20,7 @@ from kinema.flm.draws import Draws
 from kinema.flm.fusion import ItemContent
 from kinema.flm.network import CONTENT_DECAY, FLMNetwork
 from kinema.flm.sequence import running_mean
+from kinema.flm.timing import Moments, moments
 from kinema.losses.softmax import next_item_loss
 from kinema.tasks.content_terms import ContentTerms
 
@@ -56,11 +57,13 @@ class Windows:
         places_BL: int64, 0 behind the end.
         valid_BL: bool, False behind the end.
         profiles_BP: Profiles; None for none.
+        times: When the interactions happened; None where the model does not ask.
     """
 
     places_BL: Tensor
     valid_BL: Tensor
     profiles_BP: Tensor | None
+    times: Moments | None = None
 
     @property
     def num_targets(self) -> int:
@@ -75,7 +78,8 @@ class Windows:
                 valid_BL = self.valid_BL[rows]
                 length = max(1, int(valid_BL.any(dim=0).sum()))
                 profiles_BP = None if self.profiles_BP is None else self.profiles_BP[rows]
-                found.append(Windows(self.places_BL[rows, :length], valid_BL[:, :length], profiles_BP))
+                times = None if self.times is None else self.times.part(rows, length)
+                found.append(Windows(self.places_BL[rows, :length], valid_BL[:, :length], profiles_BP, times))
         return found
 
 
@@ -120,14 +124,18 @@ class PretrainingTask:
         valid_BL = batch.items_BL != PADDING
         items_BL = batch.items_BL.clamp_min(0)
         profiles_BP = None if self.profiles_UP is None else self.profiles_UP[batch.users_B]
+        times = None if batch.times_BL is None else self._moments(batch.times_BL)
         if negatives is None:
-            return torch.arange(self.content.num_items), None, Windows(items_BL, valid_BL, profiles_BP)
+            return torch.arange(self.content.num_items), None, Windows(items_BL, valid_BL, profiles_BP, times)
         wanted = torch.cat([items_BL[valid_BL], negatives.items_K])
         rows_R, places = torch.unique(wanted, return_inverse=True)
         num_known = len(wanted) - len(negatives.items_K)
         places_BL = torch.zeros_like(items_BL)
         places_BL[valid_BL] = places[:num_known]
-        return rows_R, places[num_known:], Windows(places_BL, valid_BL, profiles_BP)
+        return rows_R, places[num_known:], Windows(places_BL, valid_BL, profiles_BP, times)
+
+    def _moments(self, times_BL: Tensor) -> Moments | None:
+        return moments(self.config.time_bias, times_BL[:, :-1], times_BL)
 
     def window_losses(
         self, network: FLMNetwork, touched: Touched, windows: Windows, draws: Draws, *, auxiliary: bool = True
@@ -147,7 +155,7 @@ class PretrainingTask:
         places_BL, valid_BL = windows.places_BL, windows.valid_BL
         known_BL = places_BL[:, :-1]
         items_BLD = touched.items_RD[known_BL]
-        states_BLD = network.encoder(items_BLD, windows.profiles_BP, draws)
+        states_BLD = network.encoder(items_BLD, windows.profiles_BP, draws, windows.times)
         parts = {"sequential": self._next(states_BLD[valid_BL], places_BL[valid_BL], touched)}
         if not auxiliary or not (self.config.weight_collab or self.has_content):
             return parts

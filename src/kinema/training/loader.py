@@ -26,6 +26,7 @@ class EpochPlan:
         lengths_B: int64.
         users_B: int64, whose window it is.
         batches: Windows of each batch, in the order of training.
+        timed: Batches say when each interaction happened.
     """
 
     histories: Histories
@@ -33,6 +34,7 @@ class EpochPlan:
     lengths_B: NDArray[np.int64]
     users_B: NDArray[np.int64]
     batches: tuple[NDArray[np.int64], ...]
+    timed: bool = False
 
     def __len__(self) -> int:
         """Batches in the epoch."""
@@ -41,10 +43,14 @@ class EpochPlan:
     def batch(self, step: int) -> SequenceBatch:
         """The batch of a step, counted from 0."""
         rows = self.batches[step]
-        return as_batch(pad_rows(self.histories, self.starts_B[rows], self.lengths_B[rows]), self.users_B[rows])
+        starts_B, lengths_B = self.starts_B[rows], self.lengths_B[rows]
+        times_BL = pad_rows(self.histories, starts_B, lengths_B, times=True) if self.timed else None
+        return as_batch(pad_rows(self.histories, starts_B, lengths_B), self.users_B[rows], times_BL)
 
 
-def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed: int, epoch: int) -> EpochPlan:
+def plan_epoch(
+    histories: Histories, *, max_length: int, batch_tokens: int, seed: int, epoch: int, timed: bool = False
+) -> EpochPlan:
     """Plan one epoch; every interaction is a target once.
 
     The plan depends on the histories, the seed and the epoch alone. Events of one moment come in another order in
@@ -56,6 +62,7 @@ def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed
         batch_tokens: Windows times the longest window of a batch, at most (but at least one window).
         seed: The run's seed.
         epoch: From 0.
+        timed: Batches say when each interaction happened.
 
     Returns:
         The plan, batches in random order.
@@ -74,7 +81,7 @@ def plan_epoch(histories: Histories, *, max_length: int, batch_tokens: int, seed
     order_B = np.argsort(lengths_B * random.uniform(0.9, 1.1, len(lengths_B)), kind="stable")
     groups = np.split(order_B, _borders(lengths_B[order_B], batch_tokens))
     shuffled = tuple(groups[place] for place in random.permutation(len(groups)))
-    return EpochPlan(histories, starts_B, lengths_B, users_B, shuffled)
+    return EpochPlan(histories, starts_B, lengths_B, users_B, shuffled, timed)
 
 
 def windows(

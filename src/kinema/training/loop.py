@@ -188,6 +188,7 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
             batch_tokens=config.batch_tokens,
             seed=run.seed,
             epoch=place.epoch,
+            timed=config.time_bias != "none",
         )
         with side_by_side(run.network, run.task, num_pieces=pieces_of(config.batch_tokens)) as stepper:
             while place.step < len(plan) and not place.done:

@@ -89,8 +89,12 @@ class Selection:
             self._choose_memory()
         self._memory_CV = self._memory_scores(self._cases) if config.use_memory else None
         # Looks while training are many and only tell epochs apart; what they choose by is drawn evenly from the cases.
-        few = min(len(self._cases), max(1, _GLANCE_CELLS // num_items))
-        self._glance = np.linspace(0, len(self._cases) - 1, few).round().astype(np.int64)
+        self._glance = self._evenly(_GLANCE_CELLS)
+
+    def _evenly(self, cells: int) -> NDArray[np.int64]:
+        """Rows of cases, evenly drawn, whose scores stay below so many cells."""
+        few = min(len(self._cases), max(1, cells // self._prepared.train.num_items))
+        return np.linspace(0, len(self._cases) - 1, few).round().astype(np.int64)
 
     def _choose_memory(self) -> None:
         """How far back a query reaches, and how much items lean on their content neighbours, differ from log to log.
@@ -98,7 +102,7 @@ class Selection:
         Some sessions drift, some users never change; some catalogues are described well, others not.
         """
         memory = self._prepared.memory
-        part = np.arange(min(len(self._cases), max(1, _MEMORY_CELLS // self._prepared.train.num_items)))
+        part = self._evenly(_MEMORY_CELLS)
         cases, blocked_CV = self._cases.take(part), self._blocked_CV[part]
 
         def choose(name: str, values: tuple[float, ...]) -> None:
@@ -130,7 +134,7 @@ class Selection:
         rows = self._glance
         cases, blocked_CV = self._cases.take(rows), self._blocked_CV[rows]
         profiles_CP = None if self._profiles_CP is None else self._profiles_CP[rows]
-        logits = self._scorer(network, fresh=False).score(cases.histories, profiles_CP, branch="sequential")
+        logits = self._sequential(network, cases, profiles_CP)
         alone = ndcg(logits, cases, blocked_CV)
         if self._memory_CV is None:
             return {"sequential": alone, "with_memory": alone, "memory_weight": 0.0}
@@ -152,14 +156,13 @@ class Selection:
         gates = self._close_gates(network)
         scorer = self._scorer(network, fresh=not all(gates.values()))
         start = default_weights(self._config, self._prepared)
-        logits = scorer.branch_logits(self._cases.histories, self._profiles_CP, branches=tuple(start))
-        room = max(1, _BLEND_CELLS // self._prepared.train.num_items)
-        part = slice(0, room)
-        cases = self._cases.take(np.arange(min(room, len(self._cases))))
+        logits = _logits(scorer, self._cases, self._profiles_CP, tuple(start))
+        part = self._evenly(_BLEND_CELLS)
+        cases = self._cases.take(part)
         parts = {name: one[part] for name, one in logits.items()}
         mixture = fit_mixture(parts, cases, self._blocked_CV[part], start=start)
         mixture = self._refine(self._look_at_the_top(mixture, logits), logits)
-        mixture = self._calibrate(network, mixture, cases)
+        mixture = self._calibrate(network, mixture, part)
         mixture = self._level(mixture, logits)
         lengths_C = self._cases.histories.lengths
         found = {name: self._ndcg(one) for name, one in logits.items()}
@@ -241,10 +244,11 @@ class Selection:
                 network.tower.open_M[m] = 1
         return gates
 
-    def _calibrate(self, network: FLMNetwork, mixture: Mixture, cases: Cases) -> Mixture:
+    def _calibrate(self, network: FLMNetwork, mixture: Mixture, part: NDArray[np.int64]) -> Mixture:
         """Serve some warm items as cold ones and see how the branches must count for them, and how high they must stand."""
-        pretences = self._pretences(network, mixture, cases)
-        blocked_CV = self._blocked_CV[: len(cases)]
+        cases, blocked_CV = self._cases.take(part), self._blocked_CV[part]
+        profiles_CP = None if self._profiles_CP is None else self._profiles_CP[part]
+        pretences = self._pretences(network, mixture, cases, profiles_CP)
         if not pretences:
             return replace(mixture, cold_bonus=mixture.cold_bonus - self._config.cold_discount)
         mixture = fit_cold(mixture, pretences, cases, blocked_CV)
@@ -253,15 +257,16 @@ class Selection:
 
     def _values(self, network: FLMNetwork) -> NDArray[np.float64]:
         """NDCG@10 per case of the sequential branch with the memory at its best weight."""
-        logits = self._scorer(network, fresh=False).score(self._cases.histories, self._profiles_CP, branch="sequential")
+        logits = self._sequential(network, self._cases, self._profiles_CP)
         if self._memory_CV is not None:
             logits = logits + self.look(network)["memory_weight"] * self._memory_CV
         return ndcg_per_case(logits, self._cases, self._blocked_CV)
 
-    def _pretences(self, network: FLMNetwork, mixture: Mixture, cases: Cases) -> list[Pretence]:
+    def _pretences(
+        self, network: FLMNetwork, mixture: Mixture, cases: Cases, profiles_CP: NDArray[np.float32] | None
+    ) -> list[Pretence]:
         prepared = self._prepared
         described_V = prepared.neighbours[1].sum(axis=1) > 0
-        profiles_CP = None if self._profiles_CP is None else self._profiles_CP[: len(cases)]
         pretences = []
         for draw in range(_PRETENCES):
             cold_V = pretended_cold(
@@ -278,7 +283,7 @@ class Selection:
                 counts_V=prepared.counts_V * ~cold_V,
                 popularity_V=prepared.popularity_V * ~cold_V,
             )
-            logits = scorer.branch_logits(cases.histories, profiles_CP, branches=mixture.branches)
+            logits = _logits(scorer, cases, profiles_CP, mixture.branches)
             pretences.append(Pretence(logits, cold_V))
         return pretences
 
@@ -318,6 +323,12 @@ class Selection:
         bonus = even_bonus(rates, share=0.0 if self._dated else self._config.cold_share, least=least)
         return replace(mixture, cold_bonus=mixture.cold_bonus + bonus)
 
+    def _sequential(
+        self, network: FLMNetwork, cases: Cases, profiles_CP: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Logits of the sequential branch alone."""
+        return _logits(self._scorer(network, fresh=False), cases, profiles_CP, ("sequential",))["sequential"]
+
     def _scorer(self, network: FLMNetwork, *, fresh: bool) -> Scorer:
         prepared = self._prepared
         return bind(
@@ -333,6 +344,12 @@ class Selection:
 
     def _ndcg(self, scores_CV: NDArray[np.float32]) -> float:
         return ndcg(scores_CV, self._cases, self._blocked_CV)
+
+
+def _logits(
+    scorer: Scorer, cases: Cases, profiles_CP: NDArray[np.float32] | None, branches: tuple[str, ...]
+) -> dict[str, NDArray[np.float32]]:
+    return scorer.branch_logits(cases.histories, profiles_CP, branches=branches, moments_C=cases.timestamps_ms_C)
 
 
 def _rounded(found: dict[str, float]) -> dict[str, float]:

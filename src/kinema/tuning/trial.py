@@ -106,7 +106,7 @@ def fused_gains(
         batch = cases.take(np.arange(start, min(start + size, len(cases))))
         profiles_BP = None if profiles is None else profiles.values_UP[batch.users_C]
         ranks_T = target_ranks(
-            scorer.score(batch.histories, profiles_BP),
+            scorer.score(batch.histories, profiles_BP, moments_C=batch.timestamps_ms_C),
             rows_T=np.repeat(np.arange(len(batch)), batch.targets.lengths),
             items_T=batch.targets.items,
             blocked_CV=blocked_items(batch, published_ms_V=published_ms_V),
