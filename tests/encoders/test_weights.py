@@ -1,8 +1,10 @@
 """Finding weights, and saying what is missing and what that costs."""
 
 import importlib.util
+import io
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -53,8 +55,11 @@ def test_a_damaged_package_is_noticed(monkeypatch, tmp_path):
         packaged_file("packaged:minilm", role="text")
 
 
-def test_a_name_that_leads_nowhere_says_what_it_costs():
-    def load(name):
+def test_a_name_that_leads_nowhere_says_what_it_costs(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(weights, "urlopen", lambda question, timeout: io.BytesIO())
+
+    def load(name, **_):
         raise OSError(f"{name} is not here\nand more lines")
 
     with pytest.raises(
@@ -62,6 +67,32 @@ def test_a_name_that_leads_nowhere_says_what_it_costs():
         match=r"'no/such' cannot be loaded: no/such is not here; without a text encoder .*hf download no/such",
     ):
         load_pretrained(load, "no/such", role="text")
+
+
+def test_without_a_network_a_missing_checkpoint_fails_at_once(monkeypatch):
+    asked = []
+
+    def urlopen(question, timeout):
+        asked.append((question.full_url, timeout))
+        raise URLError("no route")
+
+    def load(name, **settings):
+        assert settings == {"local_files_only": True}
+        raise OSError("not downloaded")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(weights, "urlopen", urlopen)
+    with pytest.raises(ConfigError, match=r"'no/such' cannot be loaded: .*hub .* cannot be reached \(no route\)"):
+        load_pretrained(load, "no/such", role="text")
+    assert len(asked) == 1
+
+
+def test_what_has_been_downloaded_needs_no_hub(monkeypatch):
+    monkeypatch.setattr(weights, "urlopen", lambda *_, **__: pytest.fail("asked the hub"))
+    assert load_pretrained(lambda name, **settings: (name, settings), "here/already", role="text") == (
+        "here/already",
+        {"local_files_only": True},
+    )
 
 
 def test_a_folder_without_a_model_is_not_to_be_downloaded(tmp_path):

@@ -10,11 +10,14 @@ A name in the configuration is one of
 import hashlib
 import importlib.util
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from kinema.artifacts import sha256_file
 from kinema.errors import ConfigError, MissingExtraError, StaleArtifactError
@@ -23,6 +26,7 @@ Role = Literal["text", "frames"]
 PACKAGED: Final = "packaged:"
 DEFAULT_TEXT: Final = "packaged:minilm"
 DEFAULT_FRAMES: Final = "packaged:efficientnet-lite0"
+_HUB_SECONDS: Final = 5.0
 
 LOSS: Final[dict[str, str]] = {
     "text": "without a text encoder items have no text vector, and search and new items rest on frames and motion",
@@ -196,6 +200,12 @@ def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settin
     """
     try:
         with quiet():
+            if Path(name).exists():
+                return load(name, **settings)
+            # What has been downloaded is used without asking whether there is something newer.
+            with suppress(OSError, ValueError):
+                return load(name, local_files_only=True, **settings)
+            _ask_hub()
             return load(name, **settings)
     except (OSError, ValueError, KeyError, ImportError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
@@ -204,6 +214,28 @@ def load_pretrained(load: Callable[..., Any], name: str, *, role: Role, **settin
             f"{role} encoder must be a packaged name, a folder with config.json and weights, or a checkpoint on the hub; "
             f"'{name}' cannot be loaded: {why}; {LOSS[role]}; {remedy}"
         ) from error
+
+
+def _ask_hub() -> None:
+    """One short question, before a library asks the same one for half a minute.
+
+    Raises:
+        OSError: The hub cannot be reached, or must not be.
+    """
+    constants = importlib.import_module("huggingface_hub.constants")
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("it is not on this machine, and HF_HUB_OFFLINE is set")
+    question = Request(constants.ENDPOINT, method="HEAD")  # noqa: S310  # the user's own HF_ENDPOINT
+    try:
+        urlopen(question, timeout=_HUB_SECONDS).close()  # noqa: S310
+    except HTTPError:
+        pass  # it answers
+    except URLError as error:
+        # Certificates are the library's business: it may know more of them.
+        if not isinstance(error.reason, ssl.SSLError):
+            raise OSError(
+                f"it is not on this machine, and the hub {constants.ENDPOINT} cannot be reached ({error.reason})"
+            ) from error
 
 
 @contextmanager
