@@ -265,20 +265,18 @@ class Project:
             DataError: A search has nothing to choose on.
             MissingExtraError: A search needs Optuna, which is not installed.
         """
-        from kinema.steps.transferring import pretrain_as_asked  # noqa: PLC0415  # brings torch
+        from kinema.steps.pretraining import PretrainJob  # noqa: PLC0415  # brings torch
+        from kinema.steps.transferring import pretrain_as_asked  # noqa: PLC0415
+        from kinema.steps.tuning import Search  # noqa: PLC0415
 
+        wanted = Search(tune_seconds, tune_trials, use_tuned)
+        changes = self.settings.flm.model_dump()
         return pretrain_as_asked(
-            dataset=self.dataset(),
-            changes=self.settings.flm.model_dump(),
-            artifacts=self.artifacts,
-            seed=self._seed(seed),
+            PretrainJob(self.dataset(), changes, self.artifacts, self._seed(seed), progress),
             catalogue_only=catalogue_only,
             source=_path(source),
             zero_shot=zero_shot,
-            tune_seconds=tune_seconds,
-            tune_trials=tune_trials,
-            use_tuned=use_tuned,
-            progress=progress,
+            wanted=wanted,
         )
 
     def delta(self, action: Literal["apply", "remove"], *, folder: str | Path | None = None) -> "DeltaReport":

@@ -16,7 +16,7 @@ from kinema.flm.model import FLM
 from kinema.project import Project
 from kinema.seeds import generator
 from kinema.steps import tuning as steps
-from kinema.steps.pretraining import serving_split
+from kinema.steps.pretraining import PretrainJob, serving_split
 from kinema.store.splits import Split
 from kinema.tuning.trial import fused_gains
 from kinema.tuning.tuned import FILE_NAME, Tuned, load_tuned, save_tuned
@@ -119,9 +119,8 @@ TUNED = Tuned({"dropout": 0.1, "d_model": 32, "num_heads": 2}, 0.3, 0.2, 9, 60.0
 def choose(project, changes=(), **options):
     data = project.dataset()
     train, valid = serving_split(data.histories)
-    return steps.choose_settings(
-        dataset=data, train=train, valid=valid, changes=dict(changes), artifacts=project.artifacts, seed=0, **options
-    )
+    job = PretrainJob(data, dict(changes), project.artifacts, 0)
+    return steps.choose_settings(job, steps.Search(**options), train=train, valid=valid)
 
 
 @pytest.fixture
@@ -195,11 +194,11 @@ def test_what_an_earlier_search_found_is_tried_second(found, monkeypatch):
 
     monkeypatch.setattr(steps, "search", listen)
     with pytest.raises(KeyboardInterrupt):
-        choose(found, {"d_model": 32}, tune_seconds=9)
+        choose(found, {"d_model": 32}, seconds=9)
     assert asked["also"] == []
     save_tuned(found.artifacts, replace(TUNED, settings={"dropout": 0.1}))
     with pytest.raises(KeyboardInterrupt):
-        choose(found, {"d_model": 32}, tune_seconds=9)
+        choose(found, {"d_model": 32}, seconds=9)
     assert asked["also"] == [asked["start"] | {"dropout": 0.1}]
 
 
@@ -214,21 +213,21 @@ def test_a_study_of_other_data_or_another_budget_is_removed(found, monkeypatch):
     monkeypatch.setattr(steps, "search", listen)
     for seconds in (9, 10):
         with pytest.raises(KeyboardInterrupt):
-            choose(found, tune_seconds=seconds)
+            choose(found, seconds=seconds)
     assert [one.exists() for one in folders] == [False, True]
 
 
 def test_a_budget_must_be_positive_and_trials_need_one(found):
     with pytest.raises(ConfigError, match="the tuning budget must be > 0 seconds, is 0; give --tune 600"):
-        choose(found, tune_seconds=0.0)
+        choose(found, seconds=0.0)
     with pytest.raises(ConfigError, match="a number of trials must come with a budget, is 3 without; add --tune"):
-        choose(found, tune_trials=3)
+        choose(found, trials=3)
 
 
 def test_with_every_setting_fixed_there_is_nothing_to_search(found, monkeypatch):
     monkeypatch.setattr(steps, "searched", lambda *_, **__: {})
     with pytest.raises(ConfigError, match=r"every setting that is searched is fixed in \[flm\], one must be free"):
-        choose(found, tune_seconds=9)
+        choose(found, seconds=9)
 
 
 def test_a_log_of_too_short_histories_cannot_be_tuned(tmp_path):
@@ -237,7 +236,7 @@ def test_a_log_of_too_short_histories_cannot_be_tuned(tmp_path):
         with pytest.raises(
             DataError, match="tuning must have users with three interactions to choose by, there are none"
         ):
-            project.pretrain(tune_seconds=9)
+            project.pretrain(seconds=9)
 
 
 def test_the_command_prints_the_trials_and_answers_in_json(shop):

@@ -28,6 +28,25 @@ from kinema.tuning.report import TuningReport
 
 
 @dataclass(frozen=True)
+class PretrainJob:
+    """What every way of pre-training starts from.
+
+    Attributes:
+        dataset: What is learnt from.
+        changes: The user's settings of FLM; None where automatic.
+        artifacts: Folder of the model and of everything beside it.
+        seed: Of every draw.
+        progress: Told epochs, or seconds of a search.
+    """
+
+    dataset: Dataset
+    changes: Mapping[str, Any]
+    artifacts: Path
+    seed: int
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
 class PretrainReport:
     """What a training gave.
 

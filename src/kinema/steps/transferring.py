@@ -2,19 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from kinema.artifacts import MANIFEST, fingerprint, read_manifest
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.flm.model import FLM, FORMAT_VERSION, KIND
 from kinema.flm.sharing import inherited
 from kinema.flm.transfer import Delta, apply, difference, subtract
-from kinema.progress import Progress, silent
-from kinema.steps.dataset import Dataset
 from kinema.steps.pretraining import (
+    PretrainJob,
     PretrainReport,
     choose_config,
     facts_of,
@@ -23,7 +21,7 @@ from kinema.steps.pretraining import (
     serving_split,
     train_model,
 )
-from kinema.steps.tuning import pretrain_for_serving
+from kinema.steps.tuning import Search, pretrain_for_serving
 from kinema.training.catalogue import pretrain_catalogue
 from kinema.training.transfer import bind_source, count_log, stood_in_by_content
 from kinema.tuning.tuned import FILE_NAME
@@ -62,62 +60,38 @@ class DeltaReport:
 
 
 def pretrain_as_asked(
+    job: PretrainJob,
     *,
-    dataset: Dataset,
-    changes: Mapping[str, Any],
-    artifacts: Path,
-    seed: int,
     catalogue_only: bool = False,
     source: Path | None = None,
     zero_shot: bool = False,
-    tune_seconds: float | None = None,
-    tune_trials: int | None = None,
-    use_tuned: bool = True,
-    progress: Progress = silent,
+    wanted: Search | None = None,
 ) -> PretrainReport:
     """Pre-train in the way the flags say.
 
     Args:
-        dataset: What is learnt from.
-        changes: The user's settings; None where automatic.
-        artifacts: Folder of the model.
-        seed: Of every draw.
+        job: What is trained.
         catalogue_only: Learn from items alone.
         source: Project or FLM artefact to start from.
         zero_shot: Use the source as it is.
-        tune_seconds: Search for settings first.
-        tune_trials: Trials after which the search ends as well.
-        use_tuned: Take what an earlier search chose.
-        progress: Told epochs.
+        wanted: Of settings; None uses what an earlier search chose.
 
     Raises:
         ConfigError: Flags that exclude each other, or a source that does not fit.
         NotBuiltError: There is nothing to learn from, or no model where the source should be.
     """
+    wanted = wanted or Search()
     if catalogue_only and source is not None:
         raise ConfigError("pretraining must be either --catalogue-only or --from a source, got both; leave one out")
     if zero_shot and source is None:
         raise ConfigError("--zero-shot must come with a model to use, got none; add --from FOLDER")
-    if (catalogue_only or source is not None) and (tune_seconds is not None or tune_trials is not None):
+    if (catalogue_only or source is not None) and wanted.seconds is not None:
         raise ConfigError("--tune must stand without --catalogue-only and --from, got both; leave one out")
     if catalogue_only:
-        return learn_catalogue(dataset=dataset, changes=changes, artifacts=artifacts, seed=seed, progress=progress)
-    if source is not None and zero_shot:
-        return use_source(dataset=dataset, changes=changes, artifacts=artifacts, place=source, seed=seed)
-    if source is not None:
-        return start_from(
-            dataset=dataset, changes=changes, artifacts=artifacts, place=source, seed=seed, progress=progress
-        )
-    return pretrain_for_serving(
-        dataset=dataset,
-        changes=changes,
-        artifacts=artifacts,
-        seed=seed,
-        tune_seconds=tune_seconds,
-        tune_trials=tune_trials,
-        use_tuned=use_tuned,
-        progress=progress,
-    )
+        return learn_catalogue(job)
+    if source is None:
+        return pretrain_for_serving(job, wanted)
+    return use_source(job, source) if zero_shot else start_from(job, source)
 
 
 def load_source(place: Path, *, target: Path) -> FLM:
@@ -143,39 +117,37 @@ def load_source(place: Path, *, target: Path) -> FLM:
     )
 
 
-def learn_catalogue(
-    *, dataset: Dataset, changes: Mapping[str, Any], artifacts: Path, seed: int, progress: Progress = silent
-) -> PretrainReport:
+def learn_catalogue(job: PretrainJob) -> PretrainReport:
     """Train the content path on items alone; what log there is gives memory and popularity.
 
     Raises:
         NotBuiltError: No item has features.
     """
-    if not any(one.present_V.any() for one in dataset.features.values()):
+    if not any(one.present_V.any() for one in job.dataset.features.values()):
         raise NotBuiltError("items must have vectors to learn from, have none; run: kinema extract")
     started = time.perf_counter()
-    folder, log = artifacts / MODEL_FOLDER, dataset.histories
-    config = choose_config(log, changes).with_changes(use_ids=False, use_profiles=False)
-    parents = parents_of(dataset, log, None) | {"mode": "catalogue-only"}
-    model = find_model(folder, config, seed, parents)
+    folder, log = job.artifacts / MODEL_FOLDER, job.dataset.histories
+    config = choose_config(log, job.changes).with_changes(use_ids=False, use_profiles=False)
+    parents = parents_of(job.dataset, log, None) | {"mode": "catalogue-only"}
+    model = find_model(folder, config, job.seed, parents)
     reused = model is not None
     if model is None:
-        checkpoints = _checkpoints(folder, fingerprint([config.as_dict(), seed, parents]))
+        checkpoints = _checkpoints(folder, fingerprint([config.as_dict(), job.seed, parents]))
         model = pretrain_catalogue(
-            features=dataset.features,
-            item_ids=dataset.item_ids,
+            features=job.dataset.features,
+            item_ids=job.dataset.item_ids,
             config=config,
-            seed=seed,
+            seed=job.seed,
             checkpoint_folder=checkpoints,
-            progress=progress,
+            progress=job.progress,
         )
-        model = count_log(model, log, seed=seed)
+        model = count_log(model, log, seed=job.seed)
         model.save(folder, parents=parents)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return PretrainReport(
         folder,
         reused,
-        facts_of(model, log, seed) | {"training interactions": 0},
+        facts_of(model, log, job.seed) | {"training interactions": 0},
         tuple(model.report["curve"]),
         time.perf_counter() - started,
         notices=(
@@ -186,40 +158,32 @@ def learn_catalogue(
     )
 
 
-def start_from(
-    *,
-    dataset: Dataset,
-    changes: Mapping[str, Any],
-    artifacts: Path,
-    place: Path,
-    seed: int,
-    progress: Progress = silent,
-) -> PretrainReport:
+def start_from(job: PretrainJob, place: Path) -> PretrainReport:
     """Train on this catalogue's log from a source's parameters, and keep what training changed of them.
 
     Raises:
         NotBuiltError: There are no interactions, or there is no source.
         ConfigError: The source does not fit.
     """
-    folder, delta_folder = artifacts / MODEL_FOLDER, artifacts / DELTA_FOLDER
+    folder, delta_folder = job.artifacts / MODEL_FOLDER, job.artifacts / DELTA_FOLDER
     source = load_source(place, target=folder)
-    train, valid = serving_split(dataset.histories)
-    plain = choose_config(train, inherited(source, changes))
+    train, valid = serving_split(job.dataset.histories)
+    plain = choose_config(train, inherited(source, job.changes))
     config = stood_in_by_content(plain, train)
     model, report = train_model(
-        dataset=dataset,
+        dataset=job.dataset,
         train=train,
         valid=valid,
         config=config,
-        seed=seed,
+        seed=job.seed,
         folder=folder,
         source=source,
-        progress=progress,
+        progress=job.progress,
     )
     delta = difference(model, source)
     size = delta.save(delta_folder)
     told = f"{size:,} bytes in {delta_folder.name}: {delta.num_numbers:,} numbers changed of source {delta.source}"
-    tuned = (artifacts / FILE_NAME).is_file()
+    tuned = (job.artifacts / FILE_NAME).is_file()
     notices = (
         *_carried(model, "starts new"),
         *((_STOOD_IN,) if config != plain else ()),
@@ -228,9 +192,7 @@ def start_from(
     return replace(report, facts=report.facts | {"delta": told}, notices=notices)
 
 
-def use_source(
-    *, dataset: Dataset, changes: Mapping[str, Any], artifacts: Path, place: Path, seed: int
-) -> PretrainReport:
+def use_source(job: PretrainJob, place: Path) -> PretrainReport:
     """Bind a source to this catalogue without training; what log there is gives memory and popularity.
 
     Raises:
@@ -238,17 +200,17 @@ def use_source(
         ConfigError: The source does not fit.
     """
     started = time.perf_counter()
-    folder, log = artifacts / MODEL_FOLDER, dataset.histories
+    folder, log = job.artifacts / MODEL_FOLDER, job.dataset.histories
     source = load_source(place, target=folder)
-    inherited(source, changes)
-    model = bind_source(source, features=dataset.features, item_ids=dataset.item_ids, seed=seed)
-    model = count_log(model, log, seed=seed)
-    parents = parents_of(dataset, log, None) | {"source": model.report["transfer"]["source"], "mode": "zero-shot"}
+    inherited(source, job.changes)
+    model = bind_source(source, features=job.dataset.features, item_ids=job.dataset.item_ids, seed=job.seed)
+    model = count_log(model, log, seed=job.seed)
+    parents = parents_of(job.dataset, log, None) | {"source": model.report["transfer"]["source"], "mode": "zero-shot"}
     model.save(folder, parents=parents)
     return PretrainReport(
         folder,
         reused=False,
-        facts=facts_of(model, log, seed) | {"training interactions": 0},
+        facts=facts_of(model, log, job.seed) | {"training interactions": 0},
         curve=(),
         seconds=time.perf_counter() - started,
         notices=(

@@ -12,7 +12,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.steps.dataset import Dataset
-from kinema.steps.pretraining import PretrainReport, choose_config, parents_of, serving_split, train_model
+from kinema.steps.pretraining import PretrainJob, PretrainReport, choose_config, parents_of, serving_split, train_model
 from kinema.store.histories import Histories
 from kinema.store.splits import Cases
 from kinema.tuning.report import TuningReport, report_on
@@ -41,114 +41,88 @@ class ChosenSettings:
     notices: tuple[str, ...] = ()
 
 
-def pretrain_for_serving(
-    *,
-    dataset: Dataset,
-    changes: Mapping[str, Any],
-    artifacts: Path,
-    seed: int,
-    tune_seconds: float | None = None,
-    tune_trials: int | None = None,
-    use_tuned: bool = True,
-    progress: Progress = silent,
-) -> PretrainReport:
-    """Choose settings, then train the model that serves, at full length.
+@dataclass(frozen=True)
+class Search:
+    """Whether settings are searched, and whether those of an earlier search are used.
 
-    Args:
-        dataset: What is learnt from.
-        changes: See `choose_settings`.
-        artifacts: Folder of the model, the study and `tuned.json`.
-        seed: Of every draw.
-        tune_seconds: See `choose_settings`.
-        tune_trials: See `choose_settings`.
-        use_tuned: See `choose_settings`.
-        progress: Told seconds of the search, then epochs.
+    Attributes:
+        seconds: Budget; None for no search.
+        trials: Trials after which it ends as well.
+        use_tuned: Take what an earlier search chose, where the data set still has about the size; a search tries it early.
+
+    Raises:
+        ConfigError: The budget is not positive, or there is a number of trials without one.
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+    use_tuned: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be searched with."""
+        if self.seconds is None and self.trials is not None:
+            raise ConfigError(
+                f"a number of trials must come with a budget, is {self.trials} without; add --tune SECONDS"
+            )
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigError(
+                f"the tuning budget must be > 0 seconds, is {self.seconds:g}; give --tune 600, for instance"
+            )
+
+
+def pretrain_for_serving(job: PretrainJob, wanted: Search) -> PretrainReport:
+    """Choose settings, then train the model that serves, at full length.
 
     Returns:
         The report of the training, with that of the search.
     """
-    train, valid = serving_split(dataset.histories)
-    chosen = choose_settings(
-        dataset=dataset,
-        train=train,
-        valid=valid,
-        changes=changes,
-        artifacts=artifacts,
-        seed=seed,
-        tune_seconds=tune_seconds,
-        tune_trials=tune_trials,
-        use_tuned=use_tuned,
-        progress=progress,
-    )
+    train, valid = serving_split(job.dataset.histories)
+    chosen = choose_settings(job, wanted, train=train, valid=valid)
     _, report = train_model(
-        dataset=dataset,
+        dataset=job.dataset,
         train=train,
         valid=valid,
         config=choose_config(train, chosen.changes),
-        seed=seed,
-        folder=artifacts / "flm",
+        seed=job.seed,
+        folder=job.artifacts / "flm",
         notes=chosen.notes,
-        progress=progress,
+        progress=job.progress,
     )
     return replace(report, tuning=chosen.tuning, notices=chosen.notices)
 
 
-def choose_settings(
-    *,
-    dataset: Dataset,
-    train: Histories,
-    valid: Cases | None,
-    changes: Mapping[str, Any],
-    artifacts: Path,
-    seed: int,
-    tune_seconds: float | None = None,
-    tune_trials: int | None = None,
-    use_tuned: bool = True,
-    progress: Progress = silent,
-) -> ChosenSettings:
+def choose_settings(job: PretrainJob, wanted: Search, *, train: Histories, valid: Cases | None) -> ChosenSettings:
     """Search, or take what an earlier search chose, or neither.
 
     Args:
-        dataset: Features and profiles.
+        job: What is trained; the study and `tuned.json` are kept beside its model.
+        wanted: Which of the three.
         train: What is learnt from.
         valid: What is chosen on.
-        changes: The user's settings; None where automatic.
-        artifacts: Folder of the study and of `tuned.json`.
-        seed: Of every draw.
-        tune_seconds: Budget of a search; None for none.
-        tune_trials: Trials after which the search ends as well.
-        use_tuned: Take what an earlier search chose, where the data set still has about the size; a search tries it early.
-        progress: Told seconds of the budget.
 
     Raises:
-        ConfigError: The budget is not positive, there is a number of trials without one, or the user has fixed every setting that is searched.
+        ConfigError: The user has fixed every setting that is searched.
         DataError: There is nothing to choose on.
         MissingExtraError: Optuna is not installed.
         StaleArtifactError: `tuned.json` cannot be read.
     """
-    fixed = {name: value for name, value in changes.items() if value is not None}
-    earlier = load_tuned(artifacts) if use_tuned else None
-    if tune_seconds is None:
-        if tune_trials is not None:
-            raise ConfigError(
-                f"a number of trials must come with a budget, is {tune_trials} without; add --tune SECONDS"
-            )
+    fixed = {name: value for name, value in job.changes.items() if value is not None}
+    earlier = load_tuned(job.artifacts) if wanted.use_tuned else None
+    if wanted.seconds is None:
         return _earlier_choice(earlier, fixed, train)
-    if not tune_seconds > 0:
-        raise ConfigError(f"the tuning budget must be > 0 seconds, is {tune_seconds:g}; give --tune 600, for instance")
     report, tuned = tune(
-        dataset=dataset,
+        dataset=job.dataset,
         train=train,
         valid=valid,
         fixed=fixed,
-        folder=artifacts / _FOLDER,
-        seed=seed,
-        budget_seconds=tune_seconds,
-        max_trials=tune_trials,
+        folder=job.artifacts / _FOLDER,
+        seed=job.seed,
+        budget_seconds=wanted.seconds,
+        max_trials=wanted.trials,
         earlier=earlier,
-        progress=progress,
+        progress=job.progress,
     )
-    save_tuned(artifacts, tuned)
+    save_tuned(job.artifacts, tuned)
     notes = {"tuned": tuned.as_dict()} if tuned.settings else {}
     return ChosenSettings({**tuned.settings, **fixed}, notes, report)
 
