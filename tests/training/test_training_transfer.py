@@ -259,7 +259,7 @@ def test_a_model_of_items_alone_finds_neighbours_and_answers_users_with_a_few_ev
     assert HERE.quality(scores[:6], asked.take(np.arange(6)), np.arange(6)) > 0.25
     assert np.isfinite(scores).all()
     assert not scorer.encode(asked)[6].any()
-    assert user_vector(scorer, asked.take([6]), np.ones(2, dtype=np.float32)) is None
+    assert user_vector(scorer, asked.take([6]), np.ones(2, dtype=np.float32), 0) is None
 
 
 def test_an_item_without_content_comes_last_until_it_is_watched():

@@ -236,7 +236,7 @@ def test_a_log_of_too_short_histories_cannot_be_tuned(tmp_path):
         with pytest.raises(
             DataError, match="tuning must have users with three interactions to choose by, there are none"
         ):
-            project.pretrain(seconds=9)
+            project.pretrain(tune_seconds=9)
 
 
 def test_the_command_prints_the_trials_and_answers_in_json(shop):
