@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kinema.errors import ConfigError
 from kinema.extras import require
+from kinema.training.checkpoint import snapshot
 
 LORA_FILE: Final = "adapter_model.safetensors"
 LORA_CONFIG: Final = "adapter_config.json"
@@ -125,6 +126,45 @@ def save_difference(before: Mapping[str, Tensor], network: nn.Module, folder: Pa
         {name: value.contiguous() for name, value in changes.items()}, folder / DIFFERENCE_FILE, metadata=metadata
     )
     return (folder / DIFFERENCE_FILE).stat().st_size
+
+
+class Change:
+    """A network being changed, by adapters or as a whole, and the delta that comes of it.
+
+    Args:
+        network: Changed in place.
+        method: ``lora`` freezes it and puts adapters beside its layers, ``full`` trains all of it, anything else nothing.
+        rank: Of the adapters.
+
+    Attributes:
+        by_lora: Adapters are trained.
+
+    Raises:
+        ConfigError: See `add_lora`.
+        MissingExtraError: peft is not installed.
+    """
+
+    def __init__(self, network: nn.Module, method: str, *, rank: int) -> None:
+        self._network = network
+        self._before = snapshot(network) if method == "full" else {}
+        self._adapted = add_lora(network, rank=rank) if method == "lora" else None
+        self.by_lora = self._adapted is not None
+
+    def save(self, folder: Path, *, base: str) -> int:
+        """Write the delta and merge adapters into the network, which ends the training.
+
+        Args:
+            folder: Made if it is not there.
+            base: Name of the network as it was, noted with the delta.
+
+        Returns:
+            Size of the delta, bytes.
+        """
+        if self._adapted is None:
+            return save_difference(self._before, self._network, folder, base=base)
+        size = save_lora(self._adapted, folder, base=base)
+        merge_lora(self._adapted)
+        return size
 
 
 def apply_delta(network: nn.Module, folder: Path) -> nn.Module:

@@ -3,18 +3,15 @@
 Every step draws its randomness from (seed, epoch, step), so the place is all there is to know about random numbers.
 """
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kinema.training.optimizer import Optimizer
+from kinema.training.place_file import read_place, write_place
 
 FILE_NAME: Final = "training.safetensors"
 
@@ -61,16 +58,10 @@ def save_checkpoint(
         best: State of the best network so far; empty before the first look at validation.
         optimizer: Its optimizer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in best.items()}
     tensors |= {f"optimizer/{name}": value for name, value in optimizer.state().items()}
-    draft = folder / f".{FILE_NAME}.draft"
-    metadata = {"run": run, "place": json.dumps(asdict(place))}
-    save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, draft, metadata=metadata)
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(folder / FILE_NAME)
+    write_place(folder / FILE_NAME, run=run, place=place, tensors=tensors)
 
 
 def load_checkpoint(
@@ -87,17 +78,13 @@ def load_checkpoint(
     Returns:
         Place and state of the best network, or None where there is nothing to go on from.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    found = read_place(folder / FILE_NAME, run=run)
+    if found is None:
         return None
-    with safe_open(path, framework="pt") as stream:
-        metadata = stream.metadata()
-        if metadata["run"] != run:
-            return None
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+    place, tensors = found
     network.load_state_dict(_under(tensors, "network/"))
     optimizer.load_state(_under(tensors, "optimizer/"))
-    return Place(**json.loads(metadata["place"])), _under(tensors, "best/")
+    return Place(**place), _under(tensors, "best/")
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -23,8 +23,7 @@ from kinema.seeds import derive_seed
 from kinema.training.adaptation.eyes import Eye
 from kinema.training.adaptation.lessons import NEW_HEAD_FACTOR
 from kinema.training.adaptation.text import DELTA_FOLDER, Method
-from kinema.training.adapters import add_lora, merge_lora, save_difference, save_lora
-from kinema.training.checkpoint import snapshot
+from kinema.training.adapters import Change
 
 _PROJECTION: Final = 128
 
@@ -80,8 +79,7 @@ class MatchingLesson:
         self.own_text_tower = eye.read is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "adaptation/heads"))
-            self._before = snapshot(eye.network) if method == "full" else {}
-            self._adapted = add_lora(eye.network, rank=rank) if method == "lora" else None
+            self._change = Change(eye.network, method, rank=rank)
             self._heads = nn.ModuleList()
             if self._vectors is not None and not self.own_text_tower:
                 widths = (eye.width, self._vectors.shape[1])
@@ -126,11 +124,6 @@ class MatchingLesson:
         Returns:
             Size of the delta, bytes.
         """
-        delta = folder / DELTA_FOLDER
-        if self._adapted is not None:
-            size = save_lora(self._adapted, delta, base=base)
-            merge_lora(self._adapted)
-        else:
-            size = save_difference(self._before, self._eye.network, delta, base=base)
+        size = self._change.save(folder / DELTA_FOLDER, base=base)
         self._eye.save(folder)
         return size

@@ -3,18 +3,16 @@
 Only trained tensors are kept: beside a frozen encoder of gigabytes the adapters are small.
 """
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
+
+from kinema.training.place_file import read_place, write_place
 
 FILE_NAME: Final = "adaptation.safetensors"
 
@@ -52,16 +50,10 @@ def save_place(folder: Path, *, run: str, place: Place, trained: Sequence[nn.Par
         trained: Parameters, always in the same order.
         optimizer: Theirs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"trained/{number}": one for number, one in enumerate(trained)}
+    tensors: dict[str, Tensor] = {f"trained/{number}": one for number, one in enumerate(trained)}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{slot}": value for slot, value in slots.items()}
-    draft = folder / f".{FILE_NAME}.draft"
-    metadata = {"run": run, "place": json.dumps(asdict(place))}
-    save_file({name: one.detach().clone().contiguous() for name, one in tensors.items()}, draft, metadata=metadata)
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(folder / FILE_NAME)
+    write_place(folder / FILE_NAME, run=run, place=place, tensors=tensors)
 
 
 def load_place(folder: Path, *, run: str, trained: Sequence[nn.Parameter], optimizer: AdamW) -> Place | None:
@@ -76,14 +68,10 @@ def load_place(folder: Path, *, run: str, trained: Sequence[nn.Parameter], optim
     Returns:
         The place, or None where there is nothing to go on from.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    found = read_place(folder / FILE_NAME, run=run)
+    if found is None:
         return None
-    with safe_open(path, framework="pt") as stream:
-        metadata = stream.metadata()
-        if metadata["run"] != run:
-            return None
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  # not a mapping
+    place, tensors = found
     state = optimizer.state_dict()
     with torch.no_grad():
         for number, one in enumerate(trained):
@@ -92,4 +80,4 @@ def load_place(folder: Path, *, run: str, trained: Sequence[nn.Parameter], optim
         _, index, slot = name.split("/")
         state["state"].setdefault(int(index), {})[slot] = value
     optimizer.load_state_dict(state)
-    return Place(**json.loads(metadata["place"]))
+    return Place(**place)

@@ -21,8 +21,7 @@ from kinema.extras import require
 from kinema.seeds import derive_seed
 from kinema.training.adaptation.lessons import NEW_HEAD_FACTOR
 from kinema.training.adaptation.masking import IGNORED, mask_tokens, pair_halves, segments_of
-from kinema.training.adapters import add_lora, merge_lora, save_difference, save_lora
-from kinema.training.checkpoint import snapshot
+from kinema.training.adapters import Change
 
 Method = Literal["full", "lora"]
 DELTA_FOLDER: Final = "delta"
@@ -77,8 +76,7 @@ class TextLesson:
             self.network, self.has_token_head, self.has_pair_head = _load_with_heads(self._source.place)
             encoder = self._encoder()
             self.network.to(device)
-            self._before = snapshot(encoder) if method == "full" else {}
-            self._adapted = add_lora(encoder, rank=rank) if method == "lora" else None
+            self._change = Change(encoder, method, rank=rank)
         self._device = device
         self.max_tokens = length_limit(self._tokenizer, self.network)
         self._texts = [self._source.passage_prefix + item_text(row) for row in items]
@@ -128,12 +126,7 @@ class TextLesson:
         Returns:
             Size of the delta, bytes.
         """
-        delta = folder / DELTA_FOLDER
-        if self._adapted is not None:
-            size = save_lora(self._adapted, delta, base=base)
-            merge_lora(self._adapted)
-        else:
-            size = save_difference(self._before, self._encoder(), delta, base=base)
+        size = self._change.save(folder / DELTA_FOLDER, base=base)
         with quiet():
             self.network.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
@@ -149,7 +142,7 @@ class TextLesson:
         """Encoder and heads. The matrix that turns vectors into tokens belongs to the token vectors, tied or not."""
         encoder = [one for one in self._encoder().parameters() if one.requires_grad]
         known = {id(one) for one in self._encoder().parameters()}
-        if self._adapted is not None:
+        if self._change.by_lora:
             known.add(id(self.network.get_output_embeddings().weight))
         heads = [one for one in self.network.parameters() if id(one) not in known]
         return [(encoder, 1.0), (heads, 1.0 if self.has_token_head else NEW_HEAD_FACTOR)]
