@@ -146,6 +146,7 @@ def peer_entry(one: BenchmarkSet, peer: str, *, seed: int, threads: int, max_sec
         "wall_seconds": run.log["wall_seconds"],
         "cpu_seconds": run.log["cpu_seconds"],
         "wall_seconds_to_best": run.log["wall_seconds_to_best"],
+        "cpu_seconds_to_best": run.log["cpu_seconds_to_best"],
         "best_epoch": run.log["best_epoch"],
         "stopped_by": run.log["stopped_by"],
         "version": run.log["version"],
