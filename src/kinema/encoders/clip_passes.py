@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kinema.encoders.modality import Clip, Reader, Wants
 from kinema.errors import KinemaError
 from kinema.media.sampling import Frames, sample_frames
 
 _UNKNOWN_SHARE = 0.5
+_SOUND_ONLY = "no video stream"
 
 
 @dataclass(frozen=True)
@@ -74,24 +72,36 @@ def plan_passes(readers: Mapping[str, Reader]) -> list[tuple[Wants, tuple[str, .
     """
     passes: list[tuple[Wants, tuple[str, ...]]] = []
     for name, reader in readers.items():
-        wants = reader.wants if wants_pictures(reader.wants) else replace(reader.wants, max_side=0)
         for place, (joined, names) in enumerate(passes):
-            if _agree(wants, joined):
-                passes[place] = joined.join(wants), (*names, name)
+            both = _join(joined, reader.wants)
+            if both is not None:
+                passes[place] = both, (*names, name)
                 break
         else:
-            passes.append((wants, (name,)))
+            passes.append((reader.wants, (name,)))
     return passes
 
 
-def _agree(one: Wants, other: Wants) -> bool:
-    """Whether joining them gives each exactly what it would get alone."""
-    pairs = zip(
-        (one.num_frames, one.num_pairs, one.max_side, one.sound_hz),
-        (other.num_frames, other.num_pairs, other.max_side, other.sound_hz),
-        strict=True,
-    )
-    return all(mine == theirs or not mine or not theirs for mine, theirs in pairs)
+def _join(one: Wants, other: Wants) -> Wants | None:
+    """Exactly what each would get alone, or None where that cannot be had from one pass."""
+    joined = one
+    if wants_pictures(other):
+        if wants_pictures(one):
+            numbers = ((one.num_frames, other.num_frames), (one.num_pairs, other.num_pairs))
+            if one.max_side != other.max_side or any(mine != theirs and mine and theirs for mine, theirs in numbers):
+                return None
+        joined = replace(
+            joined,
+            num_frames=max(one.num_frames, other.num_frames),
+            num_pairs=max(one.num_pairs, other.num_pairs),
+            max_side=other.max_side,
+        )
+    if other.sound_hz:
+        sound = {name: getattr(other, name) for name in ("sound_hz", "num_windows", "window_ms")}
+        if one.sound_hz and replace(one, **sound) != one:
+            return None
+        joined = replace(joined, **sound)
+    return joined
 
 
 def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixels: int) -> Decoded:
@@ -107,7 +117,7 @@ def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixel
     Returns:
         What could be had.
     """
-    frames, no_pictures, sound, no_sound = None, "", _Silence(), ""
+    frames, no_pictures, sound, no_sound = None, "", None, ""
     if wants_pictures(wants):
         try:
             frames = sample_frames(
@@ -123,40 +133,33 @@ def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixel
             no_pictures = str(error)
     if wants.sound_hz:
         try:
-            sound = _listen(path, hz=wants.sound_hz, name=name, max_seconds=max_seconds)
+            sound = _listen(path, wants, name=name, max_seconds=max_seconds)
         except KinemaError as error:
             no_sound = str(error)
+    if sound is not None and _SOUND_ONLY in no_pictures:
+        no_pictures = ""  # a song is whole without pictures
+    length_ms = frames.duration_ms if frames else round(sound.duration_ms) if sound else 0
     return Decoded(
-        clip=Clip(frames, sound.samples, sound.hz, frames.duration_ms if frames else sound.duration_ms),
+        clip=Clip(frames, sound, sound.hz if sound else 0, length_ms),
         no_pictures=no_pictures,
         no_sound=no_sound,
         picture_quality=frames.quality if frames else 1.0,
-        sound_quality=_sound_quality(sound, frames),
+        sound_quality=_sound_quality(frames) if sound and sound.partial else 1.0,
     )
 
 
-@dataclass(frozen=True)
-class _Silence:
-    """Sound of a clip, by default none."""
-
-    samples: NDArray[np.float32] | None = None
-    hz: int = 0
-    duration_ms: int = 0
-    partial: bool = False
-
-
-def _listen(path: Path, *, hz: int, name: str, max_seconds: float) -> _Silence:
-    """Decode the sound track, if there is one."""
-    reading: Any = importlib.import_module("kinema.media.sound").read_sound(
-        path, name=name, hz=hz, max_seconds=max_seconds
+def _listen(path: Path, wants: Wants, *, name: str, max_seconds: float) -> Any:
+    """Decode the sound track; None where there is none."""
+    return importlib.import_module("kinema.media.sound").read_sound(
+        path,
+        name=name,
+        hz=wants.sound_hz,
+        num_windows=wants.num_windows,
+        window_ms=wants.window_ms,
+        max_seconds=max_seconds,
     )
-    if reading is None:
-        return _Silence()
-    return _Silence(reading.samples, reading.hz, round(reading.duration_ms), reading.partial)
 
 
-def _sound_quality(sound: _Silence, frames: Frames | None) -> float:
+def _sound_quality(frames: Frames | None) -> float:
     """A damaged sound track does not say how much of it is there; the pictures of the same file may."""
-    if not sound.partial:
-        return 1.0
     return frames.quality if frames is not None and frames.quality < 1 else _UNKNOWN_SHARE

@@ -82,6 +82,11 @@ class TokenShards:
         self.width: int | None = None
         self._shards = ShardFolder(folder, check=self._check)
 
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """Names of the shards that were set aside when the folder was read."""
+        return self._shards.damaged
+
     def keys(self) -> set[str]:
         """All keys that were looked at, also those without a moment."""
         return self._shards.keys()
