@@ -170,7 +170,7 @@ def test_a_surprise_in_one_clip_is_a_reason_and_no_exception(clip, monkeypatch):
 class Broken:
     """A reader with a mistake in it."""
 
-    wants: Wants = Wants(num_frames=1)
+    wants = Wants(num_frames=1)
 
     def read(self, clip):
         raise KeyError("gone")
@@ -211,7 +211,7 @@ def test_readers_that_cannot_be_sent_are_refused():
         wants = Wants()
 
     with pytest.raises(
-        ConfigError, match="reader of modality 'x' must be importable by name, is .*Inside of test_clip"
+        ConfigError, match=r"reader of modality 'x' must be importable by name, is .*Inside of test_clip"
     ):
         check_sendable("x", Inside())
 

@@ -237,13 +237,13 @@ def test_a_damaged_shard_is_reported_and_made_again(media, tmp_path, capsys):
 def test_settings_out_of_range_are_refused(tmp_path):
     with pytest.raises(
         ConfigError,
-        match="batch_clips and encode_threads >= 1, workers >= 0, .* > 0, got 0, 1, 0, 120.0 and 2048",
+        match=r"batch_clips and encode_threads >= 1, workers >= 0, .* > 0, got 0, 1, 0, 120\.0 and 2048",
     ):
         run(catalogue([]), None, tmp_path, batch_clips=0)
     for name in ("text", "my sound", "../x"):
-        with pytest.raises(ConfigError, match=f"an encoder and a name of letters, digits and _ .*, got '{name}'"):
+        with pytest.raises(ConfigError, match=rf"an encoder and a name of letters, digits and _ .*, got '{name}'"):
             run(catalogue([]), None, tmp_path, clips={name: FrameClips(MeanColour(), num_frames=1)})
-    with pytest.raises(ConfigError, match="a modality of clips must have an encoder and a name .*, got 'sound'"):
+    with pytest.raises(ConfigError, match=r"a modality of clips must have an encoder and a name .*, got 'sound'"):
         run(catalogue([]), None, tmp_path, poolings={"sound": SegmentPooling()})
 
 
