@@ -307,6 +307,23 @@ def test_lost_vectors_come_back_from_tokens_bit_for_bit(media, tmp_path):
         assert np.array_equal(one.vectors_VD, before[name].vectors_VD)
 
 
+def test_damaged_tokens_are_made_again_when_they_are_needed(media, tmp_path, capsys):
+    items = catalogue(["c0.mp4", "c1.avi"])
+    run(items, media, tmp_path)
+    shard = next(tmp_path.glob("frames-*/tokens/*.safetensors"))
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(StaleArtifactError, match=r"its checksum differs; it was set aside.*kinema extract"):
+        load_tokens(tmp_path, items)["frames"].get([0, 1])
+    shard.with_name(shard.name + ".damaged").replace(shard)
+    encoder = MeanColour()
+    report = run(items, media, tmp_path, frames=encoder, poolings={"frames": SegmentPooling()})
+    assert report.counts["frames"].computed == 2
+    assert encoder.calls == 1
+    assert load_tokens(tmp_path, items)["frames"].lengths().tolist() == [8, 8]
+
+
 class Moody(MeanColour):
     """A model that fails for dark pictures and says nonsense of bright ones."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from kinema import extras
 from kinema.encoders.modality import Tokens, Wants
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.project import Project
@@ -83,6 +84,15 @@ def test_a_modality_whose_module_is_absent_is_left_out_with_a_notice(tmp_path, m
         (project.folder / "kinema.toml").write_text('[encoders]\ntext = ""\nframes = ""\nmotion = ""\n')
     with Project.open(tmp_path / "shop") as project, pytest.raises(MissingExtraError, match="sound is left out: this"):
         project.extract()
+
+
+def test_without_a_decoder_the_texts_go_on(tmp_path, monkeypatch):
+    with make_project(tmp_path, '[encoders]\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n') as project:
+        monkeypatch.setattr(extracting, "require", lambda name: extras.require("no_such_module"))
+        report = project.extract()
+        assert report.counts["text"].computed == 3
+        assert list(report.counts) == ["text"]
+        assert "no_such_module" in report.notices[0]
 
 
 def test_limits_of_the_settings_reach_the_extraction(tmp_path, monkeypatch):

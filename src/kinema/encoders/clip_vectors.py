@@ -21,6 +21,7 @@ from typing import Any, Final
 from kinema.encoders.clip_modality import ClipModality, Pooled
 from kinema.encoders.clip_readers import ClipReaders
 from kinema.encoders.clip_worker import ClipReading, ClipRequest
+from kinema.errors import StaleArtifactError
 from kinema.progress import Progress
 from kinema.store.claims import Claims, SharedWork
 
@@ -135,7 +136,11 @@ class ClipRun:
             work = SharedWork(again, claims=self._claims, is_done=one.vectors.__contains__, refresh=one.refresh)
             while not work.finished:
                 keys = work.take(_POOL_CLIPS)
-                kept = one.tokens.get(keys)
+                try:
+                    kept = one.tokens.get(keys)
+                except StaleArtifactError:
+                    work.settle(keys)
+                    break  # the damaged shard was set aside; its clips now lack tokens and are decoded again
                 done = []
                 for row, key in enumerate(keys):
                     outcome = one.pool_kept(files[key][0], *kept.of(row), quality=float(kept.quality_N[row]))

@@ -30,6 +30,7 @@ from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
 from kinema.errors import ConfigError, DataError
+from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.store.claims import Claims, SharedWork
@@ -175,6 +176,8 @@ def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: M
             raise ConfigError(
                 f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text', got '{name}'"
             )
+    for module in ("av", "cv2") if clips else ():
+        require(module)
     if settings.workers:
         for name, encoder in clips.items():
             check_sendable(name, encoder.reader)

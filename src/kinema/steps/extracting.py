@@ -15,6 +15,7 @@ from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import load_text_encoder
 from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
+from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
 from kinema.steps.rejects import write_rejects
@@ -173,10 +174,12 @@ def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, di
     for modality, load in loaders.items():
         if encoders.get(modality):
             try:
+                for module in () if modality == TEXT else ("av", "cv2"):
+                    require(module)
                 loaded[modality] = load(encoders[modality], options)
             except MissingExtraError as error:
                 missing.append(str(error))
-    return loaded.pop(TEXT, None), loaded, missing
+    return loaded.pop(TEXT, None), loaded, list(dict.fromkeys(missing))
 
 
 def encoder_place(name: str, project_folder: Path) -> str:
