@@ -15,6 +15,7 @@ from kinema.threads import set_thread_policy
 
 if TYPE_CHECKING:
     from kinema.encoders.extract import ExtractReport
+    from kinema.encoders.modality import ClipEncoder
     from kinema.recommend.audience import Audience
     from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
@@ -206,8 +207,15 @@ class Project:
 
         return check_store(self.store, read_histories(self.store, kinds=self.settings.histories.kinds))
 
-    def extract(self, *, progress: Progress = silent) -> "ExtractReport":
-        """Turn media and text into vectors; finished clips are kept by content.
+    def extract(
+        self, *, extra: Mapping[str, "ClipEncoder"] | None = None, progress: Progress = silent
+    ) -> "ExtractReport":
+        """Turn media and text into vectors; finished clips are kept by content. Two processes can share the work.
+
+        Args:
+            extra: Modality -> an encoder of clips of your own (`kinema.encoders.modality`), beside those of the settings. A
+                run without it leaves its vectors out of what follows, and keeps them.
+            progress: Told clips and texts.
 
         Returns:
             Counts per modality, and the clips that could not be decoded (also listed in `rejects/`).
@@ -218,7 +226,7 @@ class Project:
         from kinema.steps.extracting import extract_project  # noqa: PLC0415  # the facade starts light
 
         parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
-        return extract_project(folder=self.folder, settings=self.settings, **parts, progress=progress)
+        return extract_project(folder=self.folder, settings=self.settings, extra=extra, **parts, progress=progress)
 
     def adapt(self, modality: Literal["text", "frames"], **options: Any) -> "AdaptReport":
         """Let an encoder learn on from the catalogue without labels; kept only if it is better on held-out items.

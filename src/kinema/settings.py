@@ -37,10 +37,21 @@ class MediaSettings(_Section):
         default="", description="folder that media paths start from; set by the first ingest with --videos"
     )
     num_frames: int = Field(default=8, ge=1, le=256, description="frames sampled per clip")
-    max_pixels: int = Field(
+
+
+class LimitSettings(_Section):
+    """What one clip may cost; a clip beyond decode_seconds, clip_memory_mb or max_clip_pixels is set aside."""
+
+    max_clip_seconds: float = Field(
+        default=600.0, gt=0, description="only so much of each clip's beginning is looked at"
+    )
+    max_clip_pixels: int = Field(
         default=1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
     )
-    max_seconds: float = Field(default=600.0, gt=0, description="only so much of each clip's beginning is looked at")
+    decode_seconds: float = Field(default=120.0, gt=0, description="time to read one clip")
+    clip_memory_mb: int = Field(
+        default=2048, ge=64, le=1 << 20, description="memory that reading one clip may take, in each decoding process"
+    )
 
 
 class EncoderSettings(_Section):
@@ -49,6 +60,7 @@ class EncoderSettings(_Section):
     text: str = Field(default="packaged:minilm", description="titles and descriptions: a BERT-family encoder")
     frames: str = Field(default="packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
     motion: str = Field(default="flow:dis", description="what moves: statistics of dense optical flow")
+    sound: str = Field(default="mel:stats", description="what is heard: statistics of the mel spectrum")
     batch_size: int = Field(default=32, ge=1, le=4096, description="frames or texts encoded at once")
 
 
@@ -134,6 +146,7 @@ class Settings(BaseSettings):
 
     store: StoreSettings = StoreSettings()
     media: MediaSettings = MediaSettings()
+    limits: LimitSettings = LimitSettings()
     encoders: EncoderSettings = EncoderSettings()
     histories: HistorySettings = HistorySettings()
     flm: FLMSettings = FLMSettings()

@@ -62,9 +62,25 @@ def test_a_line_cut_off_by_a_crash_is_skipped(tmp_path, reads):
 def test_outdated_lines_are_dropped_in_time(tmp_path):
     path = tmp_path / content_keys.FILE_NAME
     path.write_text("".join(json.dumps(["a", 1, n, f"{n:064}"]) + "\n" for n in range(1_000)))
-    assert ContentKeys(tmp_path).recorded("a") == f"{999:064}"
+    keys = ContentKeys(tmp_path)
+    assert keys.recorded("a") == f"{999:064}"
+    keys.update({}, num_threads=1)
     assert len(path.read_text().splitlines()) == 1
     assert ContentKeys(tmp_path).recorded("a") == f"{999:064}"
+
+
+def test_lines_of_two_processes_are_all_kept_also_when_one_tidies_up(tmp_path):
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode())
+    path = tmp_path / content_keys.FILE_NAME
+    path.write_text("".join(json.dumps(["x", 1, n, f"{n:064}"]) + "\n" for n in range(1_000)))
+    one, other = ContentKeys(tmp_path), ContentKeys(tmp_path)
+    other.update({"a": tmp_path / "a"}, num_threads=1)
+    one.update({"b": tmp_path / "b"}, num_threads=1)
+    other.update({"c": tmp_path / "c"}, num_threads=1)
+    after = ContentKeys(tmp_path)
+    assert all(after.recorded(name) for name in "abcx")
+    assert len(path.read_text().splitlines()) < 10
 
 
 def test_a_file_that_vanished_is_absent(tmp_path):

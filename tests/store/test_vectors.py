@@ -89,7 +89,7 @@ def test_a_damaged_shard_is_set_aside_and_its_keys_can_be_made_again(tmp_path, d
     shards = VectorShards(tmp_path)
     shards.append(["a"], rows(1), [1.0])
     shards.append(["b"], rows(2), [1.0])
-    name = shards._places["a"].shard
+    name = shards._shards.places(["a"])[0].shard
     (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
     reopened = VectorShards(tmp_path)
     assert reopened.damaged == (name,)
@@ -103,7 +103,7 @@ def test_flipped_bits_are_found_when_the_vector_is_read(tmp_path, capsys):
     shards = VectorShards(tmp_path)
     shards.append(["a"], rows(1), [1.0])
     shards.append(["b"], rows(2), [1.0])
-    name = shards._places["a"].shard
+    name = shards._shards.places(["a"])[0].shard
     content = bytearray((tmp_path / name).read_bytes())
     content[-1] ^= 1
     (tmp_path / name).write_bytes(content)
@@ -112,6 +112,32 @@ def test_flipped_bits_are_found_when_the_vector_is_read(tmp_path, capsys):
         reopened.get(["a"])
     assert reopened.get(["a", "b"])[1].tolist() == [False, True]
     assert (tmp_path / f"{name}.damaged").exists()
+
+
+def test_what_another_process_adds_is_seen_after_a_refresh(tmp_path):
+    one, other = VectorShards(tmp_path), VectorShards(tmp_path)
+    one.append(["a"], rows(1), [1.0])
+    assert "a" not in other
+    other.refresh()
+    assert "a" in other
+    one.append(["b"], rows(2), [1.0])
+    other.refresh()
+    assert other.get(["a", "b"])[0][:, 0].tolist() == [1, 2]
+
+
+def test_vectors_are_mapped_and_not_copied_into_memory(tmp_path):
+    shards = VectorShards(tmp_path)
+    shards.append(["a"], rows(1), [1.0])
+    vectors = shards._read(shards._shards.places(["a"])[0].shard)
+    assert not vectors.flags.owndata
+    assert not vectors.flags.writeable
+
+
+def test_more_shards_than_may_be_open_at_once(tmp_path):
+    shards = VectorShards(tmp_path)
+    for number in range(40):
+        shards.append([f"k{number}"], rows(number), [1.0])
+    assert VectorShards(tmp_path).get([f"k{number}" for number in range(40)])[0][:, 0].tolist() == list(range(40))
 
 
 def test_two_processes_that_did_the_same_work_share_a_file(tmp_path):

@@ -1,193 +1,276 @@
-"""Clips become vectors: processes decode and measure motion, this one runs the frame encoder and fills the cache.
+"""Clips become tokens and vectors: processes decode and read, threads encode, this thread feeds both and fills the cache.
 
-Shape suffixes: T frames, D width.
+The three overlap. Bounded numbers of clips are on their way at any moment, so memory does not grow with the catalogue and
+whoever is slowest, decoding or encoding, gets the processors. Each clip is claimed before it is decoded: several processes
+can share one catalogue.
+
+Shape suffixes: T moments, D width.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kinema.artifacts import fingerprint
-from kinema.encoders.clip_readers import read_clips
+from kinema.encoders.clip_modality import ClipModality, Pooled
+from kinema.encoders.clip_readers import ClipReaders
 from kinema.encoders.clip_worker import ClipReading, ClipRequest
-from kinema.encoders.motion import MotionEncoder
-from kinema.encoders.pooling import pool_segments
-from kinema.encoders.vision import FrameEncoder
-from kinema.extras import require
-from kinema.media.sampling import PAIR_MS, SAMPLING_VERSION
+from kinema.errors import StaleArtifactError
 from kinema.progress import Progress
-from kinema.store.vectors import VectorShards
+from kinema.store.claims import Claims, SharedWork
 
-NUM_PAIRS: Final = 8
-"""Pairs of frames that motion is measured on."""
 _FLUSH_CLIPS: Final = 32
 """Clips between two writes to disk: what a crash can cost."""
+_POOL_CLIPS: Final = 256
+_AHEAD: Final = 4
+"""Clips that wait for each decoding process."""
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How clips are read.
+    """How clips are read and encoded.
 
     Attributes:
-        num_frames: Frames per clip.
         max_seconds: Only so much of the beginning is looked at, seconds.
         max_pixels: Largest frame that is decoded.
         timeout_s: A clip that takes longer is given up, seconds.
+        memory_mb: A clip that takes more is given up.
         workers: Decoding processes; 0 decodes in this process.
-        batch_size: Pictures per forward pass of the frame encoder.
+        batch_clips: Clips that are encoded together.
+        encode_threads: Encoders that run at once.
     """
 
-    num_frames: int
     max_seconds: float
     max_pixels: int
     timeout_s: float
+    memory_mb: int
     workers: int
-    batch_size: int
+    batch_clips: int
+    encode_threads: int
+
+    @property
+    def most_on_the_way(self) -> int:
+        """Clips that are decoded, wait, or are encoded."""
+        return _AHEAD * max(1, self.workers) + 2 * self.batch_clips * self.encode_threads
 
 
-def frames_fingerprint(encoder: FrameEncoder, settings: ClipSettings) -> str:
-    """Equal for equal frame vectors."""
-    return fingerprint(
-        {
-            "encoder": encoder.fingerprint,
-            "num_frames": settings.num_frames,
-            "max_seconds": settings.max_seconds,
-            "sampling": SAMPLING_VERSION,
-            "pooling": "mean",
-        }
-    )
+@dataclass
+class ClipOutcome:
+    """What became of the clips.
+
+    Attributes:
+        reasons: Content key -> modality -> why there is nothing.
+        made: Modality -> keys whose vectors this run has made.
+    """
+
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
+    made: dict[str, set[str]] = field(default_factory=dict)
 
 
-def motion_fingerprint(encoder: MotionEncoder, settings: ClipSettings) -> str:
-    """Equal for equal motion vectors."""
-    return fingerprint(
-        {
-            "encoder": encoder.fingerprint,
-            "num_pairs": NUM_PAIRS,
-            "pair_ms": PAIR_MS,
-            "max_seconds": settings.max_seconds,
-            "sampling": SAMPLING_VERSION,
-        }
-    )
+@dataclass(frozen=True)
+class _Done:
+    """One clip after its encoders: what each modality made of it, and what went wrong."""
 
-
-def pool_frames(tokens_TD: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [D], one clip's frame vectors over time. The maximum beside the mean doubled the width and told nothing more."""
-    return pool_segments(tokens_TD, segments=(1,), statistics=("mean",))
+    key: str
+    pooled: dict[str, Pooled] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 class ClipRun:
-    """One pass over the clips that lack a vector.
+    """One pass over the clips that lack something.
 
     Args:
-        frames: The frame encoder and its cache, None to leave frames out.
-        motion: The motion encoder and its cache, None to leave motion out.
+        modalities: Name -> encoder and cache.
         settings: How clips are read.
+        claims: Of this process, on the folder of the cache.
     """
 
-    def __init__(
-        self,
-        *,
-        frames: tuple[FrameEncoder, VectorShards] | None,
-        motion: tuple[MotionEncoder, VectorShards] | None,
-        settings: ClipSettings,
-    ) -> None:
-        self._frames = frames
-        self._motion = motion
+    def __init__(self, modalities: Mapping[str, ClipModality], *, settings: ClipSettings, claims: Claims) -> None:
+        self._modalities = modalities
         self._settings = settings
-        self._pending: list[tuple[str, ClipReading]] = []
+        self._claims = claims
+        self._outcome = ClipOutcome(made={name: set() for name in modalities})
 
-    def lacking(self, files: Mapping[str, tuple[str, Path]]) -> list[tuple[str, ClipRequest]]:
-        """Requests for the clips that lack something.
+    def run(self, files: Mapping[str, tuple[str, Path]], *, progress: Progress) -> ClipOutcome:
+        """Bring the cache up to these clips; returns when each has its vectors or a reason, whoever made them.
 
         Args:
             files: Content key -> (name for errors, file).
+            progress: Told after each group of clips.
 
         Returns:
-            (key, request) in the order given.
+            What became of them.
         """
-        requests = []
-        for key, (name, path) in files.items():
-            no_frames = self._frames is not None and key not in self._frames[1]
-            no_motion = self._motion is not None and key not in self._motion[1]
-            if no_frames or no_motion:
-                request = ClipRequest(
-                    path=str(path),
-                    name=name,
-                    num_frames=self._settings.num_frames if no_frames else 1,
-                    num_pairs=NUM_PAIRS,
-                    frame_side=self._frames[0].frame_side if self._frames and no_frames else None,
-                    motion=self._motion[0] if self._motion and no_motion else None,
-                    max_seconds=self._settings.max_seconds,
-                    max_pixels=self._settings.max_pixels,
-                )
-                requests.append((key, request))
-        return requests
+        self._pool_again(files, progress=progress)
+        lacking = [key for key in files if key not in self._outcome.reasons and not self._is_done(key)]
+        work = SharedWork(lacking, claims=self._claims, is_done=self._is_done, refresh=self._refresh)
+        if lacking:
+            with _few_torch_threads(self._settings):
+                self._run(work, files, progress=progress)
+            self._pool_again(
+                files, progress=progress
+            )  # another process may have been killed between tokens and vectors
+        return self._outcome
 
-    def run(self, requests: Sequence[tuple[str, ClipRequest]], *, progress: Progress) -> dict[str, str]:
-        """Read, encode and store clips.
+    def _is_done(self, key: str) -> bool:
+        return all(key in one.vectors for one in self._modalities.values())
 
-        Args:
-            requests: From `lacking`.
-            progress: Told after each clip.
+    def _refresh(self) -> None:
+        for one in self._modalities.values():
+            one.refresh()
 
-        Returns:
-            Content key -> reason, for the clips that failed.
-        """
-        failed: dict[str, str] = {}
-        readings = read_clips(
-            [request for _, request in requests], num_workers=self._settings.workers, timeout_s=self._settings.timeout_s
+    def _pool_again(self, files: Mapping[str, tuple[str, Path]], *, progress: Progress) -> None:
+        """Vectors from tokens that are there: the pooling is another, or a process ended between the two."""
+        for name, one in self._modalities.items():
+            again = [
+                key
+                for key in files
+                if key in one.tokens and key not in one.vectors and name not in self._outcome.reasons.get(key, {})
+            ]
+            work = SharedWork(again, claims=self._claims, is_done=one.vectors.__contains__, refresh=one.refresh)
+            while not work.finished:
+                keys = work.take(_POOL_CLIPS)
+                try:
+                    kept = one.tokens.get(keys)
+                except StaleArtifactError:
+                    work.settle(keys)
+                    break  # the damaged shard was set aside; its clips now lack tokens and are decoded again
+                done = []
+                for row, key in enumerate(keys):
+                    outcome = one.pool_kept(files[key][0], *kept.of(row), quality=float(kept.quality_N[row]))
+                    done.append(_done(key, name, outcome))
+                self._write(done, only_vectors=True)
+                work.settle(keys)
+                progress(work.num_done, work.total, f"{name} pooled")
+                if not keys and not work.finished:
+                    work.wait()
+
+    def _run(self, work: SharedWork, files: Mapping[str, tuple[str, Path]], *, progress: Progress) -> None:
+        """Feed the readers, collect from the encoders, write."""
+        settings, on_the_way = self._settings, 0
+        ready: list[_Done] = []
+        results: queue.SimpleQueue[Future[list[_Done]]] = queue.SimpleQueue()
+        readers = ClipReaders(num_workers=settings.workers, timeout_s=settings.timeout_s, memory_mb=settings.memory_mb)
+        with ThreadPoolExecutor(settings.encode_threads, "kinema-encode", _begin_thread(settings)) as encoders, readers:
+            while not work.finished:
+                while on_the_way + settings.batch_clips <= settings.most_on_the_way:
+                    keys = work.take(settings.batch_clips)
+                    if not keys:
+                        break
+                    self._start(keys, files, readers=readers, encoders=encoders, results=results)
+                    on_the_way += len(keys)
+                if on_the_way:
+                    done = results.get().result()
+                    on_the_way -= len(done)
+                    ready.extend(done)
+                if len(ready) >= _FLUSH_CLIPS or not on_the_way:
+                    self._write(ready)
+                    work.settle([one.key for one in ready])
+                    ready.clear()
+                progress(work.num_done + len(ready), work.total, "clips")
+                if not on_the_way and not work.available:
+                    work.wait()
+
+    def _start(
+        self,
+        keys: Sequence[str],
+        files: Mapping[str, tuple[str, Path]],
+        *,
+        readers: ClipReaders,
+        encoders: ThreadPoolExecutor,
+        results: "queue.SimpleQueue[Future[list[_Done]]]",
+    ) -> None:
+        """Have a group of clips read, and encoded when the last of them is there."""
+        futures = [readers.submit(self._request(key, *files[key])) for key in keys]
+        lock, missing = threading.Lock(), [len(futures)]
+
+        def arrived(_: Future[ClipReading]) -> None:
+            with lock:
+                missing[0] -= 1
+                if missing[0]:
+                    return
+            if not any(future.cancelled() for future in futures):
+                readings = [future.result() for future in futures]
+                encoders.submit(self._encode, keys, files, readings).add_done_callback(results.put)
+
+        for future in futures:
+            future.add_done_callback(arrived)
+
+    def _request(self, key: str, name: str, path: Path) -> ClipRequest:
+        """What is lacking of a clip."""
+        readers = {modality: one.encoder.reader for modality, one in self._modalities.items() if key not in one.tokens}
+        return ClipRequest(
+            path=str(path),
+            name=name,
+            readers=readers,
+            max_seconds=self._settings.max_seconds,
+            max_pixels=self._settings.max_pixels,
         )
-        with _torch_threads(self._settings.workers) if self._frames else nullcontext():
-            for done, ((key, _), reading) in enumerate(zip(requests, readings, strict=True), start=1):
-                if reading.reason:
-                    failed[key] = reading.reason
+
+    def _encode(
+        self, keys: Sequence[str], files: Mapping[str, tuple[str, Path]], readings: Sequence[ClipReading]
+    ) -> list[_Done]:
+        """All that a group of clips lacks."""
+        done = [_Done(key, reasons=dict(reading.reasons)) for key, reading in zip(keys, readings, strict=True)]
+        for modality, one in self._modalities.items():
+            rows = [row for row, reading in enumerate(readings) if modality in reading.arrays]
+            names = [files[keys[row]][0] for row in rows]
+            quality = [readings[row].quality[modality] for row in rows]
+            outcomes = one.encode(names, [readings[row].arrays[modality] for row in rows], quality)
+            for row, outcome in zip(rows, outcomes, strict=True):
+                if isinstance(outcome, str):
+                    done[row].reasons[modality] = outcome
                 else:
-                    self._pending.append((key, reading))
-                if len(self._pending) >= _FLUSH_CLIPS or done == len(requests):
-                    self._flush()
-                progress(done, len(requests), "clips")
-        return failed
+                    done[row].pooled[modality] = outcome
+        return done
 
-    def _flush(self) -> None:
-        """Encode and write the waiting clips. A single picture gets motion of quality 0: looked at, nothing to see."""
-        if self._frames is not None:
-            waiting = [(key, reading) for key, reading in self._pending if "frames" in reading.arrays]
-            if waiting:
-                vectors = self._encode([reading.arrays["frames"] for _, reading in waiting])
-                self._frames[1].append([key for key, _ in waiting], vectors, [one.quality for _, one in waiting])
-        if self._motion is not None and self._pending:
-            encoder, shards = self._motion
-            nothing = np.zeros(encoder.width, dtype=np.float32)
-            vectors = np.stack([reading.arrays.get("motion", nothing) for _, reading in self._pending])
-            quality = [reading.quality if "motion" in reading.arrays else 0.0 for _, reading in self._pending]
-            shards.append([key for key, _ in self._pending], vectors, quality)
-        self._pending.clear()
+    def _write(self, done: Sequence[_Done], *, only_vectors: bool = False) -> None:
+        """Put clips into the caches, tokens first: vectors can be made again from them."""
+        for one in done:
+            if one.reasons:
+                self._outcome.reasons.setdefault(one.key, {}).update(one.reasons)
+        for modality, cache in self._modalities.items():
+            rows = [(one.key, one.pooled[modality]) for one in done if modality in one.pooled]
+            if rows:
+                cache.append(rows, only_vectors=only_vectors)
+                self._outcome.made[modality].update(key for key, _ in rows)
 
-    def _encode(self, clips: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """float32 [clips, D]; pictures of several clips share a forward pass."""
-        assert self._frames is not None
-        encoder = self._frames[0]
-        pictures = np.concatenate(clips)
-        size = self._settings.batch_size
-        tokens = np.concatenate([encoder.encode(pictures[at : at + size]) for at in range(0, len(pictures), size)])
-        ends = np.cumsum([len(clip) for clip in clips])
-        return np.stack([pool_frames(part) for part in np.split(tokens, ends[:-1])])
+
+def _done(key: str, modality: str, outcome: Pooled | str) -> _Done:
+    if isinstance(outcome, str):
+        return _Done(key, reasons={modality: outcome})
+    return _Done(key, pooled={modality: outcome})
+
+
+def _threads_each(settings: ClipSettings) -> int:
+    """Threads of torch for each encoder that runs."""
+    return max(1, (os.cpu_count() or 1) // settings.encode_threads)
+
+
+def _begin_thread(settings: ClipSettings) -> Callable[[], None]:
+    """What an encoding thread does first: torch keeps its number of threads for each thread apart."""
+
+    def begin() -> None:
+        torch: Any = sys.modules.get("torch")
+        if torch is not None and settings.encode_threads > 1:
+            torch.set_num_threads(_threads_each(settings))
+
+    return begin
 
 
 @contextmanager
-def _torch_threads(workers: int) -> Iterator[None]:
-    """Leave the decoding processes their cores while the frame encoder runs."""
-    torch = require("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(before, max(1, (os.cpu_count() or 1) - workers)))
+def _few_torch_threads(settings: ClipSettings) -> Iterator[None]:
+    """Give torch back the threads it had; encoders that need no torch do not load it."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch is not None and settings.encode_threads > 1:
+            torch.set_num_threads(before)

@@ -1,25 +1,32 @@
 """A decoding process: it reads one request per line on standard input and answers on standard output.
 
-It runs apart from the model, so that a decoder that crashes or hangs on a hostile file takes one clip with it and not
-the run. It never imports torch: it starts in a fraction of a second and stays small.
+It runs apart from the models, so that a decoder that crashes, hangs or swallows memory on a hostile file takes one clip
+with it and not the run. It never imports torch: it starts in a fraction of a second and stays small.
 
 An answer is a line of JSON followed by the bytes of the arrays that the line names.
 """
 
+import importlib
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
-from kinema.encoders.motion import MotionEncoder
-from kinema.errors import KinemaError
+from kinema.encoders.clip_passes import decode, plan_passes
+from kinema.encoders.modality import Reader
+from kinema.errors import ConfigError, KinemaError
 from kinema.extras import require
-from kinema.media.sampling import sample_frames
+
+_TAIL = "the item keeps its text features"
+_MB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -29,20 +36,14 @@ class ClipRequest:
     Attributes:
         path: The file.
         name: How errors call it.
-        num_frames: Frames to sample.
-        num_pairs: Pairs to sample for motion.
-        frame_side: Side of the squares the frames are brought to, pixels; None when frames are not wanted.
-        motion: Settings of the motion encoder; None when motion is not wanted.
+        readers: Modality -> what takes its arrays from the decoded clip.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
     """
 
     path: str
     name: str
-    num_frames: int
-    num_pairs: int
-    frame_side: int | None
-    motion: MotionEncoder | None
+    readers: Mapping[str, Reader]
     max_seconds: float
     max_pixels: int
 
@@ -52,47 +53,67 @@ class ClipReading:
     """What was read of one clip.
 
     Attributes:
-        reason: Why there is nothing; empty when there is.
-        quality: See `kinema.media.sampling.Frames`.
-        arrays: ``frames`` uint8 [T, side, side, 3] and ``motion`` float32 [D], where wanted; motion is absent for a single
-            picture.
+        reasons: Modality -> why there is nothing of it.
+        quality: Modality -> share of what it was taken from that is there and decodes, in (0, 1].
+        arrays: Modality -> its reader's arrays; empty where the clip has nothing for it, as a single picture for motion.
     """
 
-    reason: str = ""
-    quality: float = 0.0
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+
+
+def unread(request: ClipRequest, why: str) -> ClipReading:
+    """The reading of a clip of which nothing can be had."""
+    return ClipReading(reasons=dict.fromkeys(request.readers, f"cannot decode '{request.name}': {why}; {_TAIL}"))
 
 
 def read_clip(request: ClipRequest) -> ClipReading:
-    """Decode a clip once and take from it what is wanted; whatever goes wrong becomes the reading's reason."""
-    cv2 = require("cv2")
-    cv2.setNumThreads(1)
-    try:
-        frames = sample_frames(
-            Path(request.path),
-            name=request.name,
-            num_frames=request.num_frames,
-            num_pairs=request.num_pairs if request.motion else 0,
-            max_side=max(256, request.frame_side or 0),
-            max_seconds=request.max_seconds,
-            max_pixels=request.max_pixels,
+    """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns."""
+    require("cv2").setNumThreads(1)
+    reading = ClipReading()
+    for joined, names in plan_passes(request.readers):
+        try:
+            decoded = decode(
+                Path(request.path),
+                joined,
+                name=request.name,
+                max_seconds=request.max_seconds,
+                max_pixels=request.max_pixels,
+            )
+        except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
+            reading.reasons.update(dict.fromkeys(names, _reason(request, error)))
+            continue
+        for name in names:
+            wants = request.readers[name].wants
+            why = decoded.reason(wants)
+            try:
+                arrays = {} if why else request.readers[name].read(decoded.clip)
+            except Exception as error:  # noqa: BLE001  # the same
+                why = _reason(request, error)
+            if why:
+                reading.reasons[name] = why
+            else:
+                reading.arrays[name], reading.quality[name] = arrays, decoded.quality(wants)
+    return reading
+
+
+def _reason(request: ClipRequest, error: Exception) -> str:
+    """What a person is told."""
+    if isinstance(error, KinemaError):
+        return str(error)
+    if isinstance(error, MemoryError) or "nsufficient memory" in str(error):
+        return (
+            f"cannot decode '{request.name}': it takes more memory than a clip may; {_TAIL}; "
+            "raise clip_memory_mb in [limits] of kinema.toml"
         )
-        arrays: dict[str, NDArray[Any]] = {}
-        if request.frame_side is not None:
-            size = (request.frame_side, request.frame_side)
-            arrays["frames"] = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in frames.array])
-        if request.motion is not None and len(frames.pairs):
-            arrays["motion"] = request.motion.pool(request.motion.tokens(frames))
-        return ClipReading(quality=frames.quality, arrays=arrays)
-    except KinemaError as error:
-        return ClipReading(reason=str(error))
-    except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
-        return ClipReading(reason=f"cannot read '{request.name}': {type(error).__name__}: {error}")
+    return f"cannot read '{request.name}': {type(error).__name__}: {error}; {_TAIL}"
 
 
 def write_request(stream: IO[bytes], request: ClipRequest) -> None:
     """Send a request."""
-    stream.write(json.dumps(asdict(request)).encode() + b"\n")
+    content = {**vars(request), "readers": {name: _sent(name, one) for name, one in request.readers.items()}}
+    stream.write(json.dumps(content).encode() + b"\n")
     stream.flush()
 
 
@@ -101,18 +122,62 @@ def read_request(stream: IO[bytes]) -> ClipRequest | None:
     line = stream.readline()
     if not line:
         return None
-    fields = json.loads(line)
-    motion = fields.pop("motion")
-    if motion is not None:
-        motion = MotionEncoder(grid=motion["grid"], segments=tuple(motion["segments"]))
-    return ClipRequest(motion=motion, **fields)
+    content = json.loads(line)
+    return ClipRequest(**{**content, "readers": {name: _received(one) for name, one in content["readers"].items()}})
+
+
+def check_sendable(modality: str, reader: Reader) -> None:
+    """Refuse a reader that a decoding process cannot be given.
+
+    Raises:
+        ConfigError: It is no dataclass of JSON values, or its class cannot be imported there.
+    """
+    remedy = "make it a frozen dataclass of JSON values at the top of a module, or decode with workers = 0"
+    module = type(reader).__module__
+    if module == "__main__" or "<" in type(reader).__qualname__:
+        raise ConfigError(
+            f"reader of modality '{modality}' must be importable by name, is {type(reader).__qualname__} of {module}; {remedy}"
+        )
+    try:
+        same = _received(json.loads(json.dumps(_sent(modality, reader)))) == reader
+    except TypeError as error:
+        raise ConfigError(f"reader of modality '{modality}' must be made of JSON values: {error}; {remedy}") from error
+    if not same:
+        raise ConfigError(f"reader of modality '{modality}' must be equal to itself after a trip as JSON; {remedy}")
+
+
+def _sent(modality: str, reader: Reader) -> list[Any]:
+    """A reader as JSON values: module, class, fields."""
+    kind: Any = type(reader)
+    if not hasattr(kind, "__dataclass_fields__"):
+        raise TypeError(f"reader of '{modality}' is a {kind.__qualname__}, no dataclass")
+    return [kind.__module__, kind.__qualname__, {one.name: getattr(reader, one.name) for one in fields(kind)}]
+
+
+def _received(sent: list[Any]) -> Reader:
+    """The reader again; JSON's lists were tuples."""
+    module, qualified, values = sent
+    kind: Any = importlib.import_module(module)
+    for name in qualified.split("."):
+        kind = getattr(kind, name)
+    reader: Reader = kind(**{name: _tuples(value) for name, value in values.items()})
+    return reader
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
 
 
 def write_reading(stream: IO[bytes], reading: ClipReading) -> None:
     """Send a reading."""
-    arrays = [(name, array.dtype.str, array.shape) for name, array in reading.arrays.items()]
-    stream.write(json.dumps({"reason": reading.reason, "quality": reading.quality, "arrays": arrays}).encode() + b"\n")
-    stream.writelines(np.ascontiguousarray(array).tobytes() for array in reading.arrays.values())
+    entries = {
+        modality: [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+        for modality, arrays in reading.arrays.items()
+    }
+    head = {"reasons": reading.reasons, "quality": reading.quality, "arrays": entries}
+    stream.write(json.dumps(head).encode() + b"\n")
+    for arrays in reading.arrays.values():
+        stream.writelines(np.ascontiguousarray(array).tobytes() for array in arrays.values())
     stream.flush()
 
 
@@ -121,24 +186,38 @@ def read_reading(stream: IO[bytes]) -> ClipReading | None:
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
-    fields = json.loads(line)
-    arrays = {}
-    for name, dtype, shape in fields["arrays"]:
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        content = stream.read(size)
-        if len(content) < size:
-            return None
-        arrays[name] = np.frombuffer(content, dtype=dtype).reshape(shape)
-    return ClipReading(reason=fields["reason"], quality=fields["quality"], arrays=arrays)
+    head = json.loads(line)
+    reading = ClipReading(reasons=head["reasons"], quality=head["quality"])
+    for modality, entries in head["arrays"].items():
+        arrays = reading.arrays.setdefault(modality, {})
+        for name, dtype, shape in entries:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            content = stream.read(size)
+            if len(content) < size:
+                return None
+            arrays[name] = np.frombuffer(content, dtype=dtype).reshape(shape)
+    return reading
 
 
-def serve() -> None:
+def limit_memory(memory_mb: int) -> None:
+    """Let this process take so much memory beyond what it has now; where the system cannot (macOS, Windows) nothing happens."""
+    for module in ("av", "cv2"):
+        require(module)
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415  # not everywhere
+
+        limit = psutil.Process().memory_info().vms + memory_mb * _MB
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def serve(memory_mb: int) -> None:
     """Answer requests until standard input ends; whatever libraries print goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    limit_memory(memory_mb)
     while (request := read_request(sys.stdin.buffer)) is not None:
         write_reading(answers, read_clip(request))
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]))

@@ -1,16 +1,24 @@
 """Content keys: the sha256 of files, remembered so that an unchanged file is not read again.
 
-They are kept in a file that only grows, one JSON object a line; a line cut off by a crash is skipped.
+They are kept in a file that only grows, one JSON list a line; a line cut off by a crash is skipped. Processes that share
+the file write whole blocks of lines at its end, one after the other.
 """
 
 import json
+import os
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from kinema.artifacts import sha256_file
 from kinema.errors import DataError
+
+if sys.platform != "win32":
+    import fcntl
 
 FILE_NAME: Final = "content_keys.jsonl"
 _BLOCK: Final = 256
@@ -36,17 +44,20 @@ class ContentKeys:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self._seen: dict[str, _Seen] = {}
-        num_lines = 0
-        if self.path.is_file():
-            for line in self.path.read_bytes().splitlines():
-                num_lines += 1
-                try:
-                    name, size, mtime_ns, key = json.loads(line)
-                    self._seen[name] = _Seen(size, mtime_ns, key)
-                except ValueError:
-                    continue
-        if num_lines > 2 * len(self._seen) + _BLOCK:
-            self._compact()
+        self._num_lines = self._load()
+
+    def _load(self) -> int:
+        """Read all lines; returns how many there are."""
+        if not self.path.is_file():
+            return 0
+        lines = self.path.read_bytes().splitlines()
+        for line in lines:
+            try:
+                name, size, mtime_ns, key = json.loads(line)
+            except ValueError:
+                continue
+            self._seen[name] = _Seen(size, mtime_ns, key)
+        return len(lines)
 
     def recorded(self, name: str) -> str:
         """The key of a media path as it was last extracted; empty where it never was."""
@@ -65,21 +76,38 @@ class ContentKeys:
         """
         names = list(files)
         result: dict[str, str] = {}
-        with ThreadPoolExecutor(num_threads) as threads, self.path.open("ab") as stream:
-            self._end_line(stream)
+        with ThreadPoolExecutor(num_threads) as threads:
             for start in range(0, len(names), _BLOCK):
                 block = names[start : start + _BLOCK]
-                for name, seen in zip(
-                    block, threads.map(lambda name: self._look(name, files[name]), block), strict=True
-                ):
-                    if seen is None:
-                        continue
-                    if self._seen.get(name) != seen:
-                        self._seen[name] = seen
-                        stream.write(_line(name, seen))
-                    result[name] = seen.key
-                stream.flush()
+                looks = threads.map(lambda name: self._look(name, files[name]), block)
+                found = {name: seen for name, seen in zip(block, looks, strict=True) if seen is not None}
+                fresh = {name: seen for name, seen in found.items() if self._seen.get(name) != seen}
+                if fresh:
+                    self._append(fresh)
+                result.update({name: seen.key for name, seen in found.items()})
+        if self._num_lines > 2 * len(self._seen) + _BLOCK:
+            self._compact()
         return result
+
+    def _append(self, fresh: dict[str, _Seen]) -> None:
+        """Write lines at the end; a line that a crash cut off is finished first, so that ours does not continue it."""
+        self._seen.update(fresh)
+        self._num_lines += len(fresh)
+        lines = b"".join(_line(name, seen) for name, seen in fresh.items())
+        with self._alone(), self.path.open("ab+") as stream:
+            whole = True
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                whole = stream.read() == b"\n"
+            stream.write(lines if whole else b"\n" + lines)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process writes the file meanwhile."""
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            if sys.platform != "win32":
+                fcntl.lockf(lock, fcntl.LOCK_EX)
+            yield
 
     def _look(self, name: str, path: Path) -> _Seen | None:
         """Size, time and key of a file; its content is read only when size or time differ from what is known."""
@@ -92,16 +120,14 @@ class ContentKeys:
         except OSError:
             return None
 
-    def _end_line(self, stream: IO[bytes]) -> None:
-        """Finish a line that a crash cut off, so that the next one does not continue it."""
-        if stream.tell() and not self.path.read_bytes().endswith(b"\n"):
-            stream.write(b"\n")
-
     def _compact(self) -> None:
-        """Rewrite the file without outdated lines."""
-        draft = self.path.with_suffix(".draft")
-        draft.write_bytes(b"".join(_line(name, seen) for name, seen in self._seen.items()))
-        draft.replace(self.path)
+        """Rewrite the file without outdated lines, those of other processes included."""
+        with self._alone():
+            self._load()
+            draft = self.path.with_suffix(".draft")
+            draft.write_bytes(b"".join(_line(name, seen) for name, seen in self._seen.items()))
+            draft.replace(self.path)
+        self._num_lines = len(self._seen)
 
 
 def _line(name: str, seen: _Seen) -> bytes:

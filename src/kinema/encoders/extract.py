@@ -1,12 +1,14 @@
-"""Extraction: the media and texts of a catalogue become vectors, each content once.
+"""Extraction: the media and texts of a catalogue become tokens and vectors, each content once.
 
-Vectors lie in one folder per modality and encoder, keyed by content; what is there is not made again, so a run that
-was killed goes on, a second run is quick, and changing one encoder leaves the others' vectors alone.
+They lie in one folder per modality and encoder, keyed by content; what is there is not made again, so a run that was
+killed goes on, a second run is quick, changing one encoder leaves the others' vectors alone, and two runs at the same
+time share the work.
 
 Shape suffixes: V items, D width.
 """
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,20 +21,27 @@ import numpy as np
 import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
-from kinema.encoders.clip_vectors import ClipRun, ClipSettings, frames_fingerprint, motion_fingerprint
+from kinema.encoders.clip_modality import ClipModality
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
+from kinema.encoders.clip_vectors import ClipOutcome, ClipRun, ClipSettings
+from kinema.encoders.clip_worker import check_sendable
 from kinema.encoders.content_keys import ContentKeys, inside
-from kinema.encoders.motion import MotionEncoder
+from kinema.encoders.modality import ClipEncoder
+from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
-from kinema.encoders.vision import FrameEncoder
 from kinema.errors import ConfigError, DataError
+from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
-from kinema.store.features import ModalityFeatures
+from kinema.store.claims import Claims, SharedWork
+from kinema.store.features import ModalityFeatures, ModalityTokens
+from kinema.store.tokens import TokenShards
 from kinema.store.vectors import VectorShards
 
 KIND: Final = "features"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 REMEDY: Final = "kinema extract"
+TEXT: Final = "text"
 _TEXT_FLUSH: Final = 256
 
 
@@ -42,8 +51,8 @@ class ModalityCounts:
 
     Attributes:
         computed: Vectors made by this run.
-        cached: Vectors that were there.
-        missing: Items without anything to encode: no text, no media file, a single picture for motion.
+        cached: Vectors that were there, or that another process made meanwhile.
+        missing: Items without anything to encode: no text, no media file, a single picture for motion, no sound track.
         failed: Items whose file cannot be used; each has a reject.
     """
 
@@ -70,20 +79,12 @@ class ExtractReport:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Cache:
-    """The vectors of one encoder: its name, its fingerprint, and where they lie."""
-
-    name: str
-    encoder: str
-    shards: VectorShards
-
-
 @dataclass
 class _Plan:
     """Content keys of the items, by row; empty where there is nothing to encode or the file cannot be used."""
 
-    keys: dict[str, list[str]] = field(default_factory=dict)
+    texts: list[str]
+    clips: list[str] = field(default_factory=list)
     files: dict[str, tuple[str, Path]] = field(default_factory=dict)
     broken: dict[int, str] = field(default_factory=dict)
 
@@ -94,14 +95,15 @@ def extract(
     media_root: Path | None,
     folder: Path,
     text: TextEncoder | None = None,
-    frames: FrameEncoder | None = None,
-    motion: MotionEncoder | None = None,
-    num_frames: int = 8,
+    clips: Mapping[str, ClipEncoder] | None = None,
+    poolings: Mapping[str, Pooling] | None = None,
     workers: int = 1,
-    batch_size: int = 32,
+    batch_clips: int = 4,
+    encode_threads: int | None = None,
     max_seconds: float = 600.0,
     max_pixels: int = 2**25,
-    clip_timeout_s: float = 120.0,
+    clip_timeout_s: float = DECODE_SECONDS,
+    clip_memory_mb: int = CLIP_MEMORY_MB,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Make the vectors that a catalogue lacks.
@@ -109,61 +111,76 @@ def extract(
     Args:
         items: The store's items: ``num``, ``media_path`` and what `item_text` reads.
         media_root: Folder the media paths start from; None leaves media out.
-        folder: Where vectors, content keys and manifest lie.
+        folder: Where vectors, tokens, content keys and manifest lie.
         text: Text encoder; None leaves the modality out, also of `load_features`.
-        frames: Frame encoder; the same.
-        motion: Motion encoder; the same.
-        num_frames: Frames sampled per clip, >= 1.
+        clips: Modality -> encoder of clips; any name that may be part of a folder's.
+        poolings: Modality -> another way to its vectors than its encoder's own; tokens that are there are used.
         workers: Decoding processes, >= 0; 0 decodes in this process, without protection from crashes and hangs.
-        batch_size: Pictures per forward pass, >= 1.
+        batch_clips: Clips that are encoded together, >= 1.
+        encode_threads: Encoders that run at once, >= 1; None takes one per core beside decoding processes, else one.
         max_seconds: Only so much of each clip's beginning is looked at, seconds.
         max_pixels: Largest frame that is decoded, width x height.
         clip_timeout_s: A clip that takes longer is given up, seconds.
-        progress: Told after each clip and each batch of texts.
+        clip_memory_mb: A clip whose decoding takes more memory is given up.
+        progress: Told after each group of clips and each batch of texts.
 
     Returns:
         The report. A clip that cannot be used is rejected with its reason, and the others go on.
 
     Raises:
-        ConfigError: A number is out of range.
+        ConfigError: A number is out of range, or a modality cannot be used.
         MissingExtraError: PyAV, OpenCV or safetensors is not installed.
     """
-    if min(num_frames, batch_size) < 1 or workers < 0 or clip_timeout_s <= 0:
-        raise ConfigError(
-            "extraction needs num_frames and batch_size >= 1, workers >= 0 and clip_timeout_s > 0, "
-            f"got {num_frames}, {batch_size}, {workers} and {clip_timeout_s}"
-        )
     start = time.perf_counter()
+    clips, poolings = dict(clips or {}), dict(poolings or {})
     settings = ClipSettings(
-        num_frames=num_frames,
         max_seconds=max_seconds,
         max_pixels=max_pixels,
         timeout_s=clip_timeout_s,
+        memory_mb=clip_memory_mb,
         workers=workers,
-        batch_size=batch_size,
+        batch_clips=batch_clips,
+        encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
     )
-    caches = _open_caches(folder, text=text, frames=frames, motion=motion, settings=settings)
-    known = {modality: cache.shards.keys() for modality, cache in caches.items()}
-    plan = _plan(items, media_root if frames or motion else None, folder, num_threads=max(1, workers))
-    if text is not None:
-        _encode_texts(items, plan.keys["text"], text, caches["text"].shards, progress=progress)
-    run = ClipRun(
-        frames=(frames, caches["frames"].shards) if frames else None,
-        motion=(motion, caches["motion"].shards) if motion else None,
-        settings=settings,
-    )
-    reasons = run.run(run.lacking(plan.files), progress=progress)
-    plan.broken.update({row: reasons[key] for row, key in enumerate(plan.keys["clips"]) if key in reasons})
-    _write_manifest(folder, caches)
+    _check(settings, clips, poolings)
+    plan = _plan(items, media_root if clips else None, folder, num_threads=max(1, workers))
+    modalities = {
+        name: ClipModality(folder, name, encoder, pooling=poolings.get(name), max_seconds=max_seconds)
+        for name, encoder in clips.items()
+    }
+    counts = {}
+    with Claims(folder) as claims:
+        if text is not None:
+            counts[TEXT] = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
+        outcome = ClipRun(modalities, settings=settings, claims=claims).run(plan.files, progress=progress)
+    _write_manifest(folder, text, modalities)
+    counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
-        counts={
-            modality: _count(plan, cache.shards, modality=modality, known=known[modality])
-            for modality, cache in caches.items()
-        },
-        rejects=_rejects(items, plan.broken),
+        counts=counts,
+        rejects=_rejects(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=_notices(plan, caches),
+        notices=_notices(plan, modalities),
     )
+
+
+def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: Mapping[str, Pooling]) -> None:
+    """Refuse what cannot work before any of it is done."""
+    numbers = (settings.batch_clips, settings.workers, settings.timeout_s, settings.memory_mb, settings.encode_threads)
+    if min(settings.batch_clips, settings.encode_threads) < 1 or settings.workers < 0 or min(numbers[2:4]) <= 0:
+        raise ConfigError(
+            "extraction needs batch_clips and encode_threads >= 1, workers >= 0, clip_timeout_s and clip_memory_mb > 0, "
+            f"got {numbers[0]}, {numbers[4]}, {numbers[1]}, {numbers[2]} and {numbers[3]}"
+        )
+    for name in (*clips, *poolings):
+        if not name.isidentifier() or name == TEXT or name not in clips:
+            raise ConfigError(
+                f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text', got '{name}'"
+            )
+    for module in ("av", "cv2") if clips else ():
+        require(module)
+    if settings.workers:
+        for name, encoder in clips.items():
+            check_sendable(name, encoder.reader)
 
 
 def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatures]:
@@ -180,49 +197,60 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
         NotBuiltError: Nothing was extracted yet.
         StaleArtifactError: The manifest or a shard is damaged.
     """
-    manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=REMEDY)
+    current = _current(folder)
     ordered = items.sort("num")
-    recorded = ContentKeys(folder)
-    clips = [recorded.recorded(path) if path else "" for path in _column(ordered, "media_path")]
+    clips = _recorded_keys(folder, ordered)
     features = {}
-    for modality, current in manifest.config["modalities"].items():
-        keys = [_text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == "text" else clips
-        vectors_VD, present_V, quality_V = VectorShards(folder / current["folder"]).get(keys)
+    for modality, one in current.items():
+        keys = [_text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == TEXT else clips
+        vectors_VD, present_V, quality_V = VectorShards(folder / one["vectors"]).get(keys)
         features[modality] = ModalityFeatures(
             name=modality,
             vectors_VD=vectors_VD,
             present_V=present_V & (quality_V > 0),
             quality_V=quality_V,
-            encoder=current["encoder"],
+            encoder=one["encoder"],
         )
     return features
 
 
-def _open_caches(
-    folder: Path,
-    *,
-    text: TextEncoder | None,
-    frames: FrameEncoder | None,
-    motion: MotionEncoder | None,
-    settings: ClipSettings,
-) -> dict[str, _Cache]:
-    """The caches of the encoders in use, by modality."""
-    used: list[tuple[str, str, str]] = []
-    if text is not None:
-        used.append(("text", text.name, text.fingerprint))
-    if frames is not None:
-        used.append(("frames", frames.name, frames_fingerprint(frames, settings)))
-    if motion is not None:
-        used.append(("motion", motion.name, motion_fingerprint(motion, settings)))
+def load_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:
+    """Open the tokens of a catalogue's clips as the last extraction left them; they are read when asked for.
+
+    Args:
+        folder: The folder given to `extract`.
+        items: The store's items; may hold more than were extracted, which are then absent.
+
+    Returns:
+        Modality -> tokens, row = item number. Text has none.
+
+    Raises:
+        NotBuiltError: Nothing was extracted yet.
+        StaleArtifactError: The manifest is damaged.
+    """
+    keys_V = tuple(_recorded_keys(folder, items.sort("num")))
     return {
-        modality: _Cache(name, encoder, VectorShards(folder / f"{modality}-{encoder}"))
-        for modality, name, encoder in used
+        modality: ModalityTokens(modality, keys_V, TokenShards(folder / one["tokens"]), one["token_encoder"])
+        for modality, one in _current(folder).items()
+        if "tokens" in one
     }
+
+
+def _current(folder: Path) -> dict[str, dict[str, str]]:
+    """Modality -> folders and fingerprints, as the manifest says."""
+    manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=REMEDY)
+    return dict(manifest.config["modalities"])
+
+
+def _recorded_keys(folder: Path, ordered: pl.DataFrame) -> list[str]:
+    """Content key of each item's clip when it was last extracted; empty where it has none."""
+    recorded = ContentKeys(folder)
+    return [recorded.recorded(path) if path else "" for path in _column(ordered, "media_path")]
 
 
 def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_threads: int) -> _Plan:
     """Find every item's content keys and the files behind them."""
-    plan = _Plan(keys={"text": [_text_key(item_text(row)) for row in items.iter_rows(named=True)]})
+    plan = _Plan(texts=[_text_key(item_text(row)) for row in items.iter_rows(named=True)])
     paths = _column(items, "media_path")
     found: dict[str, Path] = {}
     for row, name in enumerate(paths):
@@ -232,8 +260,8 @@ def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_thr
             except DataError as error:
                 plan.broken[row] = str(error)
     keys = ContentKeys(folder).update(found, num_threads=num_threads)
-    plan.keys["clips"] = [keys.get(name, "") if name else "" for name in paths]
-    for row, (name, key) in enumerate(zip(paths, plan.keys["clips"], strict=True)):
+    plan.clips = [keys.get(name, "") if name else "" for name in paths]
+    for row, (name, key) in enumerate(zip(paths, plan.clips, strict=True)):
         if key:
             plan.files.setdefault(key, (str(name), found[str(name)]))
         elif name in found:
@@ -244,36 +272,59 @@ def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_thr
 
 
 def _encode_texts(
-    items: pl.DataFrame, keys: list[str], encoder: TextEncoder, shards: VectorShards, *, progress: Progress
-) -> None:
+    items: pl.DataFrame, keys: list[str], encoder: TextEncoder, folder: Path, *, claims: Claims, progress: Progress
+) -> ModalityCounts:
     """Encode the texts that are not in the cache, and write them a few hundred at a time."""
+    shards = VectorShards(folder / _text_folder(encoder))
     texts = {
         key: item_text(row)
         for key, row in zip(keys, items.iter_rows(named=True), strict=True)
         if key and key not in shards
     }
-    lacking = sorted(texts, key=lambda key: len(texts[key]))
-    for start in range(0, len(lacking), _TEXT_FLUSH):
-        some = lacking[start : start + _TEXT_FLUSH]
-        shards.append(some, encoder.encode([texts[key] for key in some]), np.ones(len(some)))
-        progress(start + len(some), len(lacking), "texts")
+    made: set[str] = set()
+    work = SharedWork(
+        sorted(texts, key=lambda key: len(texts[key])),
+        claims=claims,
+        is_done=shards.__contains__,
+        refresh=shards.refresh,
+    )
+    while not work.finished:
+        some = work.take(_TEXT_FLUSH)
+        if some:
+            shards.append(some, encoder.encode([texts[key] for key in some]), np.ones(len(some)))
+            made.update(some)
+            work.settle(some)
+        elif not work.finished:
+            work.wait()
+        progress(work.num_done, work.total, "texts")
+    computed, there = sum(key in made for key in keys), sum(key in shards for key in keys)
+    return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there)
 
 
-def _count(plan: _Plan, shards: VectorShards, *, modality: str, known: set[str]) -> ModalityCounts:
-    """Sort the items of one modality."""
-    keys = plan.keys["text" if modality == "text" else "clips"]
-    broken = {} if modality == "text" else plan.broken
-    quality = shards.quality(keys)
-    there = [row for row, key in enumerate(keys) if key in shards and quality[row] > 0]
-    cached = sum(keys[row] in known for row in there)
-    failed = sum(row in broken and not (key in shards and quality[row] > 0) for row, key in enumerate(keys))
+def _count(plan: _Plan, modality: ClipModality, *, made: set[str]) -> ModalityCounts:
+    """Sort the items of one modality of clips."""
+    quality = modality.vectors.quality(plan.clips)
+    there = [row for row, key in enumerate(plan.clips) if quality[row] > 0]
+    computed = sum(plan.clips[row] in made for row in there)
+    failed = sum(
+        row in plan.broken or (bool(key) and key not in modality.vectors)
+        for row, key in enumerate(plan.clips)
+        if not quality[row] > 0
+    )
     return ModalityCounts(
-        computed=len(there) - cached, cached=cached, missing=len(keys) - len(there) - failed, failed=failed
+        computed=computed,
+        cached=len(there) - computed,
+        missing=len(plan.clips) - len(there) - failed,
+        failed=failed,
     )
 
 
-def _rejects(items: pl.DataFrame, broken: Mapping[int, str]) -> tuple[Reject, ...]:
-    """One reject per item whose clip cannot be used, in the items' order."""
+def _rejects(items: pl.DataFrame, plan: _Plan, outcome: ClipOutcome) -> tuple[Reject, ...]:
+    """One reject per item whose clip cannot be used, or not by every modality, in the items' order."""
+    broken = dict(plan.broken)
+    for row, key in enumerate(plan.clips):
+        if key in outcome.reasons:
+            broken[row] = "; ".join(dict.fromkeys(outcome.reasons[key].values()))
     paths, ids = _column(items, "media_path"), _column(items, "id")
     return tuple(
         Reject(kind="clip", file=str(paths[row]), row=None, reason=broken[row], raw=f"item {ids[row]}")
@@ -281,33 +332,42 @@ def _rejects(items: pl.DataFrame, broken: Mapping[int, str]) -> tuple[Reject, ..
     )
 
 
-def _notices(plan: _Plan, caches: Mapping[str, _Cache]) -> tuple[str, ...]:
+def _notices(plan: _Plan, modalities: Mapping[str, ClipModality]) -> tuple[str, ...]:
     """Clips that are used although a part of them is gone."""
-    cache = caches.get("frames") or caches.get("motion")
-    if cache is None:
-        return ()
     keys = sorted(plan.files)
-    quality = cache.shards.quality(keys)
-    partial = [plan.files[key][0] for key, value in zip(keys, quality, strict=True) if 0 < value < 1]
+    partial: set[str] = set()
+    for one in modalities.values():
+        quality = one.vectors.quality(keys)
+        partial.update(plan.files[key][0] for key, value in zip(keys, quality, strict=True) if 0 < value < 1)
     if not partial:
         return ()
     return (f"truncated or damaged clips, used as far as they decode: {len(partial)}, such as '{min(partial)}'",)
 
 
-def _write_manifest(folder: Path, caches: Mapping[str, _Cache]) -> None:
+def _text_folder(encoder: TextEncoder) -> str:
+    return f"{TEXT}-{encoder.fingerprint}"
+
+
+def _write_manifest(folder: Path, text: TextEncoder | None, modalities: Mapping[str, ClipModality]) -> None:
     """Say which vectors are current. The folder only grows, so its files are not listed; shards check themselves."""
-    modalities = {
-        modality: {"folder": cache.shards.folder.name, "encoder": cache.encoder, "name": cache.name}
-        for modality, cache in caches.items()
-    }
+    current = {}
+    if text is not None:
+        current[TEXT] = {"name": text.name, "encoder": text.fingerprint, "vectors": _text_folder(text)}
+    for modality, one in modalities.items():
+        current[modality] = {
+            "name": one.encoder.name,
+            "encoder": one.fingerprint,
+            "vectors": one.vectors.folder.relative_to(folder).as_posix(),
+            "token_encoder": one.encoder_fingerprint,
+            "tokens": one.tokens.folder.relative_to(folder).as_posix(),
+        }
     manifest = Manifest(
         kind=KIND,
         format_version=FORMAT_VERSION,
-        config={"modalities": modalities},
+        config={"modalities": current},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{MANIFEST}.draft"
+    draft = folder / f".{MANIFEST}.{os.getpid()}.draft"
     draft.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
 

@@ -25,25 +25,31 @@ class Wants:
         num_pairs: Pairs of frames close in time; 0 for none.
         max_side: Longest side of the pictures, pixels.
         sound_hz: Sampling rate of the sound, mono; 0 for none.
+        num_windows: Windows of sound spread over the clip.
+        window_ms: Length of each, milliseconds.
     """
 
     num_frames: int = 0
     num_pairs: int = 0
     max_side: int = 256
     sound_hz: int = 0
+    num_windows: int = 1
+    window_ms: int = 1000
 
     def join(self, other: "Wants") -> "Wants":
         """Enough for both.
 
         Example:
             >>> Wants(num_frames=8).join(Wants(num_pairs=4, max_side=320))
-            Wants(num_frames=8, num_pairs=4, max_side=320, sound_hz=0)
+            Wants(num_frames=8, num_pairs=4, max_side=320, sound_hz=0, num_windows=1, window_ms=1000)
         """
         return Wants(
             max(self.num_frames, other.num_frames),
             max(self.num_pairs, other.num_pairs),
             max(self.max_side, other.max_side),
             max(self.sound_hz, other.sound_hz),
+            max(self.num_windows, other.num_windows),
+            max(self.window_ms, other.window_ms),
         )
 
 
@@ -89,21 +95,27 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
-    """The half that holds the model.
+    """The half that holds the model. `encode` is called from several threads at once, for different clips."""
 
-    Attributes:
-        name: As in the configuration.
-        fingerprint: Equal for equal tokens and vectors.
-        token_width: D.
-        width: Of the vector that `pool` makes.
-        reader: The other half.
-    """
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
 
-    name: str
-    fingerprint: str
-    token_width: int
-    width: int
-    reader: Reader
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal tokens and vectors."""
+
+    @property
+    def token_width(self) -> int:
+        """D."""
+
+    @property
+    def width(self) -> int:
+        """Of the vector that `pool` makes."""
+
+    @property
+    def reader(self) -> Reader:
+        """The other half."""
 
     def encode(self, readings: Sequence[dict[str, NDArray[Any]]]) -> list[Tokens]:
         """Tokens of several clips at once; those of one clip must not depend on the others."""

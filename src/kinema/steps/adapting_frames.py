@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
-from kinema.encoders.clip_vectors import pool_frames
 from kinema.encoders.content_keys import inside
+from kinema.encoders.pooling import pool_frames
 from kinema.encoders.text import item_text, load_text_encoder
 from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, DataError, NotBuiltError

@@ -77,8 +77,8 @@ def adapt_project(
     else:
         if media_root is None:
             raise NotBuiltError("no item has a clip to learn from; run: kinema ingest --videos FOLDER")
-        limits = settings.media
-        clips = ClipOptions(media_root, limits.max_seconds, limits.max_pixels, workers)
+        limits = settings.limits
+        clips = ClipOptions(media_root, limits.max_clip_seconds, limits.max_clip_pixels, workers)
         report = adapt_frames(**parts, text_place=encoder_place(settings.encoders.text, folder), clips=clips)
     return _use(report, folder) if use and report.folder is not None else report
 

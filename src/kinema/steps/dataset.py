@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.schema import EventKind
-from kinema.store.features import ModalityFeatures, Profiles
+from kinema.store.features import ModalityFeatures, ModalityTokens, Profiles
 from kinema.store.histories import Histories, pack_histories
 from kinema.store.profiles import ProfileSchema, fit_profiles, transform_profiles
 from kinema.store.protocols import Store
@@ -132,3 +132,17 @@ def _read_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatu
     from kinema.encoders.extract import load_features  # noqa: PLC0415  # a store without features needs no encoder
 
     return load_features(folder, items)
+
+
+def read_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:
+    """Modality -> tokens of the items' clips, for a pooling that is learnt; empty before `kinema extract`.
+
+    Args:
+        folder: Where `kinema extract` writes; may be absent.
+        items: Of the store.
+    """
+    if not folder.is_dir() or not items.height:
+        return {}
+    from kinema.encoders.extract import load_tokens  # noqa: PLC0415  # a store without features needs no encoder
+
+    return load_tokens(folder, items)

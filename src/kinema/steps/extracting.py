@@ -1,19 +1,68 @@
 """`kinema extract`: the encoders that the settings name, run over the store's catalogue."""
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from kinema.encoders.extract import ExtractReport, extract
+from kinema.encoders.clip_adapters import FrameClips, MotionClips
+from kinema.encoders.extract import TEXT, ExtractReport, extract
+from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.motion import load_motion_encoder
+from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import load_text_encoder
 from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
+from kinema.extras import require
 from kinema.progress import Progress, silent
-from kinema.settings import Settings
+from kinema.settings import LimitSettings, Settings
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
+
+_SOUND_MODULE: Final = "kinema.encoders.sound"
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How encoders are loaded.
+
+    Attributes:
+        num_frames: Frames sampled per clip.
+        batch_size: Frames or texts encoded at once.
+        device: A torch device.
+    """
+
+    num_frames: int = 8
+    batch_size: int = 32
+    device: str = "cpu"
+
+
+def _frames(name: str, options: EncoderOptions) -> ClipEncoder:
+    encoder = load_frame_encoder(name, device=options.device)
+    return FrameClips(encoder, num_frames=options.num_frames, batch_size=options.batch_size)
+
+
+def _motion(name: str, options: EncoderOptions) -> ClipEncoder:
+    del options
+    return MotionClips(load_motion_encoder(name))
+
+
+def _sound(name: str, options: EncoderOptions) -> ClipEncoder:
+    if importlib.util.find_spec(_SOUND_MODULE) is None:
+        raise MissingExtraError("sound is left out: this version of Kinema has no encoder of sound")
+    encoder: ClipEncoder = importlib.import_module(_SOUND_MODULE).load_sound_encoder(name, device=options.device)
+    return encoder
+
+
+CLIP_MODALITIES: Final[Mapping[str, Callable[[str, EncoderOptions], ClipEncoder]]] = {
+    "frames": _frames,
+    "motion": _motion,
+    "sound": _sound,
+}
+"""Modality of clips -> what loads its encoder. Another modality is a file in `kinema.encoders`, a line here and one in
+`EncoderSettings`."""
 
 
 def extract_project(
@@ -23,22 +72,23 @@ def extract_project(
     store: Store,
     media_root: Path | None,
     workers: int,
+    extra: Mapping[str, ClipEncoder] | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """`extract_features` of a project as its settings want it; arguments and errors are the same."""
-    names = settings.encoders.model_dump(exclude={"batch_size"})
+    names = {name: getattr(settings.encoders, name) for name in (TEXT, *CLIP_MODALITIES)}
+    device = settings.runtime.device
     return extract_features(
         store=store,
         media_root=media_root,
         folder=folder / "artifacts" / "features",
         rejects_folder=folder / "rejects",
         encoders={modality: encoder_place(name, folder) for modality, name in names.items()},
-        batch_size=settings.encoders.batch_size,
-        device=settings.runtime.device,
-        num_frames=settings.media.num_frames,
-        max_seconds=settings.media.max_seconds,
-        max_pixels=settings.media.max_pixels,
+        options=EncoderOptions(settings.media.num_frames, settings.encoders.batch_size, device),
+        limits=settings.limits,
         workers=workers,
+        encode_threads=settings.runtime.threads if device == "cpu" else 1,
+        extra=extra,
         progress=progress,
     )
 
@@ -50,12 +100,12 @@ def extract_features(
     folder: Path,
     rejects_folder: Path,
     encoders: Mapping[str, str],
-    batch_size: int,
-    device: str,
-    num_frames: int,
-    max_seconds: float,
-    max_pixels: int,
+    options: EncoderOptions,
+    limits: LimitSettings,
     workers: int,
+    encode_threads: int | None = None,
+    extra: Mapping[str, ClipEncoder] | None = None,
+    poolings: Mapping[str, Pooling] | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Run the encoders; clips that cannot be decoded are recorded in the store.
@@ -67,13 +117,13 @@ def extract_features(
         media_root: Where media paths start; None leaves media out.
         folder: For vectors and their manifest.
         rejects_folder: Where clips that cannot be decoded are listed.
-        encoders: ``text``, ``frames``, ``motion`` -> name; an empty name switches the modality off.
-        batch_size: Frames or texts encoded at once.
-        device: A torch device.
-        num_frames: Frames sampled per clip.
-        max_seconds: Only so much of each clip's beginning is looked at, seconds.
-        max_pixels: Largest frame that is decoded.
+        encoders: ``text`` and the names in `CLIP_MODALITIES` -> name of the encoder; an empty name switches one off.
+        options: How encoders are loaded.
+        limits: What one clip may cost.
         workers: Decoding processes.
+        encode_threads: Encoders that run at once; None takes one per core.
+        extra: Modality -> encoder, beside those.
+        poolings: Modality -> another way to its vectors than its encoder's own.
         progress: Told clips and texts.
 
     Returns:
@@ -87,37 +137,49 @@ def extract_features(
     items = store.items()
     if not items.height:
         raise NotBuiltError("the catalogue is empty; run: kinema ingest")
-    loaders: dict[str, Callable[[str], Any]] = {
-        "text": lambda name: load_text_encoder(name, batch_size=batch_size, device=device),
-        "frames": lambda name: load_frame_encoder(name, device=device),
-        "motion": load_motion_encoder,
-    }
-    loaded, missing = {}, []
-    for modality, load in loaders.items():
-        if encoders[modality]:
-            try:
-                loaded[modality] = load(encoders[modality])
-            except MissingExtraError as error:
-                missing.append(str(error))
-    if not loaded:
+    text, clips, missing = _load(encoders, options)
+    if text is None and not clips and not extra:
         if missing:
             raise MissingExtraError("; ".join(missing))
-        raise ConfigError("encoders must name at least one of text, frames, motion; all three are empty in kinema.toml")
+        names = ", ".join((TEXT, *CLIP_MODALITIES))
+        raise ConfigError(f"encoders must name at least one of {names}; all of them are empty in kinema.toml")
     report = extract(
         items=items,
         media_root=media_root,
         folder=folder,
-        **loaded,
-        num_frames=num_frames,
+        text=text,
+        clips={**clips, **(extra or {})},
+        poolings=poolings,
         workers=workers,
-        batch_size=batch_size,
-        max_seconds=max_seconds,
-        max_pixels=max_pixels,
+        batch_clips=max(1, options.batch_size // options.num_frames),
+        encode_threads=encode_threads,
+        max_seconds=limits.max_clip_seconds,
+        max_pixels=limits.max_clip_pixels,
+        clip_timeout_s=limits.decode_seconds,
+        clip_memory_mb=limits.clip_memory_mb,
         progress=progress,
     )
     store.set_aside(report.rejects, all_of="clip")
     write_rejects(store, rejects_folder)
     return replace(report, notices=(*missing, *report.notices))
+
+
+def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, dict[str, ClipEncoder], list[str]]:
+    """The text encoder, those of clips, and what is left out because something is not installed."""
+    loaders: dict[str, Callable[[str, EncoderOptions], Any]] = {
+        TEXT: lambda name, how: load_text_encoder(name, batch_size=how.batch_size, device=how.device),
+        **CLIP_MODALITIES,
+    }
+    loaded, missing = {}, []
+    for modality, load in loaders.items():
+        if encoders.get(modality):
+            try:
+                for module in () if modality == TEXT else ("av", "cv2"):
+                    require(module)
+                loaded[modality] = load(encoders[modality], options)
+            except MissingExtraError as error:
+                missing.append(str(error))
+    return loaded.pop(TEXT, None), loaded, list(dict.fromkeys(missing))
 
 
 def encoder_place(name: str, project_folder: Path) -> str:

@@ -1,12 +1,15 @@
-"""What the model is given besides the log: one vector per item and modality, one row of numbers per user.
+"""What the model is given besides the log: one vector per item and modality (or its tokens), one row of numbers per user.
 
 Shape suffixes: V items, D width, U users, P profile columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kinema.store.tokens import RaggedTokens, TokenShards
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,35 @@ class Profiles:
 
     values_UP: NDArray[np.float32]
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModalityTokens:
+    """What a frozen encoder said of each moment of each clip: the input of a pooling that is learnt. Row = item number.
+
+    The tokens stay on disk, memory-mapped, until they are asked for: a thousand clips of eight frames are 26 MB.
+
+    Attributes:
+        name: As in `ModalityFeatures`.
+        keys_V: Content key of each item, empty where it has none; items with the same file share one.
+        shards: Where the tokens lie.
+        encoder: Fingerprint of what made them; another than that of the vectors, which also says how they were pooled.
+    """
+
+    name: str
+    keys_V: tuple[str, ...]
+    shards: TokenShards
+    encoder: str
+
+    @property
+    def width(self) -> int:
+        """D of a token; 0 while there is none."""
+        return self.shards.width or 0
+
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [V], number of moments of each item, 0 where absent."""
+        return self.shards.lengths(self.keys_V)
+
+    def get(self, items: Sequence[int] | NDArray[np.integer]) -> RaggedTokens:
+        """Tokens, times and offsets of some items, in the order given; `RaggedTokens.padded` makes a block of them."""
+        return self.shards.get([self.keys_V[int(item)] for item in items])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from kinema.encoders.clip_adapters import FrameReader
 from kinema.encoders.clip_readers import read_clips
 from kinema.encoders.clip_worker import ClipRequest
 from kinema.progress import Progress, silent
@@ -68,10 +69,7 @@ def sample_clips(
         ClipRequest(
             path=str(files[row][1]),
             name=files[row][0],
-            num_frames=num_frames,
-            num_pairs=0,
-            frame_side=frame_side,
-            motion=None,
+            readers={"frames": FrameReader(num_frames, frame_side)},
             max_seconds=max_seconds,
             max_pixels=max_pixels,
         )
@@ -81,10 +79,10 @@ def sample_clips(
     for done, (row, reading) in enumerate(
         zip(lacking, read_clips(requests, num_workers=workers, timeout_s=clip_timeout_s), strict=True), start=1
     ):
-        if not reading.reason:
-            some = reading.arrays["frames"]
+        some = reading.arrays.get("frames", {}).get("frames")
+        if some is not None:
             pictures[row] = some[np.arange(num_frames) * len(some) // num_frames]
-        fresh.append((row, _FAILED if reading.reason else _USABLE))
+        fresh.append((row, _FAILED if some is None else _USABLE))
         if len(fresh) >= _FLUSH_CLIPS or done == len(lacking):
             pictures.flush()
             for place, state in fresh:

@@ -1,0 +1,215 @@
+"""Shard files: arrays keyed by content, in files that are written once, whole, and memory-mapped when they are read.
+
+A shard is one safetensors file with the keys of its rows in its header. It is written beside its place and then renamed,
+so that a process killed at any moment leaves whole shards only, and processes that share a folder see each other's.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from kinema.errors import StaleArtifactError
+from kinema.extras import require
+from kinema.logs import get_logger
+
+_SUFFIX: Final = ".safetensors"
+_DAMAGED: Final = ".damaged"
+_DTYPES: Final = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
+_LENGTH_BYTES: Final = 8
+_OPEN_MAPS: Final = 32
+"""Shards kept mapped; each costs a file descriptor, of which a process has about a thousand."""
+_CLOCK_NS: Final = 1_000_000_000
+"""A folder that changed within this time may change again without a new time stamp."""
+_REMEDY: Final = "its vectors are made again by: kinema extract"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the row of a key lies, and its quality in [0, 1]."""
+
+    shard: str
+    row: int
+    quality: float
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard file as it lies in memory.
+
+    Attributes:
+        keys: One per row.
+        quality: One number per row.
+        arrays: Name -> array, read-only, backed by the file.
+        metadata: What else the writer noted.
+    """
+
+    keys: tuple[str, ...]
+    quality: tuple[float, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    metadata: Mapping[str, str]
+
+
+def map_shard(path: Path) -> Shard:
+    """Map a shard file; only its header is read.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not a whole shard.
+    """
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        start = _LENGTH_BYTES + length
+        size = os.fstat(stream.fileno()).st_size
+        if not 0 < length <= size - _LENGTH_BYTES:
+            raise ValueError(f"a header of {length} bytes in a file of {size}")
+        header: dict[str, Any] = json.loads(stream.read(length))
+        metadata = header.pop("__metadata__")
+        content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))[start:]
+    arrays, end = {}, 0
+    for name, entry in header.items():
+        first, last = entry["data_offsets"]
+        arrays[name] = np.frombuffer(content[first:last], dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        end = max(end, last)
+    if end != len(content):
+        raise ValueError(f"{len(content)} bytes of arrays instead of {end}")
+    keys, quality = tuple(json.loads(metadata.pop("keys"))), tuple(json.loads(metadata.pop("quality")))
+    if len(keys) != len(quality):
+        raise ValueError(f"{len(keys)} keys and {len(quality)} qualities")
+    return Shard(keys, quality, arrays, metadata)
+
+
+class ShardFolder:
+    """The shards of one folder and where each key lies; only the keys are kept in memory.
+
+    A shard that cannot be read is set aside (its name ends in ``.damaged``) and its keys count as absent, so that the
+    next extraction makes them again.
+
+    Args:
+        folder: Made if it is not there.
+        check: Raises ValueError for a shard that does not fit; called with each shard that is entered.
+
+    Attributes:
+        folder: The folder.
+        damaged: Names of the shards that were set aside when the folder was opened.
+    """
+
+    def __init__(self, folder: Path, *, check: Callable[[Shard], None]) -> None:
+        require("safetensors")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.damaged: tuple[str, ...] = ()
+        self._check = check
+        self._places: dict[str, Place] = {}
+        self._known: set[str] = set()
+        self._maps: OrderedDict[str, Shard] = OrderedDict()
+        self._listed_ns = -1
+        self._remove_drafts()
+        self.refresh()
+
+    def keys(self) -> set[str]:
+        """All keys that are there."""
+        return set(self._places)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def places(self, keys: Sequence[str]) -> list[Place | None]:
+        """Where keys lie, None where absent."""
+        return [self._places.get(key) for key in keys]
+
+    def quality(self, keys: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [N], quality of each key, 0 where absent; reads nothing from disk."""
+        return np.array([0.0 if place is None else place.quality for place in self.places(keys)], dtype=np.float32)
+
+    def refresh(self) -> None:
+        """Enter the shards that other processes have written meanwhile."""
+        changed_ns = self.folder.stat().st_mtime_ns
+        if changed_ns == self._listed_ns:
+            return
+        self._listed_ns = changed_ns if time.time_ns() - changed_ns > _CLOCK_NS else -1
+        names = {name for name in os.listdir(self.folder) if name.endswith(_SUFFIX)}  # noqa: PTH208  # ten times faster
+        self.damaged += tuple(name for name in sorted(names - self._known) if not self._enter(name))
+
+    def write(
+        self, keys: Sequence[str], quality: Sequence[float], arrays: Mapping[str, NDArray[Any]], **metadata: str
+    ) -> None:
+        """Add one shard; when this returns it is durable. It is named by its keys: who did the same writes the same file."""
+        saver = require("safetensors.numpy")
+        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20] + _SUFFIX
+        header = {"keys": json.dumps(list(keys)), "quality": json.dumps(list(quality)), **metadata}
+        draft = self.folder / f".{name}.{os.getpid()}.draft"
+        with draft.open("wb") as stream:
+            stream.write(saver.save(dict(arrays), metadata=header))
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(self.folder / name)
+        self._remember(name, keys, quality)
+
+    def open(self, name: str) -> Shard:
+        """The shard of a name, mapped.
+
+        Raises:
+            StaleArtifactError: It cannot be read; it has been set aside.
+        """
+        if name in self._maps:
+            self._maps.move_to_end(name)
+            return self._maps[name]
+        try:
+            shard = map_shard(self.folder / name)
+        except (OSError, ValueError, KeyError) as error:
+            raise self.set_aside(name, str(error)) from error
+        self._maps[name] = shard
+        if len(self._maps) > _OPEN_MAPS:
+            self._maps.popitem(last=False)
+        return shard
+
+    def set_aside(self, name: str, why: str) -> StaleArtifactError:
+        """Rename a damaged shard, so that it is neither read again nor lost for a look; returns the error to raise."""
+        get_logger("store").warning("shard set aside", shard=name, folder=self.folder.name, why=why, remedy=_REMEDY)
+        path = self.folder / name
+        if path.exists():
+            path.replace(path.with_name(name + _DAMAGED))
+        self._maps.pop(name, None)
+        self._known.discard(name)
+        self._places = {key: place for key, place in self._places.items() if place.shard != name}
+        return StaleArtifactError(
+            f"shard '{name}' of '{self.folder.name}' must be as it was written, {why}; it was set aside, {_REMEDY}"
+        )
+
+    def _enter(self, name: str) -> bool:
+        """Read the keys of a shard; False when it is damaged and was set aside."""
+        try:
+            shard = map_shard(self.folder / name)
+            self._check(shard)
+        except (OSError, ValueError, KeyError) as error:
+            self.set_aside(name, str(error))
+            return False
+        self._remember(name, shard.keys, shard.quality)
+        return True
+
+    def _remember(self, name: str, keys: Sequence[str], quality: Sequence[float]) -> None:
+        """Enter a shard's keys; a key that an earlier shard has stays there."""
+        self._known.add(name)
+        for row, (key, value) in enumerate(zip(keys, quality, strict=True)):
+            self._places.setdefault(key, Place(name, row, value))
+
+    def _remove_drafts(self) -> None:
+        """Drop half-written files of processes that are gone."""
+        for draft in self.folder.glob(".*.draft"):
+            writer = draft.name.split(".")[-2]
+            if not writer.isdigit() or not psutil.pid_exists(int(writer)):
+                draft.unlink(missing_ok=True)

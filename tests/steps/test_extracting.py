@@ -1,0 +1,143 @@
+"""`kinema extract` on a project: settings that reach the extraction, what is left out, modalities of one's own."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from kinema import extras
+from kinema.encoders.modality import Tokens, Wants
+from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
+from kinema.project import Project
+from kinema.steps import extracting
+from kinema.steps.dataset import read_tokens
+from kinema.testing.clips import render_clip
+
+
+def make_project(folder, settings):
+    clips = folder / "clips"
+    clips.mkdir()
+    for number in range(2):
+        render_clip(clips / f"c{number}.avi", seed=number, seconds=0.5, width=64, height=48)
+    (clips / "bad.avi").write_bytes(b"no clip")
+    project = Project.init(folder / "shop")
+    (project.folder / "kinema.toml").write_text(settings)
+    project.close()
+    project = Project.open(folder / "shop")
+    project.ingest(videos=clips)
+    return project
+
+
+@dataclass(frozen=True)
+class BrightReader:
+    """How bright the frames are."""
+
+    num_frames: int = 2
+
+    @property
+    def wants(self):
+        return Wants(num_frames=self.num_frames)
+
+    def read(self, clip):
+        return {"mean": clip.frames.array.mean(axis=(1, 2, 3)), "times": clip.frames.times_ms}
+
+
+class Bright:
+    name, fingerprint, token_width, width, reader = "brightness", "b1", 1, 1, BrightReader()
+
+    def encode(self, readings):
+        return [Tokens(one["mean"][:, None].astype(np.float32), one["times"]) for one in readings]
+
+    def pool(self, tokens):
+        return tokens.tokens_TD.mean(axis=0)
+
+
+def test_a_project_takes_encoders_of_ones_own_beside_its_settings(tmp_path):
+    settings = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n'
+    with make_project(tmp_path, settings) as project:
+        report = project.extract(extra={"light": Bright()})
+        assert {name: (one.computed, one.failed) for name, one in report.counts.items()} == {
+            "motion": (2, 1),
+            "light": (2, 1),
+        }
+        assert "cannot decode 'bad.avi'" in report.rejects[0].reason
+        assert len(report.rejects) == 1
+        dataset = project.dataset()
+        assert dataset.features["light"].present_V.sum() == 2
+        tokens = read_tokens(project.artifacts / "features", dataset.items)
+        assert tokens["light"].lengths().max() == 2
+        assert list(project.extract().counts) == ["motion"]
+        assert project.extract(extra={"light": Bright()}).counts["light"].cached == 2
+
+
+def test_tokens_of_a_project_without_features_are_none(tmp_path):
+    with Project.init(tmp_path / "shop") as project:
+        assert read_tokens(project.artifacts / "features", project.store.items()) == {}
+
+
+def test_a_modality_whose_module_is_absent_is_left_out_with_a_notice(tmp_path, monkeypatch):
+    monkeypatch.setattr(extracting, "_SOUND_MODULE", "kinema.encoders.of_another_version")
+    with make_project(tmp_path, '[encoders]\ntext = ""\nframes = ""\n[runtime]\nworkers = 1\n') as project:
+        report = project.extract()
+        assert list(report.counts) == ["motion"]
+        assert report.notices[0] == "sound is left out: this version of Kinema has no encoder of sound"
+        (project.folder / "kinema.toml").write_text('[encoders]\ntext = ""\nframes = ""\nmotion = ""\n')
+    with Project.open(tmp_path / "shop") as project, pytest.raises(MissingExtraError, match="sound is left out: this"):
+        project.extract()
+
+
+def test_without_a_decoder_the_texts_go_on(tmp_path, monkeypatch):
+    with make_project(tmp_path, '[encoders]\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n') as project:
+        monkeypatch.setattr(extracting, "require", lambda name: extras.require("no_such_module"))
+        report = project.extract()
+        assert report.counts["text"].computed == 3
+        assert list(report.counts) == ["text"]
+        assert "no_such_module" in report.notices[0]
+
+
+def test_limits_of_the_settings_reach_the_extraction(tmp_path, monkeypatch):
+    settings = '[encoders]\ntext = ""\nframes = ""\nsound = ""\nbatch_size = 24\n[limits]\nmax_clip_seconds = 7.5\n'
+    settings += (
+        "max_clip_pixels = 5000\ndecode_seconds = 9.0\nclip_memory_mb = 300\n[runtime]\nthreads = 3\nworkers = 2\n"
+    )
+    seen = {}
+
+    def extract(**given):
+        seen.update(given)
+        raise NotBuiltError("enough")
+
+    monkeypatch.setattr(extracting, "extract", extract)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with make_project(tmp_path, settings) as project, pytest.raises(NotBuiltError, match="enough"):
+        project.extract()
+    names = (
+        "max_seconds",
+        "max_pixels",
+        "clip_timeout_s",
+        "clip_memory_mb",
+        "workers",
+        "encode_threads",
+        "batch_clips",
+    )
+    assert [seen[name] for name in names] == [7.5, 5000, 9.0, 300, 2, 3, 3]
+
+
+def test_a_frame_beyond_the_limit_is_a_reason(tmp_path):
+    settings = (
+        '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[limits]\nmax_clip_pixels = 2000\n[runtime]\nworkers = 1\n'
+    )
+    with make_project(tmp_path, settings) as project:
+        report = project.extract()
+        assert report.counts["motion"].failed == 3
+        assert any("a frame must have at most 2000 pixels" in one.reason for one in report.rejects)
+
+
+def test_a_project_without_any_encoder_says_so(tmp_path):
+    settings = '[encoders]\ntext = ""\nframes = ""\nmotion = ""\nsound = ""\n'
+    with (
+        make_project(tmp_path, settings) as project,
+        pytest.raises(
+            ConfigError, match="at least one of text, frames, motion, sound; all of them are empty in kinema"
+        ),
+    ):
+        project.extract()
