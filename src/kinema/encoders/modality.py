@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.media.sampling import Frames
+from kinema.media.sound import Sound
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,31 @@ class Wants:
         num_pairs: Pairs of frames close in time; 0 for none.
         max_side: Longest side of the pictures, pixels.
         sound_hz: Sampling rate of the sound, mono; 0 for none.
+        num_windows: Windows of sound spread over the clip.
+        window_ms: Length of each, milliseconds.
     """
 
     num_frames: int = 0
     num_pairs: int = 0
     max_side: int = 256
     sound_hz: int = 0
+    num_windows: int = 1
+    window_ms: int = 1000
 
     def join(self, other: "Wants") -> "Wants":
         """Enough for both.
 
         Example:
             >>> Wants(num_frames=8).join(Wants(num_pairs=4, max_side=320))
-            Wants(num_frames=8, num_pairs=4, max_side=320, sound_hz=0)
+            Wants(num_frames=8, num_pairs=4, max_side=320, sound_hz=0, num_windows=1, window_ms=1000)
         """
         return Wants(
             max(self.num_frames, other.num_frames),
             max(self.num_pairs, other.num_pairs),
             max(self.max_side, other.max_side),
             max(self.sound_hz, other.sound_hz),
+            max(self.num_windows, other.num_windows),
+            max(self.window_ms, other.window_ms),
         )
 
 
@@ -53,13 +60,13 @@ class Clip:
 
     Attributes:
         frames: Samples of the picture; None where there is none, as in a file with sound only.
-        sound: float32 [samples], mono, in [-1, 1]; None where there is no sound or nobody wants it.
+        sound: Samples of the sound; None where there is no sound or nobody wants it.
         sound_hz: Its sampling rate, 0 without sound.
         duration_ms: Length of what is there.
     """
 
     frames: Frames | None
-    sound: NDArray[np.float32] | None
+    sound: Sound | None
     sound_hz: int
     duration_ms: int
 
