@@ -94,7 +94,12 @@ class SoundReader:
         power_FK = power_spectrum(samples_S)
         bands_FB = log_mel(power_FK, num_bands=self.num_bands)
         mean_B = bands_FB.mean(axis=0)
-        parts = [mean_B - mean_B.mean(), bands_FB.std(axis=0), sound_statistics(samples_S, power_FK, bands_FB), [loudness]]
+        parts = [
+            mean_B - mean_B.mean(),
+            bands_FB.std(axis=0),
+            sound_statistics(samples_S, power_FK, bands_FB),
+            [loudness],
+        ]
         return np.concatenate(parts).astype(np.float32)
 
 

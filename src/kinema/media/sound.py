@@ -8,8 +8,7 @@ Shape suffixes: S samples, P pieces.
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import ConfigError
-from kinema.extras import require
 from kinema.media.probe import FORMATS, declared_ms, open_file
+from kinema.media.sound_walk import BREAK_MS, Budget, Piece, Track, decode_spans, find_track, measure
 
 SOUND_VERSION: Final = 1
 """Raised when the same file would give other samples; vectors made from them are then made again."""
@@ -26,15 +25,8 @@ SOUND_VERSION: Final = 1
 SOUND_FORMATS: Final = f"{FORMATS},mp3,aac,wav,w64,flac,aiff,caf,amr,ac3"
 """Containers that are opened for their sound: those of videos, and those of sound alone."""
 
-_PREROLL_MS: Final = 250.0
-"""Decoded before a window and thrown away: codecs lean on what came before (mp3's reservoir, Opus needs 80 ms)."""
-_SEEK_GAP_MS: Final = 5000.0
-"""Seeking costs more than walking over a shorter gap."""
 _JOIN_MS: Final = 500.0
 """Windows that lie closer are decoded in one go."""
-_BREAK_MS: Final = 100.0
-"""A larger hole between frames is a damaged stretch: the samples after it keep their own time."""
-_SHORTEST_MS: Final = 50.0
 _WHOLE_SHARE: Final = 0.95
 
 
@@ -164,121 +156,43 @@ def read_sound(
         )
     name = name or str(path)
     max_ms = max_seconds * 1000
-    budget = _Budget(time.monotonic() + deadline_s, max_bytes)
+    budget = Budget(time.monotonic() + deadline_s, max_bytes)
     with open_file(path, name=name, formats=SOUND_FORMATS) as container:
-        track = _find_track(container, budget)
+        track = find_track(container, budget)
         if track is None:
             return None
-        declared = _declared(container, track.stream)
+        declared, is_own = _declared(container, track)
         if declared:
             length_ms = min(declared, max_ms)
             spans = _spans(plan_windows(length_ms, num_windows=num_windows, window_ms=window_ms))
-            pieces = _decode(track, spans, hz=hz, seek=True)
+            pieces = decode_spans(track, spans, hz=hz, seek=True)
             if pieces and _reaches(pieces, spans[-1], hz):
                 return _sound(pieces, hz=hz, duration_ms=length_ms, partial=budget.damaged)
     # The declared length is missing or wrong, or seeking failed: measure it, then walk.
     with open_file(path, name=name, formats=SOUND_FORMATS) as container:
-        track = _find_track(container, budget)
-        length_ms = min(_measure(track, max_ms), max_ms) if track else 0.0
+        track = find_track(container, budget)
+        length_ms = min(measure(track, max_ms), max_ms) if track else 0.0
     if length_ms <= 0:
         return None
     with open_file(path, name=name, formats=SOUND_FORMATS) as container:
-        track = _find_track(container, budget)
+        track = find_track(container, budget)
         spans = _spans(plan_windows(length_ms, num_windows=num_windows, window_ms=window_ms))
-        pieces = _decode(track, spans, hz=hz, seek=False) if track else []
-    cut = declared is not None and length_ms < _WHOLE_SHARE * min(declared, max_ms)
+        pieces = decode_spans(track, spans, hz=hz, seek=False) if track else []
+    cut = declared is not None and is_own and length_ms < _WHOLE_SHARE * min(declared, max_ms)
     return _sound(pieces, hz=hz, duration_ms=length_ms, partial=budget.damaged or cut) if pieces else None
 
 
-_Piece = tuple[float, NDArray[np.float32]]
+def _declared(container: Any, track: Track) -> tuple[float | None, bool]:
+    """Where the sound ends as the file declares it, milliseconds, None where it does not; and whether that is of the sound itself.
 
-
-@dataclass
-class _Budget:
-    """What may still be spent on a file, over all passes."""
-
-    until: float
-    bytes_left: int
-    damaged: bool = False
-
-    def spend(self, num_bytes: int) -> bool:
-        """Whether to go on after a packet of so many bytes."""
-        self.bytes_left -= num_bytes
-        if self.bytes_left < 0 or time.monotonic() > self.until:
-            self.damaged = True
-            return False
-        return True
-
-
-@dataclass
-class _Track:
-    """An opened file and its sound stream."""
-
-    container: Any
-    stream: Any
-    origin_ms: float
-    budget: _Budget
-    walk: Iterator[tuple[float, float, Any]] = field(default_factory=lambda: iter(()))
-
-    def rewind(self, time_ms: float | None) -> None:
-        """Walk on from a key packet before a time, or from where the file stands.
-
-        Raises:
-            FFmpegError: The container cannot seek there.
-        """
-        if time_ms is not None:
-            self.container.seek(round(max(time_ms + self.origin_ms, 0.0) * 1000), backward=True)
-        self.walk = self._packets()
-
-    def _packets(self) -> Iterator[tuple[float, float, Any]]:
-        """(start, stop, packet) of the stream's packets, in milliseconds of the clip; ends at damage it cannot pass."""
-        av = require("av")
-        end_ms = 0.0
-        try:
-            for packet in self.container.demux():
-                if not self.budget.spend(packet.size):
-                    return
-                if packet.stream_index != self.stream.index or packet.size == 0:
-                    continue
-                stamp = packet.pts if packet.pts is not None else packet.dts
-                base = packet.time_base or self.stream.time_base
-                if stamp is not None:
-                    end_ms = float(stamp * base) * 1000 - self.origin_ms
-                start_ms = end_ms
-                end_ms = start_ms + float((packet.duration or 0) * base) * 1000
-                yield start_ms, end_ms, packet
-        except av.FFmpegError:
-            self.budget.damaged = True
-
-
-def _find_track(container: Any, budget: _Budget) -> _Track | None:
-    """The first sound stream that has a decoder; its decoder runs on one thread."""
-    stream = next((one for one in container.streams.audio if one.codec_context is not None), None)
-    if stream is None:
-        return None
-    stream.codec_context.thread_count = 1
-    return _Track(container, stream, origin_ms=float(container.start_time or 0) / 1000, budget=budget)
-
-
-def _declared(container: Any, stream: Any) -> float | None:
-    """Length of the sound in milliseconds as the file declares it, None where it does not. The stream's own comes first."""
-    if stream.duration and stream.time_base:
-        own = float(stream.duration * stream.time_base) * 1000
-        if own > 0:
-            return own
-    length = declared_ms(container, stream)
-    return float(length) if length and length > 0 else None
-
-
-def _measure(track: _Track, max_ms: float) -> float:
-    """Where the last packet of the sound ends, without decoding."""
-    track.rewind(None)
-    last_ms = 0.0
-    for _, stop_ms, _ in track.walk:
-        last_ms = max(last_ms, stop_ms)
-        if last_ms > max_ms:
-            break
-    return last_ms
+    A clip's own length is only a guess for its sound, which may legitimately end before the picture.
+    """
+    stream = track.stream
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        ticks = int(stream.duration) + int(stream.start_time or 0)
+        return max(float(ticks * stream.time_base) * 1000 - track.origin_ms, 1.0), True
+    length_ms = declared_ms(container, stream)
+    return (float(length_ms) if length_ms and length_ms > 0 else None), not container.streams.video
 
 
 def _spans(windows: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -292,105 +206,14 @@ def _spans(windows: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return spans
 
 
-def _reaches(pieces: list[_Piece], span: tuple[float, float], hz: int) -> bool:
+def _reaches(pieces: list[Piece], span: tuple[float, float], hz: int) -> bool:
     """Whether the sound of the last span is there; it is not where the file is cut off."""
     start_ms, samples = pieces[-1]
     stop_ms = start_ms + len(samples) * 1000 / hz
-    return stop_ms - span[0] > _WHOLE_SHARE * (span[1] - span[0]) - _BREAK_MS
+    return stop_ms - span[0] > _WHOLE_SHARE * (span[1] - span[0]) - BREAK_MS
 
 
-def _decode(track: _Track, spans: list[tuple[float, float]], *, hz: int, seek: bool) -> list[_Piece]:
-    """The wanted stretches; empty where a seek fails or lands too late."""
-    av = require("av")
-    pieces: list[_Piece] = []
-    place_ms = 0.0
-    track.rewind(None)
-    for start_ms, stop_ms in spans:
-        jumps = seek and start_ms - place_ms > _SEEK_GAP_MS
-        if jumps:
-            try:
-                track.rewind(start_ms - _PREROLL_MS)
-            except (av.FFmpegError, ValueError):
-                return []
-        found = _Runs(hz, start_ms, stop_ms)
-        if not _fill(found, track) and jumps:
-            return []
-        pieces.extend(found.pieces())
-        place_ms = stop_ms
-    return pieces
-
-
-def _fill(found: "_Runs", track: _Track) -> bool:
-    """Decode one stretch; whether the walk began before it."""
-    av = require("av")
-    track.stream.codec_context.flush_buffers()
-    in_time = False
-    for start_ms, stop_ms, packet in track.walk:
-        in_time = in_time or start_ms <= found.start_ms + _BREAK_MS
-        if stop_ms < found.start_ms - _PREROLL_MS:
-            continue
-        try:
-            for frame in packet.decode():
-                stamped = frame.pts is not None and frame.time_base is not None
-                time_ms = float(frame.pts * frame.time_base) * 1000 - track.origin_ms if stamped else start_ms
-                found.add(time_ms, frame)
-        except (av.FFmpegError, ValueError):
-            track.budget.damaged = True
-        if stop_ms >= found.stop_ms:
-            break
-    return in_time
-
-
-class _Runs:
-    """Stretches of unbroken sound, resampled; the times are those of the first frame of each."""
-
-    def __init__(self, hz: int, start_ms: float, stop_ms: float) -> None:
-        self.start_ms = start_ms
-        self.stop_ms = stop_ms
-        self._hz = hz
-        self._runs: list[tuple[float, list[NDArray[np.float32]]]] = []
-        self._resampler: Any = None
-        self._next_ms = 0.0
-        self._form: tuple[Any, ...] = ()
-
-    def add(self, time_ms: float, frame: Any) -> None:
-        """Take a decoded frame. A hole, or a change of rate or channels, begins another run."""
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or form != self._form or abs(time_ms - self._next_ms) > _BREAK_MS:
-            self._flush()
-            resampler = require("av").AudioResampler
-            self._resampler = resampler(format="flt", layout="mono", rate=self._hz)
-            self._runs.append((time_ms, []))
-            self._form = form
-            self._next_ms = time_ms
-        self._next_ms += frame.samples * 1000 / frame.sample_rate
-        frame.pts = None
-        self._take(frame)
-
-    def _take(self, frame: Any) -> None:
-        self._runs[-1][1].extend(one.to_ndarray().reshape(-1) for one in self._resampler.resample(frame))
-
-    def _flush(self) -> None:
-        """What the resampler still holds belongs to the run that ends."""
-        if self._resampler is not None:
-            self._take(None)
-
-    def pieces(self) -> list[_Piece]:
-        """(start in milliseconds, float32 [S]) of what lies in the stretch."""
-        self._flush()
-        self._resampler = None
-        pieces = []
-        for time_ms, parts in self._runs:
-            samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-            begin = max(0, round((self.start_ms - time_ms) * self._hz / 1000))
-            end = max(0, round((self.stop_ms - time_ms) * self._hz / 1000))
-            samples = np.clip(np.nan_to_num(samples[begin:end].astype(np.float32)), -1.0, 1.0)
-            if len(samples) >= _SHORTEST_MS * self._hz / 1000:
-                pieces.append((time_ms + begin * 1000 / self._hz, samples))
-        return pieces
-
-
-def _sound(pieces: list[_Piece], *, hz: int, duration_ms: float, partial: bool) -> Sound:
+def _sound(pieces: list[Piece], *, hz: int, duration_ms: float, partial: bool) -> Sound:
     """Put pieces in order; after damage their times may go back."""
     pieces = sorted(pieces, key=lambda piece: piece[0])
     return Sound(

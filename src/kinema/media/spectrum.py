@@ -167,8 +167,8 @@ def sound_statistics(
     """
     power_F = power_FK.mean(axis=1)
     silent_F = power_F < _SILENT_SHARE * TARGET_RMS**2
-    level = np.log10(max(float(power_F.mean()), _FLOOR_POWER) / TARGET_RMS**2) / 2
-    share_B = np.maximum(10.0 ** log_mel_FB - 1.0, 0.0).mean(axis=0)
+    level = np.log10(max(float(power_F.mean()), _FLOOR_POWER) / TARGET_RMS**2) / 3
+    share_B = np.maximum(10.0**log_mel_FB - 1.0, 0.0).mean(axis=0)
     place_B = np.linspace(-1.0, 1.0, log_mel_FB.shape[1])
     share_B = share_B / share_B.sum() if share_B.sum() > 0 else np.full(len(share_B), 1 / len(share_B))
     centre = float(share_B @ place_B)
