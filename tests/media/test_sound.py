@@ -165,7 +165,7 @@ def test_windows_follow_each_other_until_there_are_enough():
 
 
 def test_files_that_are_none_are_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot decode 'no.mp3': there is no such file"):
+    with pytest.raises(DataError, match=r"cannot decode 'no.mp3': there is no such file"):
         read_sound(tmp_path / "no.mp3", name="no.mp3")
     (tmp_path / "text.mp3").write_text("nothing to hear here " * 100)
     with pytest.raises(DataError, match=r"cannot decode 'text.mp3': .*; the item keeps its text features"):
@@ -175,5 +175,7 @@ def test_files_that_are_none_are_refused(tmp_path):
 def test_numbers_out_of_range_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="needs num_windows >= 1, window_ms > 0 and a length > 0, got 0, 2000, 9"):
         plan_windows(9, num_windows=0, window_ms=2000)
-    with pytest.raises(ConfigError, match="sound needs hz >= 1000 and max_seconds, deadline_s and max_bytes > 0, got 1"):
+    with pytest.raises(
+        ConfigError, match="sound needs hz >= 1000 and max_seconds, deadline_s and max_bytes > 0, got 1"
+    ):
         read_sound(tmp_path, hz=1)

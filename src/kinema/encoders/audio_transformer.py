@@ -7,6 +7,7 @@ Source:
 Shape suffixes: T windows, N windows of several clips, L frames of the spectrogram, M mel bands, S samples, D width.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,9 +124,12 @@ class AudioTransformerEncoder:
         model = load_pretrained(
             transformers.AutoModel.from_pretrained, name, dtype=torch.float32, role="sound", cache_dir=cache
         )
-        extractor = load_pretrained(
-            transformers.AutoFeatureExtractor.from_pretrained, name, role="sound", cache_dir=cache
-        )
+        with warnings.catch_warnings():
+            # The published models have 128 mel bands of which the lowest hold no frequency; they were trained like that.
+            warnings.filterwarnings("ignore", message="At least one mel filter has all zero values")
+            extractor = load_pretrained(
+                transformers.AutoFeatureExtractor.from_pretrained, name, role="sound", cache_dir=cache
+            )
         return cls(name=name, model=model, extractor=extractor, device=device)
 
     def encode(self, readings: Sequence[dict[str, NDArray[Any]]]) -> list[Tokens]:

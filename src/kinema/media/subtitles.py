@@ -105,7 +105,7 @@ def parse_subtitles(data: bytes) -> Subtitles:
     places = [place for place, line in enumerate(lines) if "-->" in line]
     cues: list[Cue] = []
     num_bad = 0
-    for place, following in zip(places, [*places[1:], len(lines)], strict=True):
+    for place, following in zip(places, [*places, len(lines)][1:], strict=True):
         if len(cues) >= _MAX_CUES:
             break
         body = lines[place + 1 : following]
