@@ -59,19 +59,22 @@ class Sound:
 
         Returns:
             (middle of the window in milliseconds, float32 [S]), oldest first. Where the sound is damaged the nearest
-            stretch stands in, but none twice; windows there may be shorter.
+            stretch stands in, but none twice, so there may be fewer or shorter windows.
         """
-        found: dict[tuple[int, int], tuple[int, NDArray[np.float32]]] = {}
+        found: list[tuple[int, NDArray[np.float32]]] = []
+        last_place, last_begin = -1, 0
         for start_ms, length_ms in plan_windows(self.duration_ms, num_windows=num_windows, window_ms=window_ms):
             place = min(range(len(self.pieces)), key=lambda one: self._distance(one, start_ms + length_ms / 2))
             piece = self.pieces[place]
             size = round(length_ms * self.hz / 1000)
             begin = round((start_ms - self.starts_ms[place]) * self.hz / 1000)
             begin = min(max(begin, 0), max(len(piece) - size, 0))
+            if place == last_place and begin - last_begin < size // 2:
+                continue
+            last_place, last_begin = place, begin
             samples = piece[begin : begin + size]
-            middle_ms = self.starts_ms[place] + (begin + len(samples) / 2) * 1000 / self.hz
-            found[place, begin] = round(middle_ms), samples
-        return list(found.values())
+            found.append((round(self.starts_ms[place] + (begin + len(samples) / 2) * 1000 / self.hz), samples))
+        return found
 
     def _distance(self, place: int, time_ms: float) -> float:
         """How far a piece is from a moment, milliseconds; 0 for one that has it."""
