@@ -154,13 +154,13 @@ def test_the_length_is_measured_where_no_header_declares_it(tmp_path):
     assert [time_of(samples, HZ) for _, samples in sound.windows(2, 1000)] == pytest.approx([2250, 6750], rel=0.1)
 
 
-def test_what_another_modality_asked_for_does_not_change_the_windows(data_dir):
-    path = data_dir / "clips" / "microvideo" / "10040.mp4"
+def test_what_another_modality_asked_for_does_not_change_the_windows(tmp_path):
+    path = write_sound(tmp_path / "rising.wav", rising(40, HZ), hz=HZ, codec="pcm_s16le")
     own = read_sound(path, num_windows=10, window_ms=1000)
     joint = read_sound(path, num_windows=10, window_ms=2500)
     for (time_ms, samples), (other_ms, others) in zip(own.windows(10, 1000), joint.windows(10, 1000), strict=True):
         assert time_ms == other_ms
-        assert others == pytest.approx(samples, abs=0.01)
+        assert np.abs(others - samples).max() < 1e-4
     assert len(own.windows(40, 1000)) == 10
 
 
