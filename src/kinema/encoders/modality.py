@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.media.sampling import Frames
+from kinema.media.sound import Sound
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class Clip:
 
     Attributes:
         frames: Samples of the picture; None where there is none, as in a file with sound only.
-        sound: float32 [samples], mono, in [-1, 1]; None where there is no sound or nobody wants it.
+        sound: Samples of the sound; None where there is no sound or nobody wants it.
         sound_hz: Its sampling rate, 0 without sound.
         duration_ms: Length of what is there.
     """
 
     frames: Frames | None
-    sound: NDArray[np.float32] | None
+    sound: Sound | None
     sound_hz: int
     duration_ms: int
 

@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 from kinema.artifacts import sha256_file
 from kinema.errors import ConfigError, MissingExtraError, StaleArtifactError
 
-Role = Literal["text", "frames"]
+Role = Literal["text", "frames", "sound"]
 PACKAGED: Final = "packaged:"
 DEFAULT_TEXT: Final = "packaged:minilm"
 DEFAULT_FRAMES: Final = "packaged:efficientnet-lite0"
@@ -31,6 +31,7 @@ _HUB_SECONDS: Final = 5.0
 LOSS: Final[dict[str, str]] = {
     "text": "without a text encoder items have no text vector, and search and new items rest on frames and motion",
     "frames": "without a frame encoder items have no frame vector, and looks play no part for new items",
+    "sound": "without a sound encoder items have no sound vector, and what is heard plays no part for new items",
 }
 """What the absence of a role's encoder costs, for error messages."""
 
@@ -41,7 +42,7 @@ class Checkpoint:
 
     Attributes:
         name: As in the configuration.
-        role: ``text`` or ``frames``.
+        role: What it encodes: ``text``, ``frames`` or ``sound``.
         what: Architecture and training data, in a few words.
         width: Length of one token's or text's vector; before temporal pooling.
         licence: SPDX.
@@ -114,6 +115,7 @@ CHECKPOINTS: Final[tuple[Checkpoint, ...]] = (
     Checkpoint("facebook/dinov2-small", "frames", "ViT-S/14, self-supervised on LVD-142M", 1152, "Apache-2.0"),
     Checkpoint("openai/clip-vit-base-patch32", "frames", "ViT-B/32, image and text pairs", 2304, "MIT"),
     Checkpoint("google/siglip-base-patch16-224", "frames", "ViT-B/16, image and text pairs", 2304, "Apache-2.0"),
+    Checkpoint("MIT/ast-finetuned-audioset-10-10-0.4593", "sound", "AST-B, AudioSet classes", 768, "BSD-3-Clause"),
 )
 """Hub names outside of this table work as well; the table says what to expect."""
 

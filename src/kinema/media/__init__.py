@@ -1,1 +1,1 @@
-"""Bytes to arrays: frames, motion. Nothing here is learned."""
+"""Bytes to arrays: frames, motion, sound, subtitles. Nothing here is learned."""

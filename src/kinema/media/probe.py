@@ -91,12 +91,8 @@ def open_clip(path: Path, *, name: str) -> Iterator[tuple[Any, Any]]:
         MissingExtraError: PyAV is not installed.
     """
     av = require("av")
-    if not path.is_file():
-        raise DataError(f"cannot decode '{name}': there is no such file; {_TAIL}")
-    size_bytes = path.stat().st_size
-    if size_bytes == 0:
-        raise undecodable(name, "the file is empty", 0)
-    with _open(av, path, name=name, size_bytes=size_bytes) as container:
+    with open_file(path, name=name) as container:
+        size_bytes = path.stat().st_size
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams or streams[0].codec_context is None:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
@@ -109,13 +105,32 @@ def open_clip(path: Path, *, name: str) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
-def _open(av: Any, path: Path, *, name: str, size_bytes: int) -> Any:
-    """Open the container; FFmpeg's reason is only in its log, which is therefore listened to for this one call."""
+def open_file(path: Path, *, name: str, formats: str = FORMATS) -> Any:
+    """Open a file whatever streams it has; FFmpeg's reason is only in its log, which is therefore listened to for this one call.
+
+    Args:
+        path: The file.
+        name: How errors call it.
+        formats: FFmpeg's names of the containers that are opened, with commas between.
+
+    Returns:
+        PyAV's container, to be closed by the caller.
+
+    Raises:
+        DataError: The file is missing, empty or no known container.
+        MissingExtraError: PyAV is not installed.
+    """
+    av = require("av")
+    if not path.is_file():
+        raise DataError(f"cannot decode '{name}': there is no such file; {_TAIL}")
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise undecodable(name, "the file is empty", 0)
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture():
-            return av.open(str(path), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+            return av.open(str(path), options={"format_whitelist": formats, "protocol_whitelist": "file"})
     except (av.FFmpegError, ValueError) as error:
         log = getattr(error, "log", None)
         why = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
