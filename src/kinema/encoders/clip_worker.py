@@ -104,7 +104,7 @@ def read_request(stream: IO[bytes]) -> ClipRequest | None:
     fields = json.loads(line)
     motion = fields.pop("motion")
     if motion is not None:
-        motion = MotionEncoder(grid=motion["grid"], segments=tuple(motion["segments"]))
+        motion = MotionEncoder(**{**motion, "segments": tuple(motion["segments"])})
     return ClipRequest(motion=motion, **fields)
 
 
