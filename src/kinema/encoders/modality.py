@@ -89,21 +89,27 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
-    """The half that holds the model.
+    """The half that holds the model. Plain attributes will do for the properties."""
 
-    Attributes:
-        name: As in the configuration.
-        fingerprint: Equal for equal tokens and vectors.
-        token_width: D.
-        width: Of the vector that `pool` makes.
-        reader: The other half.
-    """
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
 
-    name: str
-    fingerprint: str
-    token_width: int
-    width: int
-    reader: Reader
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal tokens and vectors."""
+
+    @property
+    def token_width(self) -> int:
+        """D."""
+
+    @property
+    def width(self) -> int:
+        """Of the vector that `pool` makes."""
+
+    @property
+    def reader(self) -> Reader:
+        """The other half."""
 
     def encode(self, readings: Sequence[dict[str, NDArray[Any]]]) -> list[Tokens]:
         """Tokens of several clips at once; those of one clip must not depend on the others."""
