@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from kinema.encoders.hub_cnn import is_convolutional
@@ -18,10 +19,14 @@ def build(kind):
         model = transformers.ConvNextModel(transformers.ConvNextConfig(**sizes, image_size=64))
         return model, transformers.ConvNextImageProcessorPil(size={"shortest_edge": 64})
     config = transformers.EfficientNetConfig(
-        image_size=64, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=40, num_hidden_layers=8
+        image_size=64, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, num_hidden_layers=8
     )
     side = {"height": 64, "width": 64}
-    return transformers.EfficientNetModel(config), transformers.EfficientNetImageProcessorPil(size=side)
+    model = transformers.EfficientNetModel(config)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv2d):  # as the library draws them, nothing is left after eight layers
+            torch.nn.init.kaiming_normal_(layer.weight)
+    return model, transformers.EfficientNetImageProcessorPil(size=side)
 
 
 def pictures(count, side, seed=0):

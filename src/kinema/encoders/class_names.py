@@ -83,7 +83,7 @@ def name_vectors(text: TextVectors) -> NDArray[np.float32]:
     Returns:
         float32 [1000, D], unit rows.
     """
-    return text.encode(list(class_names()))
+    return text.encode([f"a video of {name.split(',')[0]}" for name in class_names()])
 
 
 def picture_words(
@@ -92,7 +92,8 @@ def picture_words(
     """Where pictures or clips lie among texts.
 
     Args:
-        probabilities_NC: float32 [N, C], of pictures, or their mean over the frames of each clip.
+        probabilities_NC: float32 [N, C], of pictures, or their mean over the frames of each clip. Those that
+            `kinema.encoders.cnn.CnnFrameEncoder.class_probabilities_of_vectors` takes from stored vectors serve better.
         name_vectors_CD: float32 [C, D], see `name_vectors`.
         top: K, how many of the most likely classes count, 1..C.
 

@@ -27,8 +27,9 @@ _LOOK_BLOCKS: Final = (2, 4, 10)
 _CPU_BATCH: Final = 8
 """More pictures at once leave the processor's cache and take longer, up to twice as long at 32."""
 _NUM_CLASSES: Final = 1000
-_USUAL_STRENGTH: Final = 13.0
-"""Length of the last layer's mean on real clips, before it is brought to 1."""
+_STRENGTH: Final = 13.0
+"""Half the usual length of the last layer's mean on real clips, before it is brought to 1: the network was trained to be sure of
+one thing, and less sure it names more of what a picture shows."""
 _WEIGHTS_FILE: Final = "model.safetensors"
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -106,9 +107,9 @@ class CnnFrameEncoder:
         return np.concatenate(chunks) if chunks else np.zeros((0, _NUM_CLASSES), dtype=np.float32)
 
     def class_probabilities_of_vectors(self, vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same from vectors that were made before, without the pictures.
+        """The same from vectors that were made before, without the pictures; softer, which suits search better.
 
-        The vectors have lost how strongly the last layer answered, so a usual strength is taken instead.
+        The vectors have lost how strongly the last layer answered, so one strength is taken for all.
 
         Args:
             vectors_ND: float32 [N, D] of `encode`, or means of such over time.
@@ -118,7 +119,7 @@ class CnnFrameEncoder:
         """
         seen_NC = torch.from_numpy(np.ascontiguousarray(vectors_ND[:, : self._model._fc.in_features]))  # noqa: SLF001  # the package has no other door
         with torch.inference_mode():
-            return self._classify(nn.functional.normalize(seen_NC.float(), dim=1).to(self._device) * _USUAL_STRENGTH)
+            return self._classify(nn.functional.normalize(seen_NC.float(), dim=1).to(self._device) * _STRENGTH)
 
     def _classify(self, seen_NC: Tensor) -> NDArray[np.float32]:
         """float32 [N, 1000]."""

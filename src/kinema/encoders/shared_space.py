@@ -131,6 +131,8 @@ class SharedSpace:
                 return_tensors="pt",
             ).to(self._device)
             batch.pop("token_type_ids", None)
+            if self._fills:
+                batch.pop("attention_mask", None)
             return _pooled(self._model.get_text_features(**batch))
 
         return self._unit_rows(read, len(texts))

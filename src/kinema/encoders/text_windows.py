@@ -1,10 +1,12 @@
 """Long texts in windows: cut at the ends of sentences or words, so that nothing behind an encoder's length is lost."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 MAX_WINDOWS: Final = 16
 """Windows that are read of one text; with 256 tokens each about 3,000 words. What follows is left out."""
+_FILLED: Final = 0.8
 _FULL_WIDTH_ENDS: Final = frozenset("\u3002\uff01\uff1f")
 _ENDS: Final = frozenset(".!?\u2026") | _FULL_WIDTH_ENDS
 
@@ -35,7 +37,8 @@ def text_windows(tokenizer: Any, text: str, *, max_tokens: int) -> list[tuple[st
 def cut(text: str, offsets: Sequence[tuple[int, int]], *, max_tokens: int) -> list[tuple[int, int]]:
     """Where windows begin and end.
 
-    They are about equally long: a last one of two words would count for little and be read without context.
+    They are about equally long, since a last one of two words would be read without context, and so many that each has
+    some room for ending where a sentence ends.
 
     Args:
         text: The text.
@@ -52,10 +55,10 @@ def cut(text: str, offsets: Sequence[tuple[int, int]], *, max_tokens: int) -> li
     windows: list[tuple[int, int]] = []
     start, total = 0, len(offsets)
     while start < total and len(windows) < MAX_WINDOWS:
-        left = -(-(total - start) // max_tokens)
         stop = total
-        if left > 1:
-            goal = start - (-(total - start) // left)
+        if total - start > max_tokens:
+            left = math.ceil((total - start) / (_FILLED * max_tokens))
+            goal = start + math.ceil((total - start) / left)
             # Not so early that the rest would need another window.
             first = max(start + 1, total - (left - 1) * max_tokens)
             stop = _border(text, offsets, range(first, min(start + max_tokens, total - 1) + 1), goal)
