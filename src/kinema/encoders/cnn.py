@@ -26,6 +26,10 @@ _LOOK_BLOCKS: Final = (2, 4, 10)
 """Blocks whose statistics say how a picture looks: at a quarter, an eighth and a sixteenth of its size."""
 _CPU_BATCH: Final = 8
 """More pictures at once leave the processor's cache and take longer, up to twice as long at 32."""
+_NUM_CLASSES: Final = 1000
+_STRENGTH: Final = 13.0
+"""Half the usual length of the last layer's mean on real clips, before it is brought to 1: the network was trained to be sure of
+one thing, and less sure it names more of what a picture shows."""
 _WEIGHTS_FILE: Final = "model.safetensors"
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -82,20 +86,63 @@ class CnnFrameEncoder:
         chunks = [self._encode(frames_NHW3[start : start + size]) for start in range(0, len(frames_NHW3), max(1, size))]
         return np.concatenate(chunks) if chunks else np.zeros((0, self.width), dtype=np.float32)
 
+    def class_probabilities(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network's own classifier sees in pictures.
+
+        Args:
+            frames_NHW3: uint8 [N, side, side, 3].
+
+        Returns:
+            float32 [N, 1000], rows add up to 1; classes in the order of `kinema.encoders.class_names.class_names`.
+
+        Raises:
+            ConfigError: Not pictures.
+        """
+        check_pictures(frames_NHW3)
+        with torch.inference_mode():
+            chunks = [
+                self._classify(self._look(frames_NHW3[start : start + _CPU_BATCH])[0])
+                for start in range(0, len(frames_NHW3), _CPU_BATCH)
+            ]
+        return np.concatenate(chunks) if chunks else np.zeros((0, _NUM_CLASSES), dtype=np.float32)
+
+    def class_probabilities_of_vectors(self, vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same from vectors that were made before, without the pictures; softer, which suits search better.
+
+        The vectors have lost how strongly the last layer answered, so one strength is taken for all.
+
+        Args:
+            vectors_ND: float32 [N, D] of `encode`, or means of such over time.
+
+        Returns:
+            float32 [N, 1000], rows add up to 1.
+        """
+        seen_NC = torch.from_numpy(np.ascontiguousarray(vectors_ND[:, : self._model._fc.in_features]))  # noqa: SLF001  # the package has no other door
+        with torch.inference_mode():
+            return self._classify(nn.functional.normalize(seen_NC.float(), dim=1).to(self._device) * _STRENGTH)
+
+    def _classify(self, seen_NC: Tensor) -> NDArray[np.float32]:
+        """float32 [N, 1000]."""
+        return np.asarray(self._model._fc(seen_NC).softmax(1).cpu().numpy(), dtype=np.float32)  # noqa: SLF001  # the same
+
     def _encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """One forward pass."""
         with torch.inference_mode():
-            x_NCHW = pixels_of(frames_NHW3, device=self._device)
-            x_NCHW = self._model._swish(self._model._conv_stem(x_NCHW))  # noqa: SLF001  # the package has no other door
-            looks: list[Tensor] = []
-            for place, block in enumerate(self._model._blocks):  # noqa: SLF001  # the same
-                x_NCHW = block(x_NCHW)
-                if place in _LOOK_BLOCKS:
-                    flat_NCP = x_NCHW.flatten(2)
-                    looks += [flat_NCP.mean(2), flat_NCP.std(2, correction=0)]
-            seen_ND = self._model._swish(self._model._conv_head(x_NCHW)).mean((2, 3))  # noqa: SLF001  # the same
-            parts = [nn.functional.normalize(part, dim=1) for part in (seen_ND, torch.cat(looks, dim=1))]
+            parts = [nn.functional.normalize(part, dim=1) for part in self._look(frames_NHW3)]
             return np.asarray(torch.cat(parts, dim=1).cpu().numpy(), dtype=np.float32)
+
+    def _look(self, frames_NHW3: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """What is seen [N, C], and how it looks."""
+        x_NCHW = pixels_of(frames_NHW3, device=self._device)
+        x_NCHW = self._model._swish(self._model._conv_stem(x_NCHW))  # noqa: SLF001  # the package has no other door
+        looks: list[Tensor] = []
+        for place, block in enumerate(self._model._blocks):  # noqa: SLF001  # the same
+            x_NCHW = block(x_NCHW)
+            if place in _LOOK_BLOCKS:
+                flat_NCP = x_NCHW.flatten(2)
+                looks += [flat_NCP.mean(2), flat_NCP.std(2, correction=0)]
+        seen_NC = self._model._swish(self._model._conv_head(x_NCHW)).mean((2, 3))  # noqa: SLF001  # the same
+        return seen_NC, torch.cat(looks, dim=1)
 
 
 def load_network(name: str) -> Any:

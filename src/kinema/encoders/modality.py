@@ -96,7 +96,10 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
-    """The half that holds the model. `encode` is called from several threads at once, for different clips."""
+    """The half that holds the model. Plain attributes will do for the properties.
+
+    `encode` is called from several threads at once, for different clips.
+    """
 
     @property
     def name(self) -> str:

@@ -1,24 +1,28 @@
-"""Text: a BERT-family encoder turns titles and descriptions, and search queries, into vectors.
+"""Text: an encoder of the BERT or GPT family turns titles and descriptions, and search queries, into vectors.
+
+A text longer than the encoder takes is read in windows; their vectors, weighted by length, make that of the text.
 
 Shape suffixes: N texts, L tokens, D width.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
+from kinema.encoders.checkpoint_files import checkpoint_json
+from kinema.encoders.languages import readable
+from kinema.encoders.text_pooling import Pooling, declared_pooling, pool_tokens, prepare_tokenizer, usual_pooling
+from kinema.encoders.text_windows import text_windows
 from kinema.encoders.weights import PACKAGED, find_checkpoint, load_pretrained, packaged_file, weights_digest
 from kinema.errors import ConfigError
 from kinema.extras import require
 from kinema.threads import set_thread_policy
 
-Pooling = Literal["mean", "cls"]
 POOLING_FILE: Final = "1_Pooling/config.json"
 PROMPTS_FILE: Final = "config_sentence_transformers.json"
 """Where a sentence-transformers folder says how it is used."""
@@ -78,7 +82,8 @@ class TextEncoder:
         self.name = name
         self.width = int(model.config.hidden_size)
         self._model = model.eval().to(device)
-        self._tokenizer = tokenizer
+        self._tokenizer = prepare_tokenizer(tokenizer)
+        self._nothing = "" if tokenizer("")["input_ids"] else str(tokenizer.pad_token)
         self._pooling = pooling
         self._max_tokens = max_tokens
         self._batch_size = batch_size
@@ -99,12 +104,12 @@ class TextEncoder:
         """Encode item texts.
 
         Args:
-            texts: N texts; longer ones are cut at the encoder's length.
+            texts: N texts; of longer ones than the encoder takes up to 16 windows are read.
 
         Returns:
             float32 [N, D], unit rows, in the order given. A row does not depend on the other texts (to 1e-5).
         """
-        return self._encode([self._passage_prefix + text for text in texts])
+        return self._encode_long(texts, self._passage_prefix)
 
     def encode_query_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode search queries; some encoders were trained to see them marked as such.
@@ -115,10 +120,31 @@ class TextEncoder:
         Returns:
             float32 [N, D], unit rows, comparable with `encode` by their dot product.
         """
-        return self._encode([self._query_prefix + text for text in texts])
+        return self._encode_long(texts, self._query_prefix)
+
+    def readable(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [N] in [0, 1], how far texts are in letters the encoder knows; see `kinema.encoders.languages`."""
+        return readable(self._tokenizer, texts)
+
+    def _encode_long(self, texts: Sequence[str], prefix: str) -> NDArray[np.float32]:
+        """Texts of any length. Those that fit are encoded as if there were no others, so that they stay equal bit for bit."""
+        vectors_ND = self._encode([prefix + text for text in texts])
+        taken = self._tokenizer.num_special_tokens_to_add()
+        taken += len(self._tokenizer(prefix, add_special_tokens=False)["input_ids"]) if prefix else 0
+        room = max(1, self._max_tokens - taken)
+        cuts = {place: text_windows(self._tokenizer, text, max_tokens=room) for place, text in enumerate(texts)}
+        windows = [(place, *one) for place, some in cuts.items() for one in some]
+        if windows:
+            parts_WD = self._encode([prefix + window for _, window, _ in windows])
+            parts_WD *= np.array([[length] for *_, length in windows], dtype=np.float32)
+            places = [place for place, some in cuts.items() if some]
+            vectors_ND[places] = 0.0
+            np.add.at(vectors_ND, [place for place, *_ in windows], parts_WD)
+            vectors_ND[places] /= np.linalg.norm(vectors_ND[places], axis=1, keepdims=True)
+        return vectors_ND
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Batches of similar length waste little on padding."""
+        """Batches of similar length waste little on padding. An empty text of a tokenizer without marks is one end mark."""
         torch = require("torch")
         vectors_ND = np.zeros((len(texts), self.width), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
@@ -126,18 +152,14 @@ class TextEncoder:
             for start in range(0, len(order), self._batch_size):
                 places = order[start : start + self._batch_size]
                 batch = self._tokenizer(
-                    [texts[place] for place in places],
+                    [texts[place] or self._nothing for place in places],
                     padding=True,
                     truncation=True,
                     max_length=self._max_tokens,
                     return_tensors="pt",
                 ).to(self._device)
                 hidden_NLD = self._model(**batch).last_hidden_state.float()
-                if self._pooling == "cls":
-                    pooled_ND = hidden_NLD[:, 0]
-                else:
-                    mask_NL1 = batch["attention_mask"][..., None].float()
-                    pooled_ND = (hidden_NLD * mask_NL1).sum(1) / mask_NL1.sum(1).clamp(min=1.0)
+                pooled_ND = pool_tokens(hidden_NLD, batch["attention_mask"], self._pooling)
                 vectors_ND[places] = torch.nn.functional.normalize(pooled_ND, dim=-1).cpu().numpy()
         return vectors_ND
 
@@ -154,10 +176,10 @@ def load_text_encoder(
     """Load a text encoder.
 
     Args:
-        name: ``packaged:minilm``, a folder, or a hub name of any BERT-family encoder.
-        pooling: ``mean`` over the tokens or the ``cls`` token; None asks the checkpoint's sentence-transformers
-            settings, and takes ``mean`` where it has none.
-        max_tokens: Longer texts are cut here, >= 8; the model's own limit counts too.
+        name: ``packaged:minilm``, a folder, or a hub name of any encoder of the BERT family or decoder of the GPT family.
+        pooling: How token vectors become one; None asks the checkpoint's sentence-transformers settings, and where it has
+            none takes ``mean`` for encoders and ``weighted`` for decoders.
+        max_tokens: Longer texts are read in windows of this length, >= 8; the model's own limit counts too.
         batch_size: Texts per forward pass, >= 1.
         device: A torch device.
         cache: Where hub downloads are kept; the hub's default where None.
@@ -176,16 +198,19 @@ def load_text_encoder(
         )
     set_thread_policy()
     torch, transformers = require("torch"), require("transformers")
-    source = find_text_source(name)
-    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, source.place, role="text", cache_dir=cache)
+    place = _place(name)
+    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, role="text", cache_dir=cache)
     model = load_pretrained(
-        transformers.AutoModel.from_pretrained, source.place, dtype=torch.float32, role="text", cache_dir=cache
+        transformers.AutoModel.from_pretrained, place, dtype=torch.float32, role="text", cache_dir=cache
     )
+    source = _source(name, place, cache)
+    if pooling is None:
+        pooling = source.pooling if source.pooling_is_given else usual_pooling(model.config)
     return TextEncoder(
         name=name,
         model=model,
         tokenizer=tokenizer,
-        pooling=pooling or source.pooling,
+        pooling=pooling,
         max_tokens=length_limit(tokenizer, model, max_tokens=max_tokens),
         batch_size=batch_size,
         device=device,
@@ -203,12 +228,14 @@ class TextSource:
         pooling: How token vectors become one.
         query_prefix: Put before search queries.
         passage_prefix: Put before item texts.
+        pooling_is_given: Whether our table or the checkpoint's settings ask for the pooling; else it is ``mean``.
     """
 
     place: str
     pooling: Pooling
     query_prefix: str
     passage_prefix: str
+    pooling_is_given: bool = True
 
 
 def find_text_source(name: str) -> TextSource:
@@ -226,22 +253,26 @@ def find_text_source(name: str) -> TextSource:
         MissingExtraError: The same.
         StaleArtifactError: The same.
     """
-    place = str(packaged_file(name, role="text").parent) if name.startswith(PACKAGED) else name
+    return _source(name, _place(name), None)
+
+
+def _place(name: str) -> str:
+    """Folder or hub name that transformers understands."""
+    return str(packaged_file(name, role="text").parent) if name.startswith(PACKAGED) else name
+
+
+def _source(name: str, place: str, cache: Path | None) -> TextSource:
+    """How a checkpoint is used."""
     known = find_checkpoint(name)
     if known is not None:
         return TextSource(place, known.pooling, known.query_prefix, known.passage_prefix)
-    prompts = _json(Path(place) / PROMPTS_FILE).get("prompts") or {}
-    cls = _json(Path(place) / POOLING_FILE).get("pooling_mode_cls_token")
+    pooling = declared_pooling(checkpoint_json(place, POOLING_FILE, role="text", cache=cache))
+    prompts = checkpoint_json(place, PROMPTS_FILE, role="text", cache=cache).get("prompts") or {}
     passage = prompts.get("passage") or prompts.get("document") or ""
-    return TextSource(place, "cls" if cls else "mean", prompts.get("query") or "", passage)
+    return TextSource(place, pooling or "mean", prompts.get("query") or "", passage, pooling is not None)
 
 
 def length_limit(tokenizer: Any, model: Any, *, max_tokens: int = 256) -> int:
     """Tokens that are read of a text: ``max_tokens``, or less where tokenizer or model cannot take as many."""
     limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", max_tokens))
     return min(max_tokens, int(limit))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A folder's settings file; empty where there is none."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

@@ -1,8 +1,9 @@
 """Frames: a pre-trained image model turns pictures into vectors.
 
-Two kinds are known: the packaged CNN (`kinema.encoders.cnn`) and any vision transformer that transformers can load
-(`kinema.encoders.vit`). Both give what is seen, from the last layer, beside how it looks, from early ones: palettes and
-textures are hardly left at the end of a classifier, but they are what a taste for a style is about.
+Three kinds are known: the packaged CNN (`kinema.encoders.cnn`), and any vision transformer (`kinema.encoders.vit`) or
+convolutional network (`kinema.encoders.hub_cnn`) that transformers can load. All give what is seen, from the last layer,
+beside how it looks, from early ones: palettes and textures are hardly left at the end of a classifier, but they are what a
+taste for a style is about. `kinema.encoders.frames` runs them over clips.
 
 Shape suffixes: N pictures, H height, W width, 3 red-green-blue, D width of the vector.
 """
@@ -13,8 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.encoders.weights import cnn_architecture
+from kinema.encoders.weights import cnn_architecture, load_pretrained
 from kinema.errors import ConfigError
+from kinema.extras import require
+from kinema.threads import set_thread_policy
 
 
 class FrameEncoder(Protocol):
@@ -36,10 +39,11 @@ def load_frame_encoder(
     """Load an image model.
 
     Args:
-        name: ``packaged:efficientnet-lite0``, a folder (of a vision transformer, or of the CNN adapted), or a hub name of a
-            vision transformer (ViT, DINOv2, CLIP, SigLIP).
-        frame_side: Side of the pictures, pixels; None takes 160 for the CNN, which is twice as fast as 224 and loses
-            little on clips, and the size a transformer was trained at.
+        name: ``packaged:efficientnet-lite0``, a folder, or a hub name; of a vision transformer (ViT, DINOv2, CLIP, SigLIP),
+            a convolutional network (ResNet, EfficientNet, ConvNeXt), or of the packaged CNN adapted. Which one it is, its
+            configuration tells.
+        frame_side: Side of the pictures, pixels; None takes 160 for the packaged CNN, which is twice as fast as 224 and
+            loses little on clips, and the size any other network was trained at.
         device: A torch device.
         cache: Where hub downloads are kept; the hub's default where None.
 
@@ -55,7 +59,13 @@ def load_frame_encoder(
         from kinema.encoders.cnn import CnnFrameEncoder  # noqa: PLC0415  # torch only where it is used
 
         return CnnFrameEncoder.load(name, frame_side=160 if frame_side is None else frame_side, device=device)
+    set_thread_policy()
+    auto = require("transformers").AutoConfig
+    from kinema.encoders.hub_cnn import HubCnnFrameEncoder, is_convolutional  # noqa: PLC0415  # the same
     from kinema.encoders.vit import VitFrameEncoder  # noqa: PLC0415  # the same
+
+    if is_convolutional(load_pretrained(auto.from_pretrained, name, role="frames", cache_dir=cache)):
+        return HubCnnFrameEncoder.load(name, frame_side=frame_side, device=device, cache=cache)
 
     return VitFrameEncoder.load(name, frame_side=frame_side, device=device, cache=cache)
 

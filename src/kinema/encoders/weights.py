@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 from kinema.artifacts import sha256_file
 from kinema.errors import ConfigError, MissingExtraError, StaleArtifactError
 
-Role = Literal["text", "frames", "sound"]
+Role = Literal["text", "frames", "motion", "sound"]
 PACKAGED: Final = "packaged:"
 DEFAULT_TEXT: Final = "packaged:minilm"
 DEFAULT_FRAMES: Final = "packaged:efficientnet-lite0"
@@ -31,6 +31,7 @@ _HUB_SECONDS: Final = 5.0
 LOSS: Final[dict[str, str]] = {
     "text": "without a text encoder items have no text vector, and search and new items rest on frames and motion",
     "frames": "without a frame encoder items have no frame vector, and looks play no part for new items",
+    "motion": "without a motion encoder a taste for how clips move can only be learnt from the log",
     "sound": "without a sound encoder items have no sound vector, and what is heard plays no part for new items",
 }
 """What the absence of a role's encoder costs, for error messages."""
@@ -42,7 +43,7 @@ class Checkpoint:
 
     Attributes:
         name: As in the configuration.
-        role: What it encodes: ``text``, ``frames`` or ``sound``.
+        role: ``text``, ``frames``, ``motion`` or ``sound``.
         what: Architecture and training data, in a few words.
         width: Length of one token's or text's vector; before temporal pooling.
         licence: SPDX.
@@ -50,8 +51,8 @@ class Checkpoint:
         module: Its importable name.
         file: The weights inside the module's folder.
         sha256: Of that file; empty for hub checkpoints, whose revision the hub names.
-        pooling: How token vectors become one, ``mean`` or ``cls``; text only.
-    query_prefix: Put before search queries, where the model was trained with one.
+        pooling: How token vectors become one, see `kinema.encoders.text_pooling`; text only.
+        query_prefix: Put before search queries, where the model was trained with one.
         passage_prefix: Put before item texts, where the model was trained with one.
     """
 
@@ -64,7 +65,7 @@ class Checkpoint:
     module: str = ""
     file: str = ""
     sha256: str = ""
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: Literal["mean", "cls", "weighted", "last"] = "mean"
     query_prefix: str = ""
     passage_prefix: str = ""
 
@@ -116,6 +117,19 @@ CHECKPOINTS: Final[tuple[Checkpoint, ...]] = (
     Checkpoint("openai/clip-vit-base-patch32", "frames", "ViT-B/32, image and text pairs", 2304, "MIT"),
     Checkpoint("google/siglip-base-patch16-224", "frames", "ViT-B/16, image and text pairs", 2304, "Apache-2.0"),
     Checkpoint("MIT/ast-finetuned-audioset-10-10-0.4593", "sound", "AST-B, AudioSet classes", 768, "BSD-3-Clause"),
+    Checkpoint("microsoft/resnet-50", "frames", "ResNet-50, ImageNet classes", 5632, "Apache-2.0"),
+    Checkpoint(
+        "MCG-NJU/videomae-base", "motion", "ViT-B/16 x 2 frames, self-supervised on Kinetics-400", 768, "CC-BY-NC-4.0"
+    ),
+    Checkpoint("facebook/timesformer-base-finetuned-k400", "motion", "ViT-B/16, Kinetics-400", 768, "CC-BY-NC-4.0"),
+    Checkpoint(
+        name="openai-community/gpt2",
+        role="text",
+        what="GPT-2 of 12 layers, English web pages",
+        width=768,
+        licence="MIT",
+        pooling="weighted",
+    ),
 )
 """Hub names outside of this table work as well; the table says what to expect."""
 

@@ -5,13 +5,16 @@ Everything is measured in frame widths per second, so neither the size of the pi
 Shape suffixes: H height, W width, 2 (right, down), G grid cells per side, S statistics.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.errors import ConfigError
 from kinema.extras import require
 
+FLOW_METHODS: Final = ("dis", "dis-fast", "farneback")
+"""How the flow is computed; all stay within a tenth of a pixel on textures that move by a known amount."""
 FLOW_WIDTH: Final = 128
 """Pictures are brought to this width before the flow is computed, pixels."""
 NUM_DIRECTIONS: Final = 8
@@ -24,38 +27,58 @@ CELL_STATISTICS: Final = (
     "curl",
 )
 CAMERA_STATISTICS: Final = ("pan", "tilt", "zoom", "spin", "rest", "still")
+OBJECT_STATISTICS: Final = (*(f"object_direction_{n}" for n in range(NUM_DIRECTIONS)), "moving")
 
 _MOVING: Final = 0.02
 _FIT_STRIDE: Final = 2
 _FIT_ROUNDS: Final = 3
 
 
-def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, method: str = "dis") -> NDArray[np.float32]:
     """Displacement of every second point of the first picture, both ways.
 
     Args:
         first: uint8 [H, W, 3].
         second: uint8 [H, W, 3], the same size.
+        method: ``dis`` (the default), ``dis-fast`` (x1.7 as fast, a third less exact) or ``farneback`` (polynomials; as
+            slow as ``dis``, smoother at the edges of objects).
 
     Returns:
         float32 [H', 64, 2], right and down, in frame widths; H' keeps the shape of the picture.
 
     Raises:
+        ConfigError: The method is unknown.
         MissingExtraError: OpenCV is not installed.
 
     Source:
-        Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, in OpenCV's medium preset.
+        Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, in OpenCV's medium and fast presets;
+        Farneback, Two-Frame Motion Estimation Based on Polynomial Expansion, SCIA 2003.
     """
+    if method not in FLOW_METHODS:
+        raise ConfigError(f"unknown flow method '{method}'; known: {', '.join(FLOW_METHODS)}")
     cv2 = require("cv2")
     height = int(np.clip(round(FLOW_WIDTH * first.shape[0] / first.shape[1]), FLOW_WIDTH // 3, FLOW_WIDTH * 3))
     grey = [
         cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (FLOW_WIDTH, height), interpolation=cv2.INTER_AREA)
         for picture in (first, second)
     ]
-    # The preset's finest scale is half the picture, so that every second point holds all there is.
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = np.asarray(search.calc(grey[0], grey[1], None), dtype=np.float32)
+    flow = np.asarray(_displacement(cv2, grey[0], grey[1], method), dtype=np.float32)
     return np.ascontiguousarray(flow[::2, ::2]) / np.float32(FLOW_WIDTH)
+
+
+def _displacement(cv2: Any, first_HW: Any, second_HW: Any, method: str) -> Any:
+    """float32 [H, W, 2], pixels."""
+    if method == "farneback":
+        return cv2.calcOpticalFlowFarneback(first_HW, second_HW, None, 0.5, 4, 13, 3, 5, 1.1, 0)
+    if method == "dis":
+        # The preset's finest scale is half the picture, so that every second point holds all there is.
+        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    else:
+        # As the preset comes it stops at a quarter of the picture, and is off by up to .15 pixels.
+        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        search.setFinestScale(1)
+        search.setVariationalRefinementIterations(2)
+    return search.calc(first_HW, second_HW, None)
 
 
 def cell_statistics(speed_HW2: NDArray[np.float32], *, grid: int) -> NDArray[np.float32]:
@@ -76,7 +99,7 @@ def cell_statistics(speed_HW2: NDArray[np.float32], *, grid: int) -> NDArray[np.
     """
     right, down = speed_HW2[..., 0], speed_HW2[..., 1]
     speed = np.hypot(right, down)
-    sector = np.round(np.arctan2(down, right) / (2 * np.pi / NUM_DIRECTIONS)).astype(np.int64) % NUM_DIRECTIONS
+    sector = _sector(speed_HW2)
     width = speed_HW2.shape[1]
     spread = (np.gradient(right, axis=1) + np.gradient(down, axis=0)) * width
     curl = (np.gradient(down, axis=1) - np.gradient(right, axis=0)) * width
@@ -91,6 +114,12 @@ def cell_statistics(speed_HW2: NDArray[np.float32], *, grid: int) -> NDArray[np.
             cells[i, j, :NUM_DIRECTIONS] = weights / speed[here].size
             cells[i, j, NUM_DIRECTIONS:] = parts[:, *here].mean(axis=(1, 2))
     return cells
+
+
+def _sector(speed_HW2: NDArray[np.float32]) -> NDArray[np.int64]:
+    """int64 [H, W], the eighth of the circle that each point moves to: 0 right, 2 down, 4 left, 6 up."""
+    angle = np.arctan2(speed_HW2[..., 1], speed_HW2[..., 0])
+    return np.round(angle / (2 * np.pi / NUM_DIRECTIONS)).astype(np.int64) % NUM_DIRECTIONS
 
 
 def camera_statistics(speed_HW2: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,3 +157,50 @@ def camera_statistics(speed_HW2: NDArray[np.float32]) -> NDArray[np.float32]:
         weights = 1.0 / (1.0 + (rest / scale) ** 2)
     still = np.mean(np.hypot(points[..., 0], points[..., 1]) < _MOVING)
     return np.array([*fit, rest.mean(), still], dtype=np.float32)
+
+
+def camera_flow(camera: NDArray[np.float32], *, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The movement that the camera alone would make.
+
+    Args:
+        camera: float32 [6] of `camera_statistics`; the first four are used.
+        shape: H and W of the field.
+
+    Returns:
+        float32 [H, W, 2], frame widths per second.
+    """
+    height, width = shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = (x - (width - 1) / 2) / width, (y - (height - 1) / 2) / width
+    pan, tilt, zoom, spin = camera[:4]
+    return np.stack([pan + zoom * x - spin * y, tilt + zoom * y + spin * x], axis=-1).astype(np.float32)
+
+
+def object_statistics(speed_HW2: NDArray[np.float32], camera: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where objects go, once the camera's movement is taken away.
+
+    The directions of the whole field are the camera's wherever it moves; a runner that a pan follows stands still in it.
+
+    Args:
+        speed_HW2: float32 [H, W, 2], frame widths per second.
+        camera: float32 [6], `camera_statistics` of the field.
+
+    Returns:
+        float32 [9], `OBJECT_STATISTICS`: speed that is left, averaged over the picture, by direction (from right,
+        clockwise), and the share of points that move by themselves. Less than .02 widths per second, or than a tenth of
+        the camera's own speed there, counts as standing: the fit leaves as much behind.
+
+    Example:
+        >>> field = np.full((45, 80, 2), 0.3, dtype=np.float32)
+        >>> field[10:20, 10:30, 1] -= 0.5
+        >>> objects = object_statistics(field, camera_statistics(field))
+        >>> OBJECT_STATISTICS[int(objects[:8].argmax())], round(float(objects[8]), 3)
+        ('object_direction_6', 0.056)
+    """
+    height, width = speed_HW2.shape[:2]
+    field = camera_flow(camera, shape=(height, width))
+    own = speed_HW2 - field
+    speed = np.hypot(own[..., 0], own[..., 1])
+    moves = speed > np.maximum(_MOVING, 0.1 * np.hypot(field[..., 0], field[..., 1]))
+    directions = np.bincount(_sector(own).ravel(), weights=(speed * moves).ravel(), minlength=NUM_DIRECTIONS)
+    return np.append(directions / speed.size, moves.mean()).astype(np.float32)

@@ -36,6 +36,7 @@ class Frames:
         times_ms: int64 [T], from the first frame.
         pairs: uint8 [P, 2, H, W, 3], oldest first; P is 0 for a single picture.
         gaps_ms: float32 [P], > 0, time within each pair.
+        pair_times_ms: int64 [P], when each pair begins, from the first frame.
         duration_ms: Length of what is there, milliseconds.
         partial: Whether the file is truncated or damaged.
         quality: In (0, 1]; 1 for a whole file, else the share that is there and decodes.
@@ -45,6 +46,7 @@ class Frames:
     times_ms: NDArray[np.int64]
     pairs: NDArray[np.uint8]
     gaps_ms: NDArray[np.float32]
+    pair_times_ms: NDArray[np.int64]
     duration_ms: int
     partial: bool
     quality: float
@@ -111,6 +113,7 @@ def sample_frames(
         times_ms=np.array([round(time_ms) for time_ms, _ in shown], dtype=np.int64),
         pairs=np.stack([np.stack([first[1], second[1]]) for first, second in pairs]) if pairs else empty,
         gaps_ms=np.array([second[0] - first[0] for first, second in pairs], dtype=np.float32),
+        pair_times_ms=np.array([round(first[0]) for first, _ in pairs], dtype=np.int64),
         duration_ms=index.duration_ms,
         partial=quality < 1.0,
         quality=quality,
