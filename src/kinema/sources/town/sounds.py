@@ -104,8 +104,9 @@ def draw_sound(sound: int, *, seconds: float, seed: int) -> NDArray[np.float32]:
     while now < seconds:
         one_M = tone(pitch_hz * 2.0 ** rng.uniform(-0.1, 0.1), rng)
         start = round(now * RATE_HZ)
-        first, last = max(start, 0), min(start + len(one_M), len(track_N))
-        track_N[first:last] += one_M[first - start : max(last, first) - start]
+        first = max(start, 0)
+        last = max(first, min(start + len(one_M), len(track_N)))
+        track_N[first:last] += one_M[first - start : last - start]
         now += step * rng.uniform(1.0 - uneven, 1.0 + uneven)
     loudness = rng.uniform(0.15, 0.5) / max(float(np.abs(track_N).max()), 1e-9)
     hiss_N = rng.uniform(0.002, 0.02) * rng.standard_normal(len(track_N))
