@@ -7,9 +7,11 @@ import av
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinema.cli.demo import town
 from kinema.errors import ConfigError
 from kinema.sources.town.clips import draw_frames, plan_clip
 from kinema.sources.town.events import simulate
@@ -207,3 +209,21 @@ def test_other_rules_about_clips_replace_the_clips_and_other_tastes_keep_them(wi
     assert again.num_rendered == 0
     assert generate(with_sound.folder, rules=Rules.planted("moment"), **sizes).num_rendered == 20
     assert load_truth(with_sound.folder).world.sounds_V is None
+
+
+def test_the_command_generates_the_town_that_is_asked_for(tmp_path, monkeypatch, with_sound):
+    asked = {}
+
+    def note(folder, **arguments):
+        asked[folder.name] = arguments["rules"]
+        return with_sound
+
+    monkeypatch.setattr("kinema.sources.town.write.generate", note)
+    runner = CliRunner()
+    for taste_name in PLANTED:
+        assert runner.invoke(town, [str(tmp_path / taste_name), "--taste", taste_name]).exit_code == 0
+    assert runner.invoke(town, [str(tmp_path / "plain")]).exit_code == 0
+    assert asked == {name: Rules.planted(name) for name in PLANTED} | {"plain": Rules()}
+    unknown = runner.invoke(town, [str(tmp_path / "x"), "--taste", "love"])
+    assert unknown.exit_code == 2
+    assert "'love' is not one of 'all', 'topic', 'style', 'motion', 'sound', 'moment'" in unknown.output
