@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinema.cli.demo import town
@@ -109,6 +109,7 @@ def test_a_moment_longer_than_half_a_clip_is_an_error(share):
         Rules(moment_share=share)
 
 
+@settings(deadline=None)
 @given(num_frames=st.integers(36, 72), seed=st.integers(0, 50))
 def test_a_moment_lies_within_its_clip_and_sixteen_frames_see_it(num_frames, seed):
     first, stop = plan_moment(num_frames, share=0.125, rng=np.random.default_rng(seed))
