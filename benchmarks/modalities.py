@@ -193,7 +193,8 @@ def table(results: Mapping[str, Any]) -> list[str]:
         "# What each modality is worth",
         "",
         "NDCG@10 of the next click on a cold clip, as a share of the oracle's; mean over seeds. Rows: what FLM was given besides",
-        "the log and the profiles. Columns: what decides the taste in the town.",
+        "the log and the profiles. Columns: what decides the taste in the town. Ties count against the ranker, so a model that",
+        "cannot tell cold clips apart stands below chance.",
     ]
     for row, title in (("cold among cold", "Ranked among cold clips"), ("cold", "Ranked among all clips")):
         lines += ["", f"## {title}", "", *_shares(towns, row, above_chance=False)]
