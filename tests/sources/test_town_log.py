@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from town_service import DURATIONS_MS, town_service
 
@@ -163,6 +163,7 @@ def test_a_town_with_few_clips_ends_sessions_early_instead_of_repeating():
     assert len(clicks) <= 60
 
 
+@settings(deadline=None)
 @given(closed=st.sets(st.integers(0, 19), max_size=19), user=st.integers(0, 4), focus=st.integers(0, 7))
 def test_the_logging_policy_is_a_distribution_over_the_open_clips(closed, user, focus):
     rules = Rules()

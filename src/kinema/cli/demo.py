@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.output import Output, common_options
+from kinema.sources.town.rules import PLANTED, Rules
 
 
 @click.command()
@@ -17,19 +18,35 @@ from kinema.cli.output import Output, common_options
 @click.option("--clips", "num_clips", default=440, show_default=True, type=click.IntRange(20, 100_000))
 @click.option("--users", "num_users", default=2000, show_default=True, type=click.IntRange(20, 1_000_000))
 @click.option("--events", "num_events", default=60_000, show_default=True, type=click.IntRange(200, 100_000_000))
+@click.option(
+    "--taste",
+    default="all",
+    show_default=True,
+    type=click.Choice(tuple(PLANTED)),
+    help="What decides what people like: topic, style and motion, one thing alone, or the style of one short moment.",
+)
 @common_options
-def town(output: Output, *, folder: Path, seed: int, num_clips: int, num_users: int, num_events: int) -> None:
+def town(
+    output: Output, *, folder: Path, seed: int, num_clips: int, num_users: int, num_events: int, taste: str
+) -> None:
     """Generate a streaming service whose right answers are known: clips, items, users and events as files.
 
     \b
     Example:
       kinema town town/ --seed 7
+      kinema town moments/ --taste moment --clips 120 --users 400 --events 12000
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.sources.town.write import generate  # noqa: PLC0415  # keeps the start of other commands light
 
     with output.progress("town") as progress:
         report = generate(
-            folder, seed=seed, num_clips=num_clips, num_users=num_users, num_events=num_events, progress=progress
+            folder,
+            seed=seed,
+            num_clips=num_clips,
+            num_users=num_users,
+            num_events=num_events,
+            rules=Rules.planted(taste),
+            progress=progress,
         )
 
     def people(console: Console) -> None:

@@ -21,8 +21,10 @@ from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed
 from kinema.sources.town.looks import Look, paint, plan_look
+from kinema.sources.town.moments import draw_stock, plan_moment, stock_at
 from kinema.sources.town.rules import MOTIONS
 from kinema.sources.town.scenes import place, sprites, wallpaper
+from kinema.sources.town.sounds import RATE_HZ, draw_sound
 
 av: Any = require("av")
 cv2: Any = require("cv2")
@@ -37,6 +39,8 @@ CONTAINERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 """Container -> codec and its options. One thread, so that the same frames always give the same file."""
 BIT_RATE: Final = 260_000
 """Bits per second of the codecs without a quality target."""
+SOUND_CODECS: Final = {"mp4": ("aac", "fltp"), "avi": ("pcm_s16le", "s16"), "flv": ("aac", "fltp")}
+"""Container -> codec of the sound track and its sample format."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class ClipPlan:
         width: Pixels, even.
         height: Pixels, even.
         num_frames: At `FPS` frames per second.
+        sound: Number in `SOUNDS`; None for a silent clip.
+        moment: First frame in which the clip shows what it is about, and first frame after; None for all of it.
     """
 
     file: str
@@ -64,21 +70,42 @@ class ClipPlan:
     width: int
     height: int
     num_frames: int
+    sound: int | None = None
+    moment: tuple[int, int] | None = None
 
     @property
     def duration_ms(self) -> int:
         """Length, milliseconds."""
         return self.num_frames * 1000 // FPS
 
+    @property
+    def moment_ms(self) -> tuple[int, int]:
+        """When the clip shows what it is about, milliseconds."""
+        first, stop = self.moment or (0, self.num_frames)
+        return first * 1000 // FPS, stop * 1000 // FPS
 
-def plan_clip(number: int, *, seed: int, topic: int, style: int, motion: int, caption: str, item_id: str) -> ClipPlan:
+
+def plan_clip(
+    number: int,
+    *,
+    seed: int,
+    topic: int,
+    style: int,
+    motion: int,
+    caption: str,
+    item_id: str,
+    sound: int | None = None,
+    moment_share: float = 0.0,
+) -> ClipPlan:
     """Draw the shape of a clip's file; containers take turns by chance, whatever the clip shows."""
     clip_seed = derive_seed(seed, f"town/clip/{number}")
     rng = np.random.default_rng(clip_seed)
     ending = tuple(CONTAINERS)[int(rng.integers(len(CONTAINERS)))]
     width, height = SIZES[int(rng.integers(len(SIZES)))]
     num_frames = 3 * int(rng.integers(FPS, 2 * FPS + 1))
-    return ClipPlan(f"{item_id}.{ending}", clip_seed, topic, style, motion, caption, width, height, num_frames)
+    moment = plan_moment(num_frames, share=moment_share, rng=rng) if moment_share else None
+    file = f"{item_id}.{ending}"
+    return ClipPlan(file, clip_seed, topic, style, motion, caption, width, height, num_frames, sound, moment)
 
 
 @dataclass(frozen=True)
@@ -182,19 +209,42 @@ def draw_frames(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
     centre = np.array([plan.width / 2, plan.height / 2])
     start = rng.random(2) * (plan.width, plan.height)
     scenes = [_scene(ground_HW, objects, swing, look) for swing in path.swings]
+    first, stop = plan.moment or (0, plan.num_frames)
+    stock = draw_stock(plan.num_frames, width=plan.width, height=plan.height, rng=rng) if plan.moment else ()
     for frame in range(plan.num_frames):
+        is_shown = first <= frame < stop
         scale = 1.0 / path.scale_T[frame]
         offset = start + np.array([path.right_T[frame], path.down_T[frame]]) + (1.0 - scale) * centre
         matrix = np.array([[scale, 0.0, offset[0]], [0.0, scale, offset[1]]])
         image_HW3 = cv2.warpAffine(
-            scenes[frame % len(scenes)],
+            scenes[frame % len(scenes)] if is_shown else stock_at(stock, frame),
             matrix,
             (plan.width, plan.height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_WRAP,
         )
-        _write_caption(image_HW3, plan.caption)
+        if is_shown:
+            _write_caption(image_HW3, plan.caption)
         yield image_HW3
+
+
+def _add_track(container: Any, ending: str) -> Any:
+    """A stream for the sound; all streams must be there before the first packet."""
+    codec, sample_format = SOUND_CODECS[ending]
+    track = container.add_stream(codec, rate=RATE_HZ, layout="mono", format=sample_format)
+    track.codec_context.time_base = Fraction(1, RATE_HZ)
+    return track
+
+
+def _write_track(container: Any, track: Any, plan: ClipPlan) -> None:
+    """Encode the sound of the clip; the container sorts the packets in between the pictures."""
+    sound_N = draw_sound(plan.sound or 0, seconds=plan.num_frames / FPS, seed=derive_seed(plan.seed, "sound"))
+    waves_N = np.round(sound_N * 32_767).astype(np.int16)
+    for start in range(0, len(waves_N), 1024):
+        frame = av.AudioFrame.from_ndarray(waves_N[None, start : start + 1024], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE_HZ, start
+        container.mux(track.encode(frame))
+    container.mux(track.encode())
 
 
 def render_clip(plan: ClipPlan, folder: Path) -> None:
@@ -214,11 +264,14 @@ def render_clip(plan: ClipPlan, folder: Path) -> None:
         stream.codec_context.gop_size = 2 * FPS
         if "crf" not in options:
             stream.codec_context.bit_rate = BIT_RATE
+        track = _add_track(container, ending) if plan.sound is not None else None
         for number, image_HW3 in enumerate(draw_frames(plan)):
             frame = av.VideoFrame.from_ndarray(image_HW3, format="rgb24")
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+        if track is not None and plan.sound is not None:
+            _write_track(container, track, plan)
     draft.replace(folder / plan.file)
 
 

@@ -14,7 +14,7 @@ from kinema.progress import Progress, silent
 from kinema.schema import EventKind
 from kinema.seeds import generator
 from kinema.sources.town.rules import DAY_MS, START_MS, Rules
-from kinema.sources.town.taste import click_probs, exhibit_probs, freshness, taste
+from kinema.sources.town.taste import click_probs, exhibit_probs, freshness, liked_topics, taste
 from kinema.sources.town.world import World
 
 HOUR_MS: Final = 3_600_000
@@ -188,10 +188,11 @@ def simulate(
     clicked_UV = np.zeros((world.num_users, world.num_clips), dtype=bool)
     free_from_U = np.zeros(world.num_users, dtype=np.int64)
     ends_N, focus_N = np.zeros_like(starts_N), np.zeros_like(starts_N)
+    liked_UT = liked_topics(world, np.arange(world.num_users))
     log = _Log()
     for session, user in enumerate(owners_N.tolist()):
         starts_N[session] = max(starts_N[session], free_from_U[user])
-        focus_N[session] = rng.choice(np.flatnonzero(world.topic_tastes_UT[user] > 0))
+        focus_N[session] = rng.choice(np.flatnonzero(liked_UT[user]))
         ends_N[session] = _play_session(
             world,
             rules,

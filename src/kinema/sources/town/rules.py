@@ -1,15 +1,34 @@
 """The numbers that the town is built from, and the names of what is planted."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Self
+
+from kinema.errors import ConfigError
 
 TOPICS: Final = ("sea", "space", "kitchen", "football", "forest", "city", "music", "chess")
 STYLES: Final = ("neon", "pastel", "noir", "mosaic", "paper", "sepia")
 MOTIONS: Final = ("pan", "tilt", "zoom", "shake", "swing")
+SOUNDS: Final = ("bell", "drum", "drone", "chirp", "pluck")
 
 DAY_MS: Final = 86_400_000
 START_MS: Final = 1_772_409_600_000
 """2026-03-02 00:00 UTC, a Monday."""
+
+_NO_TASTE: Final[dict[str, Any]] = {"topic_gain": 0.0, "style_gain": 0.0, "motion_gain": 0.0, "focus_gain": 0.0}
+_ALONE: Final[dict[str, Any]] = {**_NO_TASTE, "has_sound": True, "cold_share": 0.2}
+PLANTED: Final[dict[str, dict[str, Any]]] = {
+    "all": {},
+    "topic": {**_ALONE, "topic_gain": 6.0},
+    "style": {**_ALONE, "style_gain": 6.0},
+    "motion": {**_ALONE, "motion_gain": 6.0},
+    "sound": {**_ALONE, "sound_gain": 6.0},
+    "moment": {**_NO_TASTE, "cold_share": 0.2, "style_gain": 6.0, "moment_share": 0.125},
+}
+"""Name of a town -> what its rules change: ``all`` is the default town, where topic, style and motion count; in the others
+one thing alone decides. Those with sound have the very same clips and texts, so only the log tells them apart."""
+
+_OF_SOME: Final = ("sound_gain", "second_sound_prob", "has_sound", "moment_share")
+_SHOWN: Final = ("cold_share", "demand_skew", "has_sound", "moment_share")
 
 
 @dataclass(frozen=True)
@@ -31,10 +50,12 @@ class Rules:
         topic_gain: A liked topic.
         style_gain: A liked style.
         motion_gain: A liked motion.
+        sound_gain: A liked sound; needs ``has_sound``.
         second_gain: A user's second liked topic, style or motion counts this much of the first.
         second_topic_prob: Probability that a user likes a second topic.
         second_style_prob: The same for style.
         second_motion_prob: The same for motion.
+        second_sound_prob: The same for sound.
         focus_gain: Added to the topic a session is about, one of the user's liked ones.
         appeal_deviation: Standard deviation of the clips' popularity; cold clips have the mean, for nothing could tell
             theirs.
@@ -51,6 +72,12 @@ class Rules:
         newcomer_share: Share of the users who come for the first time after the cut-off.
         hint_prob: Probability that a user's hobby, theme or device is the one of the first liked topic, style or motion;
             otherwise it is drawn blindly.
+        has_sound: The clips have a sound track, one of `SOUNDS`.
+        moment_share: Share of a clip's time that shows its topic and style; the rest is stock footage in looks of its own.
+            0 shows them all the time.
+
+    Raises:
+        ConfigError: A sound is liked that no clip has, or the share is out of range.
     """
 
     days: int = 30
@@ -80,3 +107,55 @@ class Rules:
     events_per_session: float = 17.6
     newcomer_share: float = 0.04
     hint_prob: float = 0.7
+    sound_gain: float = 0.0
+    second_sound_prob: float = 0.2
+    has_sound: bool = False
+    moment_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a taste for what cannot be there."""
+        if self.sound_gain and not self.has_sound:
+            raise ConfigError(f"has_sound must be true where sound_gain is {self.sound_gain}: the clips are silent")
+        if not 0 <= self.moment_share <= 0.5:
+            raise ConfigError(
+                f"moment_share must be in [0, 0.5], is {self.moment_share}; 0 shows all of it all the time"
+            )
+
+    @classmethod
+    def planted(cls, taste: str, **changes: Any) -> Self:
+        """The rules of a town where one thing decides what is liked.
+
+        Args:
+            taste: A name of `PLANTED`.
+            **changes: Fields to set otherwise.
+
+        Raises:
+            ConfigError: There is no such town, or a change is out of range.
+
+        Example:
+            >>> rules = Rules.planted("motion", cold_share=0.3)
+            >>> rules.motion_gain, rules.style_gain, rules.cold_share
+            (6.0, 0.0, 0.3)
+        """
+        if taste not in PLANTED:
+            raise ConfigError(f"the taste of the town must be one of {', '.join(PLANTED)}, is '{taste}'")
+        return replace(cls(), **(PLANTED[taste] | changes))
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values. What only some towns have is left out of the others, whose files stay as they always were."""
+        default = Rules()
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _OF_SOME or value != getattr(default, name)
+        }
+
+    def changed_clips(self) -> dict[str, Any]:
+        """What differs from the default town and decides what the clips of a seed show.
+
+        Example:
+            >>> Rules(days=20, has_sound=True).changed_clips()
+            {'has_sound': True}
+        """
+        default = Rules()
+        return {name: getattr(self, name) for name in _SHOWN if getattr(self, name) != getattr(default, name)}

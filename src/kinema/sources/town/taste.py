@@ -1,6 +1,7 @@
 """The town's probabilities: what the service shows and what a user clicks.
 
     utility  = bias + topic taste + style taste + motion taste + focus of the session + appeal + freshness
+               (+ sound taste where clips have sound)
     click    = sigmoid(utility) * examine_prob ** position
     exhibit  = uniform_share / |open| + trending_share * softmax(appeal + freshness)
                + the rest * softmax(sharpness * (topic + style + motion taste + freshness))         over the open clips
@@ -8,7 +9,7 @@
 
 The simulator draws from these very functions and the oracle ranks by them, so the oracle is exact by construction.
 
-Shape suffixes: C rows (a user at a moment), V clips.
+Shape suffixes: C rows (a user at a moment), V clips, T topics.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from kinema.sources.town.world import World
 def taste(
     world: World, rules: Rules, *, users_C: NDArray[np.integer], focus_C: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """float64 [C, V], what the users think of the clips by topic, style and motion in this session, in log-odds.
+    """float64 [C, V], what the users think of the clips by topic, style, motion and sound in this session, in log-odds.
 
     Args:
         world: Clips and users.
@@ -30,12 +31,21 @@ def taste(
         users_C: User numbers.
         focus_C: The topic that each row's session is about.
     """
-    return np.asarray(
+    seen_CV = np.asarray(
         world.topic_tastes_UT[users_C][:, world.topics_V]
         + world.style_tastes_US[users_C][:, world.styles_V]
         + world.motion_tastes_UM[users_C][:, world.motions_V]
         + rules.focus_gain * (world.topics_V == focus_C[:, None])
     )
+    if world.sounds_V is None or world.sound_tastes_UA is None:
+        return seen_CV
+    return np.asarray(seen_CV + world.sound_tastes_UA[users_C][:, world.sounds_V])
+
+
+def liked_topics(world: World, users_C: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """The topics, bool [C, T], that a session of each user may be about: the liked ones, or any where none is liked."""
+    likes_CT = world.topic_tastes_UT[users_C] > 0
+    return np.asarray(likes_CT | ~likes_CT.any(axis=1, keepdims=True))
 
 
 def freshness(world: World, rules: Rules, moments_ms_C: NDArray[np.integer]) -> NDArray[np.float64]:

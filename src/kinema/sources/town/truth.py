@@ -6,7 +6,7 @@ Shape suffixes: C cases (a user at a moment), V clips, U users, T topics, N sess
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kinema.errors import NotBuiltError
 from kinema.sources.town.events import Sessions
-from kinema.sources.town.rules import MOTIONS, START_MS, STYLES, TOPICS, Rules
-from kinema.sources.town.taste import click_probs, exhibit_probs, freshness, taste
+from kinema.sources.town.rules import MOTIONS, SOUNDS, START_MS, STYLES, TOPICS, Rules
+from kinema.sources.town.taste import click_probs, exhibit_probs, freshness, liked_topics, taste
 from kinema.sources.town.world import World
 
 ARRAYS: Final = "truth.npz"
@@ -52,6 +52,8 @@ class Truth:
         clicks: For the clips that cannot be clicked again.
         item_ids: Clip number -> id.
         user_ids: User number -> id.
+        moments_ms_V2: int64 [V, 2], when each clip's moment begins and ends; None where a clip shows what it is about all
+            the time.
     """
 
     seed: int
@@ -61,6 +63,7 @@ class Truth:
     clicks: Clicks
     item_ids: tuple[str, ...]
     user_ids: tuple[str, ...]
+    moments_ms_V2: NDArray[np.int64] | None = None
 
     @property
     def cutoff_ms(self) -> int:
@@ -130,7 +133,7 @@ class Truth:
             & (self.sessions.starts_ms_N[latest_C] <= timestamps_ms_C)
             & (timestamps_ms_C <= self.sessions.ends_ms_N[latest_C])
         )
-        likes_CT = self.world.topic_tastes_UT[users_C] > 0
+        likes_CT = liked_topics(self.world, users_C)
         focus_CT = np.arange(len(TOPICS)) == self.sessions.focus_N[latest_C][:, None]
         topic_probs_CT = np.where(inside_C[:, None], focus_CT, likes_CT / likes_CT.sum(axis=1, keepdims=True))
         moments_ms_C = np.where(inside_C, self.sessions.starts_ms_N[latest_C], timestamps_ms_C)
@@ -157,7 +160,10 @@ def pack_truth(truth: Truth) -> dict[str, bytes]:
         "user_ids": np.array(truth.user_ids),
     }
     for part in (truth.world, truth.sessions, truth.clicks):
-        arrays |= {field.name: np.asarray(getattr(part, field.name)) for field in fields(part)}
+        known = {field.name: getattr(part, field.name) for field in fields(part)}
+        arrays |= {name: np.asarray(value) for name, value in known.items() if value is not None}
+    if truth.moments_ms_V2 is not None:
+        arrays["moments_ms_V2"] = truth.moments_ms_V2
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     world = truth.world
@@ -166,13 +172,15 @@ def pack_truth(truth: Truth) -> dict[str, bytes]:
         "start_ms": START_MS,
         "cutoff_ms": world.cutoff_ms,
         "end_ms": world.end_ms,
-        "rules": asdict(truth.rules),
+        "rules": truth.rules.as_dict(),
         "cold_items": [truth.item_ids[i] for i in np.flatnonzero(world.cold_V)],
         "items": {
             item: {
                 "topic": TOPICS[world.topics_V[i]],
                 "style": STYLES[world.styles_V[i]],
                 "motion": MOTIONS[world.motions_V[i]],
+                **({} if world.sounds_V is None else {"sound": SOUNDS[world.sounds_V[i]]}),
+                **({} if truth.moments_ms_V2 is None else {"moment_ms": truth.moments_ms_V2[i].tolist()}),
             }
             for i, item in enumerate(truth.item_ids)
         },
@@ -207,10 +215,11 @@ def load_truth(folder: Path) -> Truth:
         clicks=Clicks(**_part(Clicks, arrays)),
         item_ids=tuple(arrays["item_ids"].tolist()),
         user_ids=tuple(arrays["user_ids"].tolist()),
+        moments_ms_V2=arrays.get("moments_ms_V2"),
     )
 
 
 def _part(kind: type[Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """The fields of one dataclass; single numbers come out as such."""
-    picked = {field.name: arrays[field.name] for field in fields(kind)}
+    picked = {field.name: arrays[field.name] for field in fields(kind) if field.name in arrays}
     return {name: array if array.ndim else array.item() for name, array in picked.items()}

@@ -1,6 +1,6 @@
 """What is planted before anything happens: the clips' hidden factors, the users' tastes and their profiles.
 
-Shape suffixes: V clips, U users, T topics, S styles, M motions.
+Shape suffixes: V clips, U users, T topics, S styles, M motions, A sounds.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.seeds import generator
-from kinema.sources.town.rules import DAY_MS, MOTIONS, START_MS, STYLES, TOPICS, Rules
+from kinema.sources.town.rules import DAY_MS, MOTIONS, SOUNDS, START_MS, STYLES, TOPICS, Rules
 
 HOBBIES: Final = ("sailing", "stargazing", "baking", "five-a-side", "hiking", "photography", "guitar", "board games")
 """Profile attribute, one per topic and in the order of `TOPICS`."""
@@ -38,6 +38,8 @@ class World:
         activity_U: float64, relative number of sessions.
         cutoff_ms: End of the training period.
         end_ms: End of the log.
+        sounds_V: int64, number of the sound in `SOUNDS`; None where the clips are silent.
+        sound_tastes_UA: float64, the same as for styles; None with ``sounds_V``.
     """
 
     topics_V: NDArray[np.int64]
@@ -51,6 +53,8 @@ class World:
     activity_U: NDArray[np.float64]
     cutoff_ms: int
     end_ms: int
+    sounds_V: NDArray[np.int64] | None = None
+    sound_tastes_UA: NDArray[np.float64] | None = None
 
     @property
     def num_clips(self) -> int:
@@ -78,6 +82,12 @@ def _shares(rng: np.random.Generator, count: int, probs: NDArray[np.float64]) ->
     """Values in exact proportion, in random order: small catalogues would otherwise miss whole tastes."""
     values = np.searchsorted(np.cumsum(probs), (np.arange(count) + 0.5) / count)
     return rng.permutation(values).astype(np.int64)
+
+
+def _factor(rng: np.random.Generator, groups: tuple[int, int], num_values: int, *, skew: float) -> NDArray[np.int64]:
+    """int64 [V], one hidden factor of warm and cold clips: even in the first group, as the demand is in the second."""
+    warm_V = _shares(rng, groups[0], _demand(num_values, 0.0))
+    return np.concatenate([warm_V, _shares(rng, groups[1], _demand(num_values, skew))])
 
 
 def _tastes(
@@ -119,10 +129,8 @@ def plan_world(*, seed: int, num_clips: int, num_users: int, rules: Rules) -> Wo
     num_cold = round(num_clips * rules.cold_share)
     groups = (num_clips - num_cold, num_cold)
     topics_V, styles_V, motions_V = (
-        np.concatenate(
-            [_shares(rng, groups[0], _demand(n, 0.0)), _shares(rng, groups[1], _demand(n, rules.demand_skew))]
-        )
-        for n in (len(TOPICS), len(STYLES), len(MOTIONS))
+        _factor(rng, groups, num_values, skew=rules.demand_skew)
+        for num_values in (len(TOPICS), len(STYLES), len(MOTIONS))
     )
     length_ms = rules.days * DAY_MS
     cutoff_ms = START_MS + round(length_ms * rules.cutoff_share)
@@ -139,7 +147,7 @@ def plan_world(*, seed: int, num_clips: int, num_users: int, rules: Rules) -> Wo
 
     rng = generator(seed, "town/users")
 
-    def tastes(num_values: int, gain: float, second_prob: float) -> NDArray[np.float64]:
+    def tastes(num_values: int, gain: float, second_prob: float, rng: np.random.Generator = rng) -> NDArray[np.float64]:
         return _tastes(
             rng,
             num_users=num_users,
@@ -150,6 +158,8 @@ def plan_world(*, seed: int, num_clips: int, num_users: int, rules: Rules) -> Wo
             skew=rules.demand_skew,
         )
 
+    # Sounds are drawn aside, so that the rest of a town is the same with and without them.
+    aside = generator(seed, "town/sounds")
     return World(
         topics_V=topics_V,
         styles_V=styles_V,
@@ -162,6 +172,10 @@ def plan_world(*, seed: int, num_clips: int, num_users: int, rules: Rules) -> Wo
         activity_U=rng.lognormal(0.0, 0.5, size=num_users),
         cutoff_ms=cutoff_ms,
         end_ms=START_MS + length_ms,
+        sounds_V=_factor(aside, groups, len(SOUNDS), skew=rules.demand_skew) if rules.has_sound else None,
+        sound_tastes_UA=tastes(len(SOUNDS), rules.sound_gain, rules.second_sound_prob, aside)
+        if rules.has_sound
+        else None,
     )
 
 

@@ -6,9 +6,10 @@ videos/v0001.mp4 ...   items.csv   users.csv   events.parquet   truth.npz   trut
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -73,17 +74,19 @@ def generate(
     num_clips: int = 440,
     num_users: int = 2000,
     num_events: int = 60_000,
+    rules: Rules | None = None,
     workers: int = 2,
     progress: Progress = silent,
 ) -> TownReport:
     """Generate the town. The same arguments give the same tables byte for byte, whatever the number of workers.
 
     Args:
-        folder: Where it goes. A town of the same seed and number of clips keeps the clips it has.
+        folder: Where it goes. A town of the same seed, number of clips and rules about clips keeps the clips it has.
         seed: Decides everything.
         num_clips: Clips, at least 20.
         num_users: Users, at least 1.
         num_events: Events wanted, at least 1; met within a few per cent unless users run out of clips they like.
+        rules: What is planted and how strongly; None for the default town, see `Rules.planted` for others.
         workers: Processes that render clips. With more than one, a script must call this below
             ``if __name__ == "__main__":``, since the processes are spawned.
         progress: Told the clips, then the sessions done.
@@ -96,13 +99,13 @@ def generate(
         DataError: The folder holds videos that no town has written.
     """
     _check_sizes(seed=seed, num_clips=num_clips, num_users=num_users, num_events=num_events, workers=workers)
-    _claim(folder, seed=seed, num_clips=num_clips)
-    rules = Rules()
+    rules = rules or Rules()
+    _claim(folder, {"version": CLIPS_VERSION, "seed": seed, "num_clips": num_clips, **rules.changed_clips()})
     world = plan_world(seed=seed, num_clips=num_clips, num_users=num_users, rules=rules)
     item_ids = tuple(f"v{number:04d}" for number in range(1, num_clips + 1))
     user_ids = tuple(f"u{number:05d}" for number in range(1, num_users + 1))
     texts = write_texts(world.topics_V, rng=generator(seed, "town/texts"))
-    plans = _plan_clips(world, texts, item_ids, seed=seed)
+    plans = _plan_clips(world, texts, item_ids, seed=seed, rules=rules)
     num_rendered = render_clips(plans, folder / VIDEOS, workers=workers, progress=progress)
     events, sessions = simulate(
         world,
@@ -119,6 +122,7 @@ def generate(
         world=world,
         sessions=sessions,
         events=events,
+        plans=plans,
         item_ids=item_ids,
         user_ids=user_ids,
     )
@@ -151,9 +155,9 @@ def _check_sizes(**sizes: int) -> None:
             raise ConfigError(f"{name} of the town must be >= {lowest[name]}, got {value}; raise it")
 
 
-def _claim(folder: Path, *, seed: int, num_clips: int) -> None:
-    """Mark the folder as this town's and drop the clips of another one."""
-    marker = json.dumps({"version": CLIPS_VERSION, "seed": seed, "num_clips": num_clips}) + "\n"
+def _claim(folder: Path, clips: Mapping[str, Any]) -> None:
+    """Mark the folder as this town's, by all that its clips depend on, and drop the clips of another one."""
+    marker = json.dumps(clips) + "\n"
     path, videos = folder / MARKER, folder / VIDEOS
     known = path.read_text(encoding="utf-8") if path.is_file() else ""
     if known == marker:
@@ -168,7 +172,9 @@ def _claim(folder: Path, *, seed: int, num_clips: int) -> None:
     _put(folder, MARKER, marker.encode())
 
 
-def _plan_clips(world: World, texts: list[Text], item_ids: tuple[str, ...], *, seed: int) -> list[ClipPlan]:
+def _plan_clips(
+    world: World, texts: list[Text], item_ids: tuple[str, ...], *, seed: int, rules: Rules
+) -> list[ClipPlan]:
     """One plan per clip, in catalogue order."""
     return [
         plan_clip(
@@ -179,6 +185,8 @@ def _plan_clips(world: World, texts: list[Text], item_ids: tuple[str, ...], *, s
             motion=int(world.motions_V[number]),
             caption=texts[number].caption,
             item_id=item_id,
+            sound=None if world.sounds_V is None else int(world.sounds_V[number]),
+            moment_share=rules.moment_share,
         )
         for number, item_id in enumerate(item_ids)
     ]
@@ -224,13 +232,15 @@ def _truth(
     world: World,
     sessions: Sessions,
     events: pl.DataFrame,
+    plans: list[ClipPlan],
     item_ids: tuple[str, ...],
     user_ids: tuple[str, ...],
 ) -> Truth:
     """Everything the oracle needs."""
     clicked = events.filter(pl.col("kind") == EventKind.CLICK)
     clicks = Clicks(*(clicked[name].to_numpy() for name in ("user", "item", "timestamp_ms")))
-    return Truth(seed, rules, world, sessions, clicks, item_ids, user_ids)
+    moments = np.array([plan.moment_ms for plan in plans], dtype=np.int64) if rules.moment_share else None
+    return Truth(seed, rules, world, sessions, clicks, item_ids, user_ids, moments)
 
 
 def _parquet(table: pl.DataFrame) -> bytes:
