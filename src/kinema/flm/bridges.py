@@ -25,18 +25,15 @@ class ModalityBridge:
     """A fitted way from one modality to the items of another.
 
     Attributes:
-        rows_VD: float32 unit rows, the items' vectors of the target modality on its head, less their mean; zero rows where
-            absent.
+        rows_VD: float32 unit rows, the items' vectors of the target modality on its head; zero rows where absent.
         whitening: Of the source modality.
-        carry_WD: float32, projection and head of the source in one.
-        mean_D: Mean of the items' source vectors on their head: two modalities keep to two places of the common space, and
-            only differences within each are comparable.
+        carry_WD: float32, projection and head of the source in one. The gate of a modality is left out: it changes lengths only,
+            and a modality that recommendations are better without may still be searched.
     """
 
     rows_VD: NDArray[np.float32]
     whitening: Whitening
     carry_WD: NDArray[np.float32]
-    mean_D: NDArray[np.float32]
 
     @classmethod
     def of(cls, model: FLM, features: Mapping[str, ModalityFeatures], *, source: str, target: str) -> Self | None:
@@ -55,20 +52,16 @@ class ModalityBridge:
         if not trained or not {source, target} <= model.whitenings.keys() & features.keys():
             return None
         names = list(model.whitenings)
-        maps = {name: _map(model.network, names.index(name)) for name in (source, target)}
-        seen = {name: _on_head(features[name], model.whitenings[name], maps[name]) for name in (source, target)}
-        centred = {name: rows - _mean(rows) for name, rows in seen.items()}
-        present_V1 = seen[target].any(axis=1, keepdims=True)
+        own_VW = model.whitenings[target].apply(features[target].vectors_VD) * features[target].present_V[:, None]
         return cls(
-            rows_VD=unit_rows(centred[target] * present_V1),
+            rows_VD=unit_rows(own_VW @ _map(model.network, names.index(target))),
             whitening=model.whitenings[source],
-            carry_WD=maps[source],
-            mean_D=_mean(seen[source]),
+            carry_WD=_map(model.network, names.index(source)),
         )
 
     def carry(self, vectors_NE: NDArray[np.float32]) -> NDArray[np.float32]:
         """Vectors of the source modality's encoder -> float32 [N, D], unit rows comparable with ``rows_VD``."""
-        return unit_rows(unit_rows(self.whitening.apply(vectors_NE) @ self.carry_WD) - self.mean_D)
+        return unit_rows(self.whitening.apply(vectors_NE) @ self.carry_WD)
 
 
 def _map(network: FLMNetwork, modality: int) -> NDArray[np.float32]:
@@ -77,14 +70,3 @@ def _map(network: FLMNetwork, modality: int) -> NDArray[np.float32]:
     assert isinstance(projection, nn.Linear)
     assert isinstance(head, nn.Linear)
     return np.ascontiguousarray((head.weight @ projection.weight).detach().numpy().T)
-
-
-def _on_head(one: ModalityFeatures, whitening: Whitening, carry_WD: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [V, D], unit rows, zero where absent."""
-    return unit_rows(whitening.apply(one.vectors_VD) @ carry_WD * one.present_V[:, None])
-
-
-def _mean(rows_VD: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Over the rows that are there; zero without any."""
-    present = rows_VD[rows_VD.any(axis=1)]
-    return present.mean(axis=0) if len(present) else np.zeros(rows_VD.shape[1], dtype=np.float32)

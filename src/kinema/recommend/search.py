@@ -359,5 +359,4 @@ def _word_notices(
         notices.append(f"no item {what}: nearest by meaning" if by_meaning else f"no item {what}")
     elif match.unknown:
         notices.append(f"no item has {', '.join(repr(word) for word in match.unknown[:5])}")
-    read = {word: next(iter(found)) for word, found in match.variants.items() if "typo" in found.values()}
-    return [*notices, *(f"'{word}' was read as '{other}'" for word, other in read.items())]
+    return [*notices, *(f"'{word}' was read as '{other}'" for word, other in match.misspelt.items())]

@@ -11,12 +11,16 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.recommend.evidence import CLEAR_COSINE
 from kinema.recommend.explain import likeness
 from kinema.retrieval.content_search import Bridge, SearchSpace
 from kinema.retrieval.text_match import WordIndex, WordMatch, words_of
 
 _CLEAR: Final = 1.5
 """Standard deviations from which nearness is told as a reason."""
+
+_TELLING: Final = 0.3
+"""Rarity, as a share of the query's rarest word, from which a word found is told: "the" says nothing."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +135,15 @@ def _reason(
     said: list[tuple[float, str]] = []
     evidence: dict[str, Any] = {}
     for one in signals:
-        value, strength = float(one.values_V[item]), float(added[one.name][item])
-        if one.cosines_V is not None and np.isfinite(one.cosines_V[item]):
-            evidence.setdefault("cosine", {})[one.name] = round(float(one.cosines_V[item]), 4)
+        strength = float(added[one.name][item])
+        cosine = float("nan") if one.cosines_V is None else float(one.cosines_V[item])
+        if np.isfinite(cosine):
+            evidence.setdefault("cosine", {})[one.name] = round(cosine, 4)
         if one.name == "words":
             evidence["words"] = _found(index, item, match)
             if evidence["words"]:
                 said.append((strength, _as_words(evidence["words"])))
-        elif value >= _CLEAR:
+        elif one.values_V[item] >= _CLEAR or cosine >= CLEAR_COSINE:
             said.append((strength, _nearness(one, likened)))
     if "taste" in added and float(added["taste"][item]) > 0 and said and _is_liked(added["taste"], item):
         said.append((float(added["taste"][item]), f"fits the taste of '{user}'"))
@@ -156,17 +161,19 @@ def _is_liked(taste_V: NDArray[np.float64], item: int) -> bool:
 def _nearness(signal: Signal, likened: str) -> str:
     if signal.how:
         return f"looks like the words, {signal.how}"
-    return "close in meaning" if signal.name == "text" else likeness(signal.name, likened)
+    return "among the nearest in meaning" if signal.name == "text" else likeness(signal.name, likened)
 
 
 def _found(index: SearchIndex, item: int, match: WordMatch | None) -> dict[str, dict[str, str]]:
     """Word of the query -> the item's word, how it is related, and the first field that has it."""
     found: dict[str, dict[str, str]] = {}
+    if match is None:
+        return found
     fields = {name: set(words_of(texts[item])) for name, texts in index.texts.items()}
-    for word, variants in (match.variants if match is not None else {}).items():
-        best = sorted(variants, key=lambda one: (variants[one] != "exact", one))
-        for field, held in fields.items():
-            hit = next((one for one in best if one in held), None)
+    enough = _TELLING * max(match.rarities.values(), default=0.0)
+    for word, variants in match.variants.items():
+        for field, held in fields.items() if match.rarities[word] >= enough else ():
+            hit = next((one for one in variants if one in held), None)
             if hit is not None and word not in found:
                 found[word] = {"word": hit, "spelling": variants[hit], "field": field}
     return found

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from kinema.errors import DataError
 from kinema.retrieval.content import unit_rows
 
-_FEW: Final = 4.0
-"""Items whose mean is trusted half: of a catalogue of one, the mean is the item itself."""
+_FEW: Final = 8
+"""Of fewer items neither mean nor spread can be told: of one alone, the mean is the item itself."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,13 @@ class SearchSpace:
         """
         usable_V = present_V & np.isfinite(vectors_VD).all(axis=1)
         used_VD = vectors_VD[usable_V].astype(np.float64)
-        if not len(used_VD):
-            return cls.plain(np.zeros(vectors_VD.shape, dtype=np.float32))
+        if len(used_VD) < _FEW:
+            return cls.plain(np.where(usable_V[:, None], vectors_VD, 0.0))
         mean_D = used_VD.mean(axis=0)
         spread_D = used_VD.var(axis=0)
         usual = float(spread_D.mean())
-        # A column that hardly varies would be noise blown up; in a small catalogue all of them hardly do.
+        # A column that hardly varies would be noise blown up.
         scale_D = 1.0 / np.sqrt(spread_D + 0.01 * usual) if usual > 0 else np.ones_like(mean_D)
-        mean_D = mean_D * len(used_VD) / (len(used_VD) + _FEW)
         moved_VD = np.where(usable_V[:, None], (vectors_VD - mean_D) * scale_D, 0.0)
         return cls(unit_rows(moved_VD), mean_D.astype(np.float32), scale_D.astype(np.float32))
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, Self
@@ -66,16 +66,25 @@ class WordMatch:
     Attributes:
         shares_V: float32 in [0, 1), how much of the query an item has: 0 for none of its words; rare words count more, and so
             do title and tags.
-        variants: Word of the query -> word of the index -> how they are related; empty for a word that nothing has.
+        variants: Word of the query -> word of the index -> how they are related, the most trusted first and of these the one
+            that most items have; empty for a word that nothing has.
+        rarities: Word of the query -> logarithm of how rare it is, > 0.
     """
 
     shares_V: NDArray[np.float32]
     variants: Mapping[str, Mapping[str, Spelling]]
+    rarities: Mapping[str, float]
 
     @property
     def unknown(self) -> list[str]:
         """Words of the query that no item has in any spelling."""
         return [word for word, variants in self.variants.items() if not variants]
+
+    @property
+    def misspelt(self) -> dict[str, str]:
+        """Word of the query -> the word it was read as, where only a typing error explains it."""
+        firsts = {word: next(iter(found.items())) for word, found in self.variants.items() if found}
+        return {word: other for word, (other, spelling) in firsts.items() if spelling == "typo"}
 
 
 @dataclass(frozen=True)
@@ -107,16 +116,16 @@ class WordIndex:
 
         Example:
             >>> index = WordIndex.of({"title": ["Otters swim", "Kites", "An otter"]})
-            >>> index.find("otter").shares_V.round(2).tolist()
-            [0.57, 0.0, 0.71]
+            >>> index.find("otter").shares_V > 0
+            array([ True, False,  True])
         """
         numbers: dict[str, int] = {}
         size = max((len(texts) for texts in fields.values()), default=0)
         total = sparse.csr_matrix((size, 0), dtype=np.float32)
         for name, texts in fields.items():
             weight, long = FIELDS[name]
-            total = _widened(total, numbers, size) + weight * _counts(texts, numbers, long=long)
-            total = total.tocsr()
+            counts = _counts(texts, numbers, long=long)
+            total = (_widened(total, numbers, size) + weight * counts).tocsr()
         total.data = total.data / (total.data + np.float32(_SATURATION))
         order = sorted(numbers, key=numbers.__getitem__)
         by_word = np.argsort(np.array(order, dtype=object), kind="stable") if order else np.zeros(0, dtype=np.int64)
@@ -142,9 +151,9 @@ class WordIndex:
             Shares per item and the spellings found.
         """
         num_items = self.weights_VT.shape[0]
-        shares_V, most = np.zeros(num_items, dtype=np.float64), 0.0
+        shares_V, rarities = np.zeros(num_items, dtype=np.float64), {}
         variants = {word: self.variants(word) for word in dict.fromkeys(words_of(text))}
-        for found in variants.values():
+        for word, found in variants.items():
             word_V = np.zeros(num_items, dtype=np.float32)
             for variant, spelling in found.items():
                 place = self.places[variant]
@@ -152,10 +161,10 @@ class WordIndex:
                 rows = self.weights_VT.indices[span]
                 word_V[rows] = np.maximum(word_V[rows], TRUST[spelling] * self.weights_VT.data[span])
             having = int((word_V > 0).sum())
-            rarity = float(np.log1p((num_items - having + 0.5) / (having + 0.5)))
-            shares_V += rarity * word_V
-            most += rarity
-        return WordMatch((shares_V / most if most > 0 else shares_V).astype(np.float32), variants)
+            rarities[word] = float(np.log1p((num_items - having + 0.5) / (having + 0.5)))
+            shares_V += rarities[word] * word_V
+        most = sum(rarities.values()) or 1.0
+        return WordMatch((shares_V / most).astype(np.float32), variants, rarities)
 
     def variants(self, word: str) -> dict[str, Spelling]:
         """Words of the index that a query's word may mean.
@@ -164,17 +173,25 @@ class WordIndex:
         may have one wrong, missing, added or swapped letter. Words with a digit are taken as they are: 2021 is not 2022.
         """
         known: dict[str, Spelling] = {word: "exact"} if word in self.places else {}
-        if any(letter.isdigit() for letter in word) or not word.isalpha():
+        if not word.isalpha():
             return known
+        longer = self._beginning(word) if len(word) >= 3 else []
         if len(word) >= 4:
-            for other in (word[:-1], *(one for one in self._beginning(word) if len(one) == len(word) + 1)):
-                if other in self.places and len(other) >= 4:
-                    known[other] = "ending"
-        if not known and len(word) >= 3:
-            known = dict.fromkeys(self._beginning(word)[:_MOST_VARIANTS], "beginning")
+            endings = [word[:-1], *(one for one in longer if len(one) == len(word) + 1)]
+            known |= dict.fromkeys(
+                self._usual(one for one in endings if one in self.places and len(one) >= 4), "ending"
+            )
+        if not known:
+            known = dict.fromkeys(self._usual(longer), "beginning")
         if not known and len(word) >= 4:
-            known = dict.fromkeys(self._one_letter_off(word)[:_MOST_VARIANTS], "typo")
+            known = dict.fromkeys(self._usual(self._one_letter_off(word)), "typo")
         return known
+
+    def _usual(self, words: Iterable[str]) -> list[str]:
+        """The words that most items have first, and only so many."""
+        held = self.weights_VT.indptr
+        places = sorted((self.places[one] for one in words), key=lambda place: (held[place] - held[place + 1], place))
+        return [self.words[place] for place in places[:_MOST_VARIANTS]]
 
     def _beginning(self, start: str) -> list[str]:
         """Longer words that begin so, sorted."""

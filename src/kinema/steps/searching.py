@@ -18,6 +18,7 @@ from kinema.errors import DataError, MissingExtraError, NotBuiltError
 from kinema.recommend.search import TASTE, Question, SearchResult, check_text, search
 from kinema.recommend.search_reasons import SearchIndex
 from kinema.retrieval.content_search import Bridge, SearchSpace
+from kinema.retrieval.text_match import words_of
 from kinema.settings import Settings
 from kinema.sources.values import moment
 from kinema.steps.extracting import encoder_place
@@ -25,6 +26,7 @@ from kinema.steps.query_media import clip_vectors, picture_vectors
 from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
 
+_LONG_WORD: Final = 5
 _NO_TEXT: Final = "no text vectors: words are compared, not their meaning; run: kinema extract"
 
 
@@ -158,8 +160,8 @@ def search_index(slates: SlateMaker, model_folder: Path, queries: TextQueries) -
         if one.present_V.any()
     }
     labels = [
-        " ".join(filter(None, [*(more or ()), *(tags or ())]))
-        for more, tags in zip(items["categories"], items["tags"], strict=True)
+        " ".join(filter(None, [*(categories or ()), *(tags or ())]))
+        for categories, tags in zip(items["categories"].to_list(), items["tags"].to_list(), strict=True)
     ]
     return SearchIndex.of(
         {
@@ -195,13 +197,19 @@ def _words(
         return {}, index
     try:
         if queries.fingerprint == features["text"].encoder:
-            return {"text": queries.encode([text])[0]}, index
+            return {"text": queries.encode(_readings(text, index)).mean(axis=0)}, index
         trouble = "text vectors come from another encoder than kinema.toml names; run: kinema extract"
     except MissingExtraError as error:
         trouble = str(error)
     bridges = tuple(one for one in index.bridges if one.name == "look")
     notice = f"words are compared, not their meaning: {trouble}"
     return {}, replace(index, bridges=bridges, notices=(*index.notices, notice))
+
+
+def _readings(text: str, index: SearchIndex) -> list[str]:
+    """A query as typed and, where long words look mistyped, as it was read: either may be what is meant."""
+    read = {word: other for word, other in index.words.find(text).misspelt.items() if len(word) >= _LONG_WORD}
+    return [text, " ".join(read.get(word, word) for word in words_of(text))] if read else [text]
 
 
 def _moment(since: int | str | None) -> int | None:
