@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from two_catalogues import NUM_SUBJECTS, Catalogue
 
 from kinema.flm.bridges import ModalityBridge
 from kinema.flm.config import FLMConfig
 from kinema.training.loop import pretrain
+from two_catalogues import NUM_SUBJECTS, Catalogue
 
 
 @pytest.fixture(scope="module")
