@@ -17,7 +17,15 @@ def trained():
     features = {name: world.modality(name, tells=1.0) for name in ("text", "frames")}
     frames = features["frames"]
     features["frames"] = replace(frames, present_V=np.arange(120) != 4)
-    config = FLMConfig(d_model=16, num_blocks=1, max_epochs=12, weight_content=1.0)
+    config = FLMConfig(
+        d_model=16,
+        num_blocks=1,
+        max_epochs=40,
+        weight_content=1.0,
+        auxiliary_every=1,
+        learning_rate=0.01,
+        max_length=10,
+    )
     model = pretrain(
         train=world.log, valid=None, features=features, profiles=None, item_ids=world.ids, config=config, seed=1
     )

@@ -1,6 +1,7 @@
 """Searching a project: real clips in other containers, pictures cut from them, and texts by meaning."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ from kinema.encoders.weights import find_checkpoint
 from kinema.errors import DataError, MissingExtraError, NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.project import Project
-from kinema.steps import searching
+from kinema.steps import query_media, searching
 
 CLIPS = {"drums": "containers/demo.mp4", "small": "real/small.mp4", "phone": "real/carphone_pristine.mp4"}
 CLIPS |= {"archer": "microvideo/archery.mp4", "cut": "real/shot_change.mp4", "face": "real/single_face.mp4"}
@@ -124,10 +125,12 @@ def test_other_media_settings_than_the_items_are_refused(shop, data_dir, tmp_pat
     image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "black.png")
     media = shop.settings.media.model_copy(update={"num_frames": 1})
     monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"media": media}))
-    with pytest.raises(StaleArtifactError, match="the frame vectors come from another encoder or other media settings"):
+    with pytest.raises(
+        StaleArtifactError, match="the frames vectors come from another encoder or other media settings"
+    ):
         shop.search(image=tmp_path / "black.png")
     with pytest.raises(
-        StaleArtifactError, match="the clips' vectors come from another encoder or other media settings"
+        StaleArtifactError, match="the frames vectors come from another encoder or other media settings"
     ):
         shop.search(clip=data_dir / "clips" / CLIPS["small"])
 
@@ -151,6 +154,13 @@ def test_files_that_are_not_what_they_should_be_are_refused(shop, tmp_path, monk
     monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"media": media}))
     with pytest.raises(DataError, match=r"picture 'black.png' must have at most 1,024 pixels, has 40 x 40"):
         shop.search(image=tmp_path / "black.png")
+
+
+def test_a_clip_without_anything_to_compare_is_refused(shop, data_dir, monkeypatch):
+    nothing = {"motion": replace(shop.slates().dataset.features["motion"], present_V=np.array([False]))}
+    monkeypatch.setattr(query_media, "_extract_one", lambda *args, **settings: nothing)
+    with pytest.raises(DataError, match=r"clip 'small.mp4' must have motion to be compared by, has none"):
+        shop.search(clip=data_dir / "clips" / CLIPS["small"])
 
 
 def test_what_a_project_lacks_is_said(tmp_path):

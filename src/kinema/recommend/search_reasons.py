@@ -5,7 +5,6 @@ Shape suffixes: V items, K items of the answer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -29,7 +28,7 @@ class SearchIndex:
 
     Attributes:
         texts: Field of `kinema.retrieval.text_match.FIELDS` -> one text per item.
-        ids: Of the items.
+        names: A title's words in one line, or an id -> the items of that name.
         words: Index of the texts.
         spaces: Modality -> vectors.
         bridges: Ways from words to pictures.
@@ -37,7 +36,7 @@ class SearchIndex:
     """
 
     texts: Mapping[str, Sequence[str]]
-    ids: Sequence[str]
+    names: Mapping[str, tuple[int, ...]]
     words: WordIndex
     spaces: Mapping[str, SearchSpace]
     bridges: tuple[Bridge, ...] = ()
@@ -60,26 +59,17 @@ class SearchIndex:
             >>> index.named("otters, SWIM!"), index.named("v2"), index.named("otters")
             ((0,), (1,), ())
         """
-        return cls(texts, ids, WordIndex.of(texts), dict(spaces or {}), tuple(bridges), tuple(notices))
-
-    @cached_property
-    def _names(self) -> dict[str, tuple[int, ...]]:
         names: dict[str, tuple[int, ...]] = {}
-        for number, title in enumerate(self.texts.get("title", ())):
+        for number, title in enumerate(texts.get("title", ())):
             name = " ".join(words_of(title))
             if name:
                 names[name] = (*names.get(name, ()), number)
-        return names
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {one: number for number, one in enumerate(self.ids)}
+        names |= {one: (number,) for number, one in enumerate(ids)}
+        return cls(texts, names, WordIndex.of(texts), dict(spaces or {}), tuple(bridges), tuple(notices))
 
     def named(self, text: str) -> tuple[int, ...]:
-        """Items whose title has exactly these words, or whose id this is."""
-        if text in self._numbers:
-            return (self._numbers[text],)
-        return self._names.get(" ".join(words_of(text)), ())
+        """Items whose id this is, or else whose title has exactly these words."""
+        return self.names.get(text) or self.names.get(" ".join(words_of(text)), ())
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def picture_vectors(
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
     encoder = _frame_encoder(encoder_place(settings.encoders.frames, folder), settings.runtime.device)
     if frames_fingerprint(encoder, _clip_settings(settings)) != features["frames"].encoder:
-        raise StaleArtifactError(f"the frame {_OTHER_ENCODER}")
+        raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     cv2 = require("cv2")
     side = encoder.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
@@ -104,7 +104,7 @@ def clip_vectors(
         Modality -> float32 [D].
 
     Raises:
-        DataError: The clip cannot be read.
+        DataError: The clip cannot be read, or has nothing that the catalogue's clips have.
         NotBuiltError: The catalogue has no vectors of clips.
         StaleArtifactError: They come from other encoders.
     """
@@ -114,14 +114,13 @@ def clip_vectors(
     if not features.keys() - {"text"}:
         raise NotBuiltError("a clip is compared with frames and motion, and no clip has any yet; run: kinema extract")
     found = _extract_one(path, features, settings=settings, folder=folder)
-    usable = {
-        name: one.vectors_VD[0]
-        for name, one in found.items()
-        if one.encoder == features[name].encoder and one.present_V[0]
-    }
-    if not usable:
-        raise StaleArtifactError(f"the clips' {_OTHER_ENCODER}")
-    return usable
+    others = [name for name, one in found.items() if one.encoder != features[name].encoder]
+    if others:
+        raise StaleArtifactError(f"the {' and '.join(others)} {_OTHER_ENCODER}")
+    vectors = {name: one.vectors_VD[0] for name, one in found.items() if one.present_V[0]}
+    if not vectors:
+        raise DataError(f"clip '{path.name}' must have {' or '.join(found)} to be compared by, has none")
+    return vectors
 
 
 def _extract_one(
