@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
-from kinema.recommend.catalogue import UNKNOWN_DATE
+from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
 from kinema.recommend.checks import check_count, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
 from kinema.recommend.fallback import length_notice
@@ -162,39 +162,23 @@ def search(
     allowed_V, removed = _narrow(parts, question, past, now_ms=now_ms, trace=trace)
     match = index.words.find(text) if text else None
     signals = _signals(index, question, text, match, allowed_V)
+    named_V = _named(index, text, len(allowed_V))
+    found_V = allowed_V & np.any([named_V, *(one.reached_V for one in signals)], axis=0)
+    num_allowed, num_found = int(allowed_V.sum()), int(found_V.sum())
+    reached = {one.name: int((one.reached_V & allowed_V).sum()) for one in signals}
+    trace.step("match", num_allowed, num_found, removed={"nothing to compare": num_allowed - num_found}, by=reached)
     taste_V, taste_notice = _taste(
         parts, question, past, profile_P, allowed_V, now_ms=now_ms, known=history is not None
     )
     weight = question.user_weight if taste_V is not None else 0.0
-    named_V = _named(index, text, len(allowed_V))
-    found_V = allowed_V & np.any([named_V, *(one.reached_V for one in signals)], axis=0)
-    num_allowed, num_found = int(allowed_V.sum()), int(found_V.sum())
-    trace.step(
-        "match",
-        num_allowed,
-        num_found,
-        removed={"nothing to compare": num_allowed - num_found},
-        by={one.name: int((one.reached_V & allowed_V).sum()) for one in signals},
-    )
     added = _contributions(signals, taste_V, weight)
-    score_V = np.sum(list(added.values()), axis=0) if added else np.zeros(len(allowed_V))
+    score_V = np.sum([np.zeros(len(allowed_V)), *added.values()], axis=0)
     items_K = _order(score_V, named_V, found_V, question.num_items)
     trace.step("rank", num_found, len(items_K), removed={"below the answer": num_found - len(items_K)}, taste=weight)
     told = reasons(
         index, signals, items_K, match=match, likened=question.likened, added=added, named_V=named_V, user=question.user
     )
-    items = tuple(
-        SearchItem(
-            id=parts.catalogue.ids[item],
-            title=parts.catalogue.titles[item],
-            position=position,
-            score=float(score_V[item]),
-            parts={name: float(values_V[item]) for name, values_V in added.items()},
-            why=why,
-            evidence=evidence,
-        )
-        for position, (item, (why, evidence)) in enumerate(zip(items_K.tolist(), told, strict=True))
-    )
+    items = _items(parts.catalogue, items_K, score_V, added, told)
     trace.step("explain", len(items), len(items))
     short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
     notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
@@ -207,6 +191,28 @@ def search(
         bridges=tuple(one.how for one in signals if one.how),
         trace=trace.steps,
         notice="; ".join(filter(None, notices)),
+    )
+
+
+def _items(
+    catalogue: Catalogue,
+    items_K: NDArray[np.int64],
+    score_V: NDArray[np.float64],
+    added: Mapping[str, NDArray[np.float64]],
+    told: list[tuple[str, dict[str, Any]]],
+) -> tuple[SearchItem, ...]:
+    """The places of the answer, in the order given."""
+    return tuple(
+        SearchItem(
+            id=catalogue.ids[item],
+            title=catalogue.titles[item],
+            position=position,
+            score=float(score_V[item]),
+            parts={name: float(values_V[item]) for name, values_V in added.items()},
+            why=why,
+            evidence=evidence,
+        )
+        for position, (item, (why, evidence)) in enumerate(zip(items_K.tolist(), told, strict=True))
     )
 
 

@@ -18,7 +18,7 @@ from kinema.retrieval.text_match import WordIndex, WordMatch, words_of
 _CLEAR: Final = 1.5
 """Standard deviations from which nearness is told as a reason."""
 
-_TELLING: Final = 0.3
+_TELLING: Final = 0.5
 """Rarity, as a share of the query's rarest word, from which a word found is told: "the" says nothing."""
 
 

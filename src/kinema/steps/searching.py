@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -81,28 +81,28 @@ def search_project(
     for path, read in ((image, picture_vectors), (clip, clip_vectors)):
         if path is not None:
             vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
-    number = dataset.users.filter(dataset.users["id"] == user)["num"].to_list() if user else []
-    profiles = dataset.profiles
-    return search(
-        recommender.parts,
-        index,
-        Question(
-            text=tidy,
-            vectors=vectors,
-            likened=" and ".join(
-                name for name, path in (("the picture", image), ("the clip", clip)) if path is not None
-            ),
-            num_items=num_items,
-            categories=tuple(categories),
-            published_since_ms=_moment(published_since),
-            user=user,
-            user_weight=user_weight,
-            hide_seen=hide_seen,
-        ),
-        now_ms=recommender.now_ms(),
-        history=dataset.histories.take(number) if number else None,
-        profile_P=None if not number or profiles is None else profiles.values_UP[number[0]],
+    question = Question(
+        text=tidy,
+        vectors=vectors,
+        likened=" and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None),
+        num_items=num_items,
+        categories=tuple(categories),
+        published_since_ms=_moment(published_since),
+        user=user,
+        user_weight=user_weight,
+        hide_seen=hide_seen,
     )
+    return search(recommender.parts, index, question, now_ms=recommender.now_ms(), **_past(slates, user))
+
+
+def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
+    """History and profile of a user; nothing for one the store does not know."""
+    dataset = slates.dataset
+    number = dataset.users.filter(dataset.users["id"] == user)["num"].to_list() if user else []
+    if not number:
+        return {}
+    profile_P = None if dataset.profiles is None else dataset.profiles.values_UP[number[0]]
+    return {"history": dataset.histories.take(number), "profile_P": profile_P}
 
 
 @dataclass(frozen=True)
