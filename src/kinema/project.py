@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kinema.encoders.extract import ExtractReport
     from kinema.encoders.modality import ClipEncoder
     from kinema.recommend.audience import Audience
+    from kinema.recommend.search import SearchResult
     from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
     from kinema.steps.dataset import Dataset
@@ -358,6 +359,12 @@ class Project:
             DataError: The item is unknown; the message names the closest ids.
         """
         return self.slates().similar(item, num_items=num_items, modality=modality)
+
+    def search(self, text: str = "", **options: Any) -> "SearchResult":
+        """Find items by words, by a picture or by a clip; options and errors: `kinema.steps.searching.search_project`."""
+        from kinema.steps.searching import search_project  # noqa: PLC0415  # the facade starts light
+
+        return search_project(self.slates(), text, folder=self.folder, settings=self.settings, **options)
 
     def audience(self, item: str, *, num_users: int = 10) -> "Audience":
         """Who should see an item, above all a new one.

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("kinema.cli.model", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "Recommend items to a user."),
     "similar": ("kinema.cli.slates", "Find the items nearest to an item."),
+    "search": ("kinema.cli.search", "Find items by words, by a picture or by a clip."),
     "audience": ("kinema.cli.slates", "Find the users who should see an item."),
     "doctor": ("kinema.cli.project", "Show what is installed, what is missing, threads and disk."),
     "town": ("kinema.cli.demo", "Generate a streaming service whose right answers are known."),

@@ -21,9 +21,9 @@ from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.store.profiles import ProfileSchema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SlateMaker:
-    """A recommender with the data it answers from.
+    """A recommender with the data it answers from; every reading is one of its own.
 
     Attributes:
         dataset: One reading of the project.

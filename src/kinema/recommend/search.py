@@ -1,0 +1,368 @@
+"""Items that answer a question in words, by a picture or by a clip, and a little by the taste of who asks.
+
+    score = (1 - w) * sum of weight * part / sqrt(sum of weight^2)  +  w * taste
+
+Every part is a number of standard deviations over the items that may appear, except ``words``: the share of the query that an
+item has, times six, so that finding every word in the title counts like the nearest meaning of thousands.
+
+Shape suffixes: V items, D width, K items of the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import DataError
+from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
+from kinema.recommend.checks import check_count, one_row
+from kinema.recommend.coldstart import Footing, footing_of, user_vector
+from kinema.recommend.fallback import length_notice
+from kinema.recommend.parts import Parts
+from kinema.recommend.search_reasons import SearchIndex, Signal, reasons
+from kinema.recommend.stages import filter_items
+from kinema.recommend.trace import Trace
+from kinema.retrieval.content_search import deviations
+from kinema.retrieval.text_match import WordMatch
+from kinema.retrieval.top import top
+from kinema.schema import TraceStep
+from kinema.store.histories import Histories
+
+MAX_TEXT: Final = 1000
+TASTE: Final = 0.2
+"""Weight of the user's taste unless another is asked for: it orders what answers the question equally well."""
+
+WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0}
+_OTHER_WEIGHT: Final = 0.5
+_FULL_MATCH: Final = 6.0
+_MOST_TASTE: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for.
+
+    Attributes:
+        text: Words; may be empty where there are vectors.
+        vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` of the words, the others of a
+            picture or a clip.
+        likened: What these others are of, in words: ``the picture`` or ``the clip``.
+        num_items: How many, 1..1000.
+        categories: Only items with one of these, in any case; empty for all.
+        published_since_ms: Only items published from this moment on, UTC milliseconds; None for all.
+        user: User id; empty for nobody.
+        user_weight: w of the module's formula, in [0, 1].
+        hide_seen: Leave out what the user has interacted with.
+    """
+
+    text: str = ""
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    likened: str = ""
+    num_items: int = 10
+    categories: tuple[str, ...] = ()
+    published_since_ms: int | None = None
+    user: str = ""
+    user_weight: float = TASTE
+    hide_seen: bool = False
+
+
+@dataclass(frozen=True)
+class SearchItem:
+    """One item of an answer.
+
+    Attributes:
+        id: Item id.
+        title: Item title.
+        position: Place, from 0.
+        score: The sum of ``parts``.
+        parts: What each signal adds to the score; ``taste`` is the user's.
+        why: In plain words.
+        evidence: The words found, and the cosine in each modality.
+    """
+
+    id: str
+    title: str
+    position: int
+    score: float
+    parts: Mapping[str, float]
+    why: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """An answer.
+
+    Attributes:
+        text: The words asked for.
+        items: Best first; an item whose title or id is the text stands before all others.
+        weights: What each signal counts.
+        user: Who asked; empty for nobody.
+        user_weight: What taste counts against all signals together; 0 where nothing is known of it.
+        bridges: How words were compared with pictures; empty where they were not.
+        trace: One step per stage.
+        notice: What was missing, misspelt or not found; empty where there is nothing to say.
+    """
+
+    text: str
+    items: tuple[SearchItem, ...]
+    weights: Mapping[str, float]
+    user: str = ""
+    user_weight: float = 0.0
+    bridges: tuple[str, ...] = ()
+    trace: tuple[TraceStep, ...] = ()
+    notice: str = ""
+
+
+def check_text(text: str) -> str:
+    """The text of a query in one line.
+
+    Raises:
+        DataError: It is too long.
+    """
+    tidy = " ".join(text.split())
+    if len(tidy) > MAX_TEXT:
+        raise DataError(f"search text must have at most {MAX_TEXT:,} characters, has {len(tidy):,}; shorten it")
+    return tidy
+
+
+def search(
+    parts: Parts,
+    index: SearchIndex,
+    question: Question,
+    *,
+    now_ms: int,
+    history: Histories | None = None,
+    profile_P: NDArray[np.float32] | None = None,
+) -> SearchResult:
+    """Answer a question.
+
+    Args:
+        parts: Catalogue and model.
+        index: Of the same catalogue.
+        question: What is searched for.
+        now_ms: Items published later are not there yet.
+        history: The user's interactions, one row; None for nobody and for unknown users.
+        profile_P: The user's profile row; None where there is none.
+
+    Returns:
+        At most ``question.num_items`` items. The same question on the same parts has the same answer; ties go to the lower
+        item number.
+
+    Raises:
+        DataError: There is nothing to search with, or a number or a category is not what it must be.
+    """
+    text = check_text(question.text)
+    _check(question, text)
+    trace = Trace()
+    past = one_row(history, len(parts.catalogue))
+    allowed_V, removed = _narrow(parts, question, past, now_ms=now_ms, trace=trace)
+    match = index.words.find(text) if text else None
+    signals = _signals(index, question, text, match, allowed_V)
+    named_V = _named(index, text, len(allowed_V))
+    found_V = allowed_V & np.any([named_V, *(one.reached_V for one in signals)], axis=0)
+    num_allowed, num_found = int(allowed_V.sum()), int(found_V.sum())
+    reached = {one.name: int((one.reached_V & allowed_V).sum()) for one in signals}
+    trace.step("match", num_allowed, num_found, removed={"nothing to compare": num_allowed - num_found}, by=reached)
+    taste_V, taste_notice = _taste(
+        parts, question, past, profile_P, allowed_V, now_ms=now_ms, known=history is not None
+    )
+    weight = question.user_weight if taste_V is not None else 0.0
+    added = _contributions(signals, taste_V, weight)
+    score_V = np.sum([np.zeros(len(allowed_V)), *added.values()], axis=0)
+    items_K = _order(score_V, named_V, found_V, question.num_items)
+    trace.step("rank", num_found, len(items_K), removed={"below the answer": num_found - len(items_K)}, taste=weight)
+    told = reasons(
+        index, signals, items_K, match=match, likened=question.likened, added=added, named_V=named_V, user=question.user
+    )
+    items = _items(parts.catalogue, items_K, score_V, added, told)
+    trace.step("explain", len(items), len(items))
+    short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
+    notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
+    return SearchResult(
+        text=text,
+        items=items,
+        weights={one.name: one.weight for one in signals},
+        user=question.user,
+        user_weight=weight,
+        bridges=tuple(one.how for one in signals if one.how),
+        trace=trace.steps,
+        notice="; ".join(filter(None, notices)),
+    )
+
+
+def _items(
+    catalogue: Catalogue,
+    items_K: NDArray[np.int64],
+    score_V: NDArray[np.float64],
+    added: Mapping[str, NDArray[np.float64]],
+    told: list[tuple[str, dict[str, Any]]],
+) -> tuple[SearchItem, ...]:
+    """The places of the answer, in the order given."""
+    return tuple(
+        SearchItem(
+            id=catalogue.ids[item],
+            title=catalogue.titles[item],
+            position=position,
+            score=float(score_V[item]),
+            parts={name: float(values_V[item]) for name, values_V in added.items()},
+            why=why,
+            evidence=evidence,
+        )
+        for position, (item, (why, evidence)) in enumerate(zip(items_K.tolist(), told, strict=True))
+    )
+
+
+def _check(question: Question, text: str) -> None:
+    where = f"the search for '{text[:40]}'" if text else f"the search by {question.likened or 'nothing'}"
+    if not text and not question.vectors:
+        raise DataError(
+            "a search needs words, a picture or a clip; the text is empty and there is neither of the others"
+        )
+    check_count("num_items", question.num_items, where=where)
+    if not 0 <= question.user_weight <= 1:
+        raise DataError(f"user_weight must be in [0, 1], got {question.user_weight} in {where}")
+
+
+def _narrow(
+    parts: Parts, question: Question, past: Histories, *, now_ms: int, trace: Trace
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Items that may appear, and how many each filter took out."""
+    catalogue = parts.catalogue
+    seen = past.items if question.hide_seen else np.empty(0, dtype=np.int64)
+    left = filter_items(catalogue, seen=seen, exclude=(), now_ms=now_ms, trace=trace, scenario="search")
+    allowed_V, removed = left.allowed_V, dict(left.removed)
+    wanted = _known_categories(catalogue.categories, question.categories)
+    rules: dict[str, NDArray[np.bool_]] = {}
+    if wanted:
+        has_V = [any(name.casefold() in wanted for name in names) for names in catalogue.categories]
+        rules["of another category"] = np.array(has_V, dtype=np.bool_)
+    if question.published_since_ms is not None:
+        dates_V = catalogue.published_ms_V
+        rules["published before"] = (dates_V >= question.published_since_ms) & (dates_V != UNKNOWN_DATE)
+    if rules:
+        before, dropped = int(allowed_V.sum()), {}
+        for reason, kept_V in rules.items():
+            dropped[reason] = int((allowed_V & ~kept_V).sum())
+            allowed_V = allowed_V & kept_V
+        trace.step("narrow", before, int(allowed_V.sum()), removed=dropped)
+        removed |= dropped
+    return allowed_V, removed
+
+
+def _known_categories(categories: tuple[tuple[str, ...], ...], wanted: tuple[str, ...]) -> set[str]:
+    """The categories asked for, in lower case.
+
+    Raises:
+        DataError: No item has one of them.
+    """
+    if not wanted:
+        return set()
+    known = {name.casefold(): name for names in categories for name in names}
+    for name in wanted:
+        if name.casefold() not in known:
+            close = get_close_matches(name.casefold(), known, n=1)
+            hint = f", did you mean '{known[close[0]]}'?" if close else ";"
+            raise DataError(
+                f"unknown category '{name}'{hint} known: {', '.join(sorted(known.values())[:20]) or 'none'}"
+            )
+    return {name.casefold() for name in wanted}
+
+
+def _signals(
+    index: SearchIndex, question: Question, text: str, match: WordMatch | None, allowed_V: NDArray[np.bool_]
+) -> list[Signal]:
+    """What speaks for the items; a signal that reaches none of them is left out."""
+    found: list[Signal] = []
+    if match is not None:
+        reached_V = match.shares_V > 0
+        found.append(Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, WEIGHTS["words"]))
+    described_V = np.zeros(len(allowed_V), dtype=np.bool_)
+    for name, vector_D in question.vectors.items():
+        space = index.spaces[name]
+        cosines_V = space.closeness(vector_D)
+        values_V = deviations(cosines_V, allowed_V)
+        found.append(Signal(name, values_V, space.present_V, WEIGHTS.get(name, _OTHER_WEIGHT), cosines_V))
+        if name == "text":
+            described_V = space.present_V
+    for bridge in index.bridges if text else ():
+        cosines_V = bridge.space.closeness(bridge.ask(text))
+        alone_V = np.where(described_V, 1.0, bridge.weight_alone / bridge.weight)
+        values_V = deviations(cosines_V, allowed_V) * alone_V
+        found.append(Signal(bridge.name, values_V, bridge.space.present_V, bridge.weight, cosines_V, bridge.how))
+    return [one for one in found if (one.reached_V & allowed_V).any()]
+
+
+def _taste(
+    parts: Parts,
+    question: Question,
+    past: Histories,
+    profile_P: NDArray[np.float32] | None,
+    allowed_V: NDArray[np.bool_],
+    *,
+    now_ms: int,
+    known: bool,
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Standard deviations by which the model prefers each item for the user; None with the reason where it cannot tell."""
+    if not question.user:
+        return None, ""
+    profile = profile_P if profile_P is not None and np.isfinite(profile_P).all() else None
+    footing = footing_of(past, profile)
+    if footing is Footing.NOTHING:
+        who = f"nothing is known about user '{question.user}'" if known else f"user '{question.user}' is unknown"
+        return None, f"{who}: taste plays no part"
+    if parts.scorer is None or parts.item_vectors_VD is None:
+        return None, "no model yet: taste plays no part; run: kinema pretrain"
+    if footing is Footing.HISTORY:
+        profiles = None if profile is None else profile[None]
+        logits_V = parts.scorer.score(past, profiles, moments_C=np.array([now_ms]))[0]
+    else:
+        vector_D = user_vector(parts.scorer, past, profile, now_ms)
+        logits_V = np.zeros(len(allowed_V), np.float32) if vector_D is None else parts.item_vectors_VD @ vector_D
+    return np.clip(deviations(logits_V, allowed_V), -_MOST_TASTE, _MOST_TASTE), ""
+
+
+def _contributions(
+    signals: list[Signal], taste_V: NDArray[np.float64] | None, weight: float
+) -> dict[str, NDArray[np.float64]]:
+    """What each signal adds to the score of every item; see the module's formula."""
+    length = float(np.sqrt(sum(one.weight**2 for one in signals))) or 1.0
+    added = {one.name: (1 - weight) * one.weight / length * one.values_V for one in signals}
+    return added if taste_V is None else {**added, "taste": weight * taste_V}
+
+
+def _named(index: SearchIndex, text: str, num_items: int) -> NDArray[np.bool_]:
+    """Items whose title or id is the text."""
+    named_V = np.zeros(num_items, dtype=np.bool_)
+    named_V[list(index.named(text))] = True
+    return named_V
+
+
+def _order(
+    score_V: NDArray[np.float64], named_V: NDArray[np.bool_], found_V: NDArray[np.bool_], num_items: int
+) -> NDArray[np.int64]:
+    """The best found items, those that are called so first."""
+    first_K = top(score_V, num_items, found_V & named_V)
+    rest_K = top(score_V, num_items - len(first_K), found_V & ~named_V)
+    return np.concatenate([first_K, rest_K])
+
+
+def _word_notices(
+    index: SearchIndex, match: WordMatch | None, text: str, signals: list[Signal], *, found: bool
+) -> list[str]:
+    """What to say about the words of a query."""
+    if match is None:
+        return []
+    by_meaning = any(one.name != "words" for one in signals)
+    notices = list(index.notices)
+    if not found:
+        return [*notices, f"nothing matches '{text}'"]
+    if not any(one.name == "words" for one in signals):
+        what = "has any of these words" if match.variants else "can be found by signs alone"
+        notices.append(f"no item {what}: nearest by meaning" if by_meaning else f"no item {what}")
+    elif match.unknown:
+        notices.append(f"no item has {', '.join(repr(word) for word in match.unknown[:5])}")
+    return [*notices, *(f"'{word}' was read as '{other}'" for word, other in match.misspelt.items())]

@@ -1,0 +1,170 @@
+"""A picture or a clip that someone searches with becomes the vectors that the catalogue's clips have.
+
+Shape suffixes: D width, H height, W width of a picture, 3 red-green-blue.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinema.encoders.clip_vectors import ClipSettings, frames_fingerprint
+from kinema.encoders.extract import extract, load_features
+from kinema.encoders.motion import load_motion_encoder
+from kinema.encoders.vision import FrameEncoder, load_frame_encoder
+from kinema.errors import DataError, NotBuiltError, StaleArtifactError
+from kinema.extras import require
+from kinema.settings import Settings
+from kinema.steps.extracting import encoder_place
+from kinema.store.features import ModalityFeatures
+
+PICTURES: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""Kinds of picture files that are opened."""
+
+_TIMEOUT_S: Final = 120.0
+_TAIL: Final = "; the item keeps its text features"
+_OTHER_ENCODER: Final = (
+    "vectors come from another encoder or other media settings than kinema.toml names; run: kinema extract"
+)
+
+
+def picture_vectors(
+    path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
+) -> dict[str, NDArray[np.float32]]:
+    """The frame vector of a picture.
+
+    Args:
+        path: A file of one of the kinds in `PICTURES`.
+        features: Of the catalogue.
+        settings: Of the project.
+        folder: Of the project.
+
+    Returns:
+        ``frames`` -> float32 [D].
+
+    Raises:
+        DataError: It is no picture, or a larger one than the settings allow.
+        NotBuiltError: The catalogue has no frame vectors.
+        StaleArtifactError: They come from another encoder.
+    """
+    picture_HW3 = read_picture(path, max_pixels=settings.media.max_pixels)
+    if "frames" not in features:
+        raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
+    encoder = _frame_encoder(encoder_place(settings.encoders.frames, folder), settings.runtime.device)
+    if frames_fingerprint(encoder, _clip_settings(settings)) != features["frames"].encoder:
+        raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
+    cv2 = require("cv2")
+    side = encoder.frame_side
+    squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
+    return {"frames": encoder.encode(squeezed[None])[0]}
+
+
+def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3], upright.
+
+    Raises:
+        DataError: It is no picture, or too large.
+        MissingExtraError: Pillow is not installed.
+    """
+    image, ops = require("PIL.Image"), require("PIL.ImageOps")
+    if not path.is_file():
+        raise DataError(f"cannot read picture '{path.name}': there is no such file")
+    try:
+        with image.open(path, formats=PICTURES) as opened:
+            if opened.width * opened.height > max_pixels:
+                raise DataError(
+                    f"picture '{path.name}' must have at most {max_pixels:,} pixels, has "
+                    f"{opened.width:,} x {opened.height:,}; max_pixels in [media] sets the limit"
+                )
+            return np.asarray(ops.exif_transpose(opened).convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
+        kinds = ", ".join(PICTURES)
+        raise DataError(
+            f"cannot read picture '{path.name}': not a whole {kinds} file ({type(error).__name__})"
+        ) from error
+
+
+def clip_vectors(
+    path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
+) -> dict[str, NDArray[np.float32]]:
+    """The vectors of a clip in every modality that the catalogue has besides text; read and encoded as `kinema extract` does.
+
+    Args:
+        path: A video file, anywhere.
+        features: Of the catalogue.
+        settings: Of the project.
+        folder: Of the project.
+
+    Returns:
+        Modality -> float32 [D].
+
+    Raises:
+        DataError: The clip cannot be read, or has nothing that the catalogue's clips have.
+        NotBuiltError: The catalogue has no vectors of clips.
+        StaleArtifactError: They come from other encoders.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise DataError(f"cannot decode '{path.name}': there is no such file")
+    if not features.keys() - {"text"}:
+        raise NotBuiltError("a clip is compared with frames and motion, and no clip has any yet; run: kinema extract")
+    found = _extract_one(path, features, settings=settings, folder=folder)
+    others = [name for name, one in found.items() if one.encoder != features[name].encoder]
+    if others:
+        raise StaleArtifactError(f"the {' and '.join(others)} {_OTHER_ENCODER}")
+    vectors = {name: one.vectors_VD[0] for name, one in found.items() if one.present_V[0]}
+    if not vectors:
+        raise DataError(f"clip '{path.name}' must have {' or '.join(found)} to be compared by, has none")
+    return vectors
+
+
+def _extract_one(
+    path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
+) -> dict[str, ModalityFeatures]:
+    """A catalogue of one clip, extracted to a folder that does not stay."""
+    items = pl.DataFrame({"num": [0], "id": ["query"], "media_path": [path.name]})
+    loaded: dict[str, Any] = {}
+    if "frames" in features and settings.encoders.frames:
+        loaded["frames"] = _frame_encoder(encoder_place(settings.encoders.frames, folder), settings.runtime.device)
+    if "motion" in features and settings.encoders.motion:
+        loaded["motion"] = load_motion_encoder(settings.encoders.motion)
+    with TemporaryDirectory(prefix="kinema-query-") as scratch:
+        report = extract(
+            items=items,
+            media_root=path.parent,
+            folder=Path(scratch),
+            **loaded,
+            num_frames=settings.media.num_frames,
+            workers=1,
+            batch_size=settings.encoders.batch_size,
+            max_seconds=settings.media.max_seconds,
+            max_pixels=settings.media.max_pixels,
+            clip_timeout_s=_TIMEOUT_S,
+        )
+        if report.rejects:
+            raise DataError(report.rejects[0].reason.removesuffix(_TAIL))
+        return load_features(Path(scratch), items)
+
+
+def _clip_settings(settings: Settings) -> ClipSettings:
+    """What `kinema extract` reads clips with."""
+    media = settings.media
+    return ClipSettings(
+        num_frames=media.num_frames,
+        max_seconds=media.max_seconds,
+        max_pixels=media.max_pixels,
+        timeout_s=_TIMEOUT_S,
+        workers=1,
+        batch_size=settings.encoders.batch_size,
+    )
+
+
+@lru_cache(maxsize=1)
+def _frame_encoder(place: str, device: str) -> FrameEncoder:
+    """Loaded once per process."""
+    return load_frame_encoder(place, device=device)

@@ -1,0 +1,226 @@
+"""`kinema search`: words, a picture or a clip become vectors, and the project's catalogue is searched for them.
+
+The index is kept as long as the store, the vectors and the model stay as they are; encoders as long as the process lives.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinema.encoders.text import TextEncoder, load_text_encoder
+from kinema.errors import DataError, MissingExtraError, NotBuiltError
+from kinema.recommend.search import TASTE, Question, SearchResult, check_text, search
+from kinema.recommend.search_reasons import SearchIndex
+from kinema.retrieval.content_search import Bridge, SearchSpace
+from kinema.retrieval.text_match import words_of
+from kinema.settings import Settings
+from kinema.sources.values import moment
+from kinema.steps.extracting import encoder_place
+from kinema.steps.query_media import clip_vectors, picture_vectors
+from kinema.steps.slates import SlateMaker
+from kinema.store.features import ModalityFeatures
+
+_LONG_WORD: Final = 5
+_NO_TEXT: Final = "no text vectors: words are compared, not their meaning; run: kinema extract"
+
+
+def search_project(
+    slates: SlateMaker,
+    text: str = "",
+    *,
+    folder: Path,
+    settings: Settings,
+    image: str | Path | None = None,
+    clip: str | Path | None = None,
+    user: str = "",
+    user_weight: float = TASTE,
+    num_items: int = 10,
+    categories: Sequence[str] = (),
+    published_since: int | str | None = None,
+    hide_seen: bool = False,
+) -> SearchResult:
+    """Search a project.
+
+    Args:
+        slates: One reading of the project, with its recommender.
+        text: Words to look for; may be empty with an image or a clip, and narrows them down otherwise.
+        folder: The project's.
+        settings: The project's.
+        image: A picture file; finds clips that look like it.
+        clip: A video file; finds clips that look, move and sound like it. It needs no place in the catalogue.
+        user: User id whose taste counts a little; empty for nobody.
+        user_weight: How much, in [0, 1].
+        num_items: How many, 1..1000.
+        categories: Only items with one of these.
+        published_since: Only items published since: UTC milliseconds, or a date such as ``2026-01-31``.
+        hide_seen: Leave out what the user has interacted with.
+
+    Returns:
+        The answer.
+
+    Raises:
+        DataError: The question is empty or too long, a file cannot be read, or a category is unknown.
+        NotBuiltError: The catalogue is empty, or has no vectors to compare a picture or a clip with.
+        StaleArtifactError: The catalogue's vectors come from other encoders than `kinema.toml` names.
+    """
+    dataset, recommender = slates.dataset, slates.recommender
+    if not dataset.items.height:
+        raise NotBuiltError("the catalogue is empty; run: kinema ingest")
+    tidy = check_text(text)
+    queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
+    index = search_index(slates, folder / "artifacts" / "flm", queries)
+    vectors: dict[str, NDArray[np.float32]] = {}
+    if tidy:
+        vectors, index = _words(tidy, queries, dataset.features, index)
+    for path, read in ((image, picture_vectors), (clip, clip_vectors)):
+        if path is not None:
+            vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
+    question = Question(
+        text=tidy,
+        vectors=vectors,
+        likened=" and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None),
+        num_items=num_items,
+        categories=tuple(categories),
+        published_since_ms=_moment(published_since),
+        user=user,
+        user_weight=user_weight,
+        hide_seen=hide_seen,
+    )
+    return search(recommender.parts, index, question, now_ms=recommender.now_ms(), **_past(slates, user))
+
+
+def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
+    """History and profile of a user; nothing for one the store does not know."""
+    dataset = slates.dataset
+    number = dataset.users.filter(dataset.users["id"] == user)["num"].to_list() if user else []
+    if not number:
+        return {}
+    profile_P = None if dataset.profiles is None else dataset.profiles.values_UP[number[0]]
+    return {"history": dataset.histories.take(number), "profile_P": profile_P}
+
+
+@dataclass(frozen=True)
+class TextQueries:
+    """The text encoder of a project, loaded when the first query needs it.
+
+    Attributes:
+        place: Its name or folder; empty where the modality is off.
+        device: A torch device.
+    """
+
+    place: str
+    device: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the encoder; empty where the modality is off."""
+        return str(_load_text_encoder(self.place, self.device).fingerprint) if self.place else ""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [N, D], unit rows. A text that was just asked for is not encoded again."""
+        return np.stack([_encoded(self, text) for text in texts])
+
+
+@lru_cache(maxsize=1)
+def _load_text_encoder(place: str, device: str) -> TextEncoder:
+    return load_text_encoder(place, device=device)
+
+
+@lru_cache(maxsize=64)
+def _encoded(queries: TextQueries, text: str) -> NDArray[np.float32]:
+    vectors_1D = _load_text_encoder(queries.place, queries.device).encode_query_text([text])
+    return np.asarray(vectors_1D[0], dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def search_index(slates: SlateMaker, model_folder: Path, queries: TextQueries) -> SearchIndex:
+    """Index one reading of a project.
+
+    Args:
+        slates: The reading; the index is kept as long as it is asked for.
+        model_folder: The FLM artefact; without one, words find no pictures.
+        queries: What makes vectors of queries.
+
+    Returns:
+        Words, vectors, and the ways from words to pictures that the project has.
+    """
+    dataset = slates.dataset
+    items = dataset.items
+    spaces = {
+        name: SearchSpace.plain(one.vectors_VD * one.present_V[:, None])
+        if name == "text"
+        else SearchSpace.standardised(one.vectors_VD, one.present_V)
+        for name, one in dataset.features.items()
+        if one.present_V.any()
+    }
+    labels = [
+        " ".join(filter(None, [*(categories or ()), *(tags or ())]))
+        for categories, tags in zip(items["categories"].to_list(), items["tags"].to_list(), strict=True)
+    ]
+    return SearchIndex.of(
+        {
+            "title": items["title"].fill_null("").to_list(),
+            "tags": labels,
+            "description": items["description"].fill_null("").to_list(),
+        },
+        dataset.item_ids,
+        spaces=spaces,
+        bridges=find_bridges(slates, model_folder, queries),
+        notices=() if "text" in spaces else (_NO_TEXT,),
+    )
+
+
+def find_bridges(slates: SlateMaker, model_folder: Path, queries: TextQueries) -> list[Bridge]:
+    """The ways from words to pictures."""
+    features = slates.dataset.features
+    if slates.recommender.parts.scorer is None or not {"text", "frames"} <= features.keys():
+        return []
+    from kinema.flm.bridges import ModalityBridge  # noqa: PLC0415  # brings torch
+    from kinema.flm.model import FLM  # noqa: PLC0415  # the same
+
+    learnt = ModalityBridge.of(FLM.load(model_folder), features, source="text", target="frames")
+    return [] if learnt is None else [Bridge.projection(queries.encode, learnt.carry, learnt.rows_VD)]
+
+
+def _words(
+    text: str, queries: TextQueries, features: Mapping[str, ModalityFeatures], index: SearchIndex
+) -> tuple[dict[str, NDArray[np.float32]], SearchIndex]:
+    """The vector of a query, and the index without what cannot be used, with a notice of why."""
+    trouble = ""
+    if "text" not in index.spaces:
+        return {}, index
+    try:
+        if queries.fingerprint == features["text"].encoder:
+            return {"text": queries.encode(_readings(text, index)).mean(axis=0)}, index
+        trouble = "text vectors come from another encoder than kinema.toml names; run: kinema extract"
+    except MissingExtraError as error:
+        trouble = str(error)
+    bridges = tuple(one for one in index.bridges if one.name == "look")
+    notice = f"words are compared, not their meaning: {trouble}"
+    return {}, replace(index, bridges=bridges, notices=(*index.notices, notice))
+
+
+def _readings(text: str, index: SearchIndex) -> list[str]:
+    """A query as typed and, where long words look mistyped, as it was read: either may be what is meant."""
+    read = {word: other for word, other in index.words.find(text).misspelt.items() if len(word) >= _LONG_WORD}
+    return [text, " ".join(read.get(word, word) for word in words_of(text))] if read else [text]
+
+
+def _moment(since: int | str | None) -> int | None:
+    """UTC milliseconds of a date.
+
+    Raises:
+        DataError: It is none.
+    """
+    if since is None or isinstance(since, int):
+        return since
+    found = moment(pl.Series([since])).values[0]
+    if found is None:
+        raise DataError(f"published_since must be a date such as 2026-01-31 or UTC milliseconds, is '{since}'")
+    return int(found)

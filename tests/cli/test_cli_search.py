@@ -1,0 +1,48 @@
+"""`kinema search` as it is typed."""
+
+import json
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from kinema.cli.main import main
+from kinema.project import Project
+
+
+@pytest.fixture
+def shop(tmp_path):
+    items = {"id": ["v1", "v2", "v3"], "title": ["Otters swim", "Kites", "[otters] play"], "tags": ["", "", "river"]}
+    pl.DataFrame(items).write_csv(tmp_path / "items.csv")
+    with Project.init(tmp_path / "shop") as project:
+        project.ingest(items=tmp_path / "items.csv")
+    return tmp_path / "shop"
+
+
+def call(shop, *arguments):
+    done = CliRunner().invoke(main, ["search", *arguments, "-p", str(shop)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_people_see_titles_reasons_weights_and_notes(shop):
+    text = call(shop, "oters", "--user", "u9", "--explain")
+    assert "for 'oters'" in text
+    assert "[otters] play" in text
+    assert "has 'otters' in its title" in text
+    assert "weights: words 1" in text
+    assert "'oters' was read as 'otters'; user 'u9' is unknown: taste plays no part" in text
+    assert "what adds up to the score" in text
+    assert "narrow" not in text
+    assert "match" in text
+
+
+def test_machines_get_everything(shop):
+    found = json.loads(call(shop, "river", "--json", "-n", "1", "--user-weight", "0.5"))
+    assert [item["id"] for item in found["items"]] == ["v3"]
+    assert found["items"][0]["evidence"]["words"]["river"]["field"] == "tags"
+    assert {"weights", "trace", "notice", "bridges", "user_weight"} <= found.keys()
+
+
+def test_nothing_found_is_said(shop):
+    assert "nothing matches 'zebra'" in call(shop, "zebra")
