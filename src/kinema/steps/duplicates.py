@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import polars as pl
 
 from kinema.encoders.content_keys import ContentKeys, inside
 from kinema.encoders.picture_hash import PictureHash
@@ -57,7 +57,7 @@ class DuplicateReport:
     Attributes:
         groups: The copies of one clip each, the one to keep first: most interactions, then best quality (whole files
             first, then more pixels), then first in the catalogue.
-        num_clips: Items with a file.
+        num_clips: Items with a file that is there.
         num_made: Fingerprints made by this run; the others were there.
         num_empty: Clips that show nothing (black, one colour): copies of nothing but an equal file.
         num_compared: Pairs that were looked at closely.
@@ -104,7 +104,7 @@ def duplicates_of_project(
     """
     start = time.perf_counter()
     prints = Fingerprints(
-        folder / "artifacts" / "features", PictureHash(), settings.media.max_seconds, settings.media.max_pixels
+        folder / "artifacts" / "fingerprints", PictureHash(), settings.media.max_seconds, settings.media.max_pixels
     )
     clips, files, unreadable = _clips(store, media_root, prints.folder, workers=workers)
     if not clips:
@@ -116,8 +116,11 @@ def duplicates_of_project(
     keys = [key for key in files if key in shards]
     found = search(prints, shards, keys, progress=progress)
     counts = Counter(store.events(kinds=settings.histories.kinds, columns=["item"])["item"].to_list())
+    grouped = {key for group in found.groups for key in group}
+    shared = [[key] for key in keys if len(clips[key]) > 1 and key not in grouped]
     groups = tuple(
-        _members(group, clips, files, found, shards=shards, counts=counts) for group in _groups_of_keys(found, clips)
+        _members({key: clips[key] for key in group}, files, found, shards=shards, counts=counts)
+        for group in [*found.groups, *shared]
     )
     write_copies(
         folder / "artifacts" / "duplicates",
@@ -126,7 +129,7 @@ def duplicates_of_project(
     )
     return DuplicateReport(
         groups=groups,
-        num_clips=sum(map(len, clips.values())) + len(unreadable) - len(failed),
+        num_clips=sum(map(len, clips.values())),
         num_made=len(shards) - num_before,
         num_empty=found.num_empty,
         num_compared=found.num_compared,
@@ -155,31 +158,40 @@ class Found:
     num_cut: int
 
 
+@dataclass(frozen=True)
+class _Clip:
+    """An item with a file: its number, id, title and media path."""
+
+    num: int
+    item: str
+    title: str
+    file: str
+
+
 def _clips(
     store: Store, media_root: Path | None, folder: Path, *, workers: int
-) -> tuple[dict[str, list[tuple[str, str]]], dict[str, tuple[str, Path]], dict[str, str]]:
-    """Content key -> items (id, title), key -> (media path, file), and media path -> why it cannot be read."""
-    items = store.items()
-    clips: dict[str, list[tuple[str, str]]] = {}
+) -> tuple[dict[str, list[_Clip]], dict[str, tuple[str, Path]], dict[str, str]]:
+    """Content key -> items, key -> (media path, file), and media path -> why it cannot be read."""
+    clips: dict[str, list[_Clip]] = {}
     files: dict[str, tuple[str, Path]] = {}
     paths: dict[str, Path] = {}
     unreadable: dict[str, str] = {}
-    if media_root is None or not items.height:
+    if media_root is None:
         return clips, files, unreadable
-    named = [(row["id"], row["title"] or "", row["media_path"]) for row in items.iter_rows(named=True)]
-    for name in dict.fromkeys(path for _, _, path in named if path):
+    rows = store.items().filter(pl.col("media_path").is_not_null()).iter_rows(named=True)
+    named = [_Clip(row["num"], row["id"], row["title"] or "", row["media_path"]) for row in rows]
+    for name in dict.fromkeys(one.file for one in named):
         try:
             paths[name] = inside(media_root, name)
         except DataError as error:
             unreadable[name] = str(error)
     keys = ContentKeys(folder).update(paths, num_threads=workers)
-    unreadable |= {
-        name: f"cannot read '{name}': the file vanished or is not readable" for name in paths.keys() - keys.keys()
-    }
-    for item_id, title, name in named:
-        if name in keys:
-            clips.setdefault(keys[name], []).append((item_id, title))
-            files.setdefault(keys[name], (name, paths[name]))
+    vanished = sorted(paths.keys() - keys.keys())
+    unreadable |= {name: f"cannot read '{name}': the file vanished or is not readable" for name in vanished}
+    for one in named:
+        if one.file in keys:
+            clips.setdefault(keys[one.file], []).append(one)
+            files.setdefault(keys[one.file], (one.file, paths[one.file]))
     return clips, files, unreadable
 
 
@@ -219,38 +231,28 @@ def search(prints: Fingerprints, shards: VectorShards, keys: Sequence[str], *, p
     )
 
 
-def _groups_of_keys(found: Found, clips: Mapping[str, Sequence[Any]]) -> list[list[str]]:
-    """The groups found, and every file that several items share: equal files are copies whatever they show."""
-    grouped = {key for group in found.groups for key in group}
-    return [*found.groups, *([key] for key, items in clips.items() if len(items) > 1 and key not in grouped)]
-
-
 def _members(
-    keys: Sequence[str],
-    clips: Mapping[str, Sequence[tuple[str, str]]],
+    clips: Mapping[str, Sequence[_Clip]],
     files: Mapping[str, tuple[str, Path]],
     found: Found,
     *,
     shards: VectorShards,
-    counts: Mapping[str, int],
+    counts: Mapping[int, int],
 ) -> tuple[Member, ...]:
     """The items of a group, the one to keep first."""
     members = []
-    for key, quality in zip(keys, shards.quality(keys).tolist(), strict=True):
-        name, path = files[key]
-        pixels = _pixels(path, name)
-        members += [
-            Member(item, title, name, counts.get(item, 0), round(quality, 3), pixels, found.alike.get(key, 1.0))
-            for item, title in clips[key]
-        ]
-    order = {item: place for place, (item, _) in enumerate(one for items in clips.values() for one in items)}
-    return tuple(sorted(members, key=lambda one: (-one.interactions, -one.quality, -one.pixels, order[one.item])))
+    for key, quality in zip(clips, shards.quality(list(clips)).tolist(), strict=True):
+        pixels, alike = _pixels(files[key][1]), found.alike.get(key, 1.0)
+        for one in clips[key]:
+            member = Member(one.item, one.title, one.file, counts.get(one.num, 0), round(quality, 3), pixels, alike)
+            members.append(((-member.interactions, -quality, -pixels, one.num), member))
+    return tuple(member for _, member in sorted(members, key=lambda ranked: ranked[0]))
 
 
-def _pixels(path: Path, name: str) -> int:
+def _pixels(path: Path) -> int:
     """Size of the stored picture; 0 where the file cannot be opened any more."""
     try:
-        info = probe(path, name=name)
+        info = probe(path)
     except DataError:
         return 0
     return info.width * info.height

@@ -1,4 +1,4 @@
-"""The fingerprints of a project's clips: made once per file content, kept beside the other vectors.
+"""The fingerprints of a project's clips: made once per file content.
 
 Shape suffixes: N files, T moments, D width of a token.
 """
@@ -30,7 +30,7 @@ class Fingerprints:
     """A cache of fingerprints by content key.
 
     Attributes:
-        folder: Folder of all vectors; each kind of fingerprint has a folder of its own in it.
+        folder: For content keys, and a folder for each kind of fingerprint.
         encoder: Makes them.
         max_seconds: Only so much of each clip's beginning is looked at.
         max_pixels: Largest frame that is decoded.
