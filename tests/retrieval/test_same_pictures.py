@@ -100,6 +100,22 @@ def test_a_still_clip_is_not_the_same_as_one_with_a_change():
     assert not is_same(align(still, prints(faced(3, 1))))
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(16.1, True), (17, False), (13, False)])
+def test_still_clips_are_the_same_only_at_the_same_length(seconds, expected):
+    cover = [drawing(3)[:200, :200]] * MOMENTS
+    other = prints(cover, moments(seconds * 1000))
+    assert is_same(align(prints(cover, moments(16000)), other)) is expected
+
+
+def test_black_moments_do_not_hide_a_copy():
+    times = moments(16000)
+    noise = np.random.default_rng(0).normal(0, 0.3, (2, 5, 200, 200)).astype(np.float32)
+    one, other = (prints([*dark, *pan(0, times)[5:]], times) for dark in noise)
+    found = align(one, other)
+    assert found.change > 0.95
+    assert is_same(found)
+
+
 def test_still_pictures_are_compared_and_never_with_clips():
     picture = prints([drawing(4)[:200, :200]])
     assert is_same(align(picture, prints([drawing(4)[10:190, 10:190]])))

@@ -26,6 +26,9 @@ MOST_CHANGE_LOST: Final = 0.2
 same scene only one."""
 STILL: Final = 0.002
 """Share of a picture that must change before change is compared; compression alone makes less."""
+_STILL_LENGTHS: Final = 0.98
+"""Still clips must be as long as each other: one cover picture stands for many songs."""
+_SHOWN: Final = 0.3
 _HOPELESS: Final = 0.5
 _FINE_CELLS: Final = 0.8
 _OFFSETS: Final = np.linspace(-0.25, 0.25, 41)
@@ -40,7 +43,8 @@ class Alignment:
 
     Attributes:
         alike: Mean correlation of the pictures at the same moments, at most 1.
-        change: Correlation of what changes in them, at most 1; 1 where next to nothing changes in either.
+        change: Correlation of what changes in them, at most 1; where next to nothing changes in
+            either, 1 for equal lengths and 0 for others.
         overlap: Share of the longer clip that both have.
     """
 
@@ -120,7 +124,7 @@ def align(one: Prints, other: Prints) -> Alignment:
     )
     tried = [(_in_time(left, right, likeness), left, right, where) for left, right, likeness, where in firsts]
     match, left, right, where = max(tried, key=lambda found: found[0].alike)
-    if match.alike < _HOPELESS:
+    if match.alike < _HOPELESS or not len(match.lefts):
         return nothing
     for fine in (COARSE_CELLS, _FINE_CELLS):
         where = _in_space(left.pictures[match.lefts], right.pictures[match.rights], where, fine=fine)
@@ -129,7 +133,9 @@ def align(one: Prints, other: Prints) -> Alignment:
         _unit(band(right.pictures, fine=_FINE_CELLS)),
     )
     match = _in_time(left, right, fitted @ target.T)
-    return Alignment(match.alike, _change(fitted[match.lefts], target[match.rights]), match.overlap)
+    same_length = lengths[0] >= _STILL_LENGTHS * lengths[1]
+    change = _change(fitted[match.lefts], target[match.rights], where_still=float(same_length))
+    return Alignment(match.alike, change, match.overlap)
 
 
 def is_same(found: Alignment) -> bool:
@@ -144,7 +150,7 @@ def is_same(found: Alignment) -> bool:
 
 @dataclass(frozen=True)
 class _Match:
-    """Moments of two clips that belong together: their numbers [M] in either, and how alike they are on the whole."""
+    """Moments of two clips that belong together and show something: their numbers [M] in either, and how alike all are."""
 
     alike: float
     overlap: float
@@ -175,7 +181,8 @@ def _in_time(left: Prints, right: Prints, likeness_AB: NDArray[np.float32]) -> _
         alike = float((weights_A * likeness_AB[rows, better_A]).sum() / max(float(weights_A.sum()), 1.0))
         value = alike - 0.02 * abs(offset_ms) / max(longer, 1.0)
         if best is None or value > best[0]:
-            best = value, _Match(alike, covered, rows[inside_A], better_A[inside_A])
+            shown_A = inside_A & (left.weights >= _SHOWN) & (right.weights[better_A] >= _SHOWN)
+            best = value, _Match(alike, covered, rows[shown_A], better_A[shown_A])
     return best[1] if best else _Match(0.0, 0.0, nothing, nothing)
 
 
@@ -202,12 +209,14 @@ def _in_space(left_MSS: Pictures, right_MSS: Pictures, where: _Window, *, fine: 
     return best_where
 
 
-def _change(left_MD: Pictures, right_MD: Pictures) -> float:
+def _change(left_MD: Pictures, right_MD: Pictures, *, where_still: float) -> float:
     """Correlation of what differs from the mean picture; see `Alignment`."""
+    if not len(left_MD):
+        return 0.0
     left, right = left_MD - left_MD.mean(axis=0), right_MD - right_MD.mean(axis=0)
     sizes = float(np.square(left).sum(axis=1).mean()), float(np.square(right).sum(axis=1).mean())
     if max(sizes) < STILL:
-        return 1.0
+        return where_still
     return float((left * right).sum() / max(np.linalg.norm(left) * np.linalg.norm(right), 1e-9))
 
 
