@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kinema.encoders.modality import Clip, Wants
-from kinema.encoders.picture_hash import COARSE, SIDE, PictureHash, PictureReader, content_box, substance
+from kinema.encoders.picture_hash import COARSE, SIDE, VIEWS, PictureHash, PictureReader, content_box, substance
 from kinema.media.sampling import Frames
 
 
@@ -42,7 +42,7 @@ def test_every_moment_becomes_one_token_with_its_time():
     assert tokens.tokens_TD.dtype == np.float32
     assert tokens.times_ms_T.tolist() == [0, 500, 1000]
     assert PictureHash().token_width == SIDE * SIDE
-    assert PictureHash().pool(tokens).shape == (PictureHash().width,) == (2 * COARSE * COARSE,)
+    assert PictureHash().pool(tokens).shape == (PictureHash().width,) == (len(VIEWS) * COARSE * COARSE,)
 
 
 @pytest.mark.parametrize(("gain", "shift"), [(1.0, 40), (0.8, 0), (1.2, 10), (0.5, 30)])
@@ -95,9 +95,17 @@ def test_a_clip_of_one_colour_shows_nothing_even_with_noise(level):
     assert not PictureHash().pool(tokens).any()
 
 
-def test_both_halves_of_the_vector_have_length_one():
-    halves = PictureHash().pool(tokens_of(scene())).reshape(2, -1)
-    assert np.linalg.norm(halves, axis=1) == pytest.approx([1, 1], abs=1e-5)
+def test_each_view_in_the_vector_has_length_one():
+    views = PictureHash().pool(tokens_of(scene())).reshape(len(VIEWS), -1)
+    assert np.linalg.norm(views, axis=1) == pytest.approx(np.ones(len(VIEWS)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("top", "left", "view"), [(6, 8, 1), (12, 16, 5), (0, 0, 2)])
+def test_the_whole_of_a_crop_is_near_the_view_of_it(top, left, view):
+    plain = scene(height=128, width=160)
+    whole = PictureHash().pool(tokens_of(plain)).reshape(len(VIEWS), -1)
+    cropped = PictureHash().pool(tokens_of(plain[:, top : top + 115, left : left + 144])).reshape(len(VIEWS), -1)
+    assert whole[view] @ cropped[0] > 0.97
 
 
 def test_tokens_of_one_clip_do_not_depend_on_others():

@@ -14,7 +14,7 @@ def vectors(num, seed=0, width=8):
 def test_pairs_across_blocks_are_found_once():
     rows = vectors(600, width=64)
     rows[599], rows[300] = rows[0], rows[0]
-    pairs, num_cut = near_pairs(rows, least=0.9)
+    pairs, num_cut = near_pairs(rows, num_views=2, least=0.9)
     assert pairs.tolist() == [[0, 300], [0, 599], [300, 599]]
     assert num_cut == 0
 
@@ -22,8 +22,8 @@ def test_pairs_across_blocks_are_found_once():
 def test_the_centre_of_one_may_be_near_the_whole_of_the_other():
     whole, crop = vectors(2, width=64)
     crop[:64] = whole[64:]
-    assert near_pairs(np.stack([whole, crop]))[0].tolist() == [[0, 1]]
-    assert near_pairs(np.stack([crop, whole]))[0].tolist() == [[0, 1]]
+    assert near_pairs(np.stack([whole, crop]), num_views=2)[0].tolist() == [[0, 1]]
+    assert near_pairs(np.stack([crop, whole]), num_views=2)[0].tolist() == [[0, 1]]
 
 
 def test_only_the_nearest_of_very_many_are_kept_and_the_cut_is_counted():
@@ -31,14 +31,14 @@ def test_only_the_nearest_of_very_many_are_kept_and_the_cut_is_counted():
     rows[5:, :8] = unit_rows(rows[5:, :8] + 0.1 * vectors(5, seed=1)[:, :8])
     rows[5:, 8:] = rows[5:, :8]
     rows[:5, 8:] = rows[:5, :8]
-    pairs, num_cut = near_pairs(rows, most_per_clip=4)
+    pairs, num_cut = near_pairs(rows, num_views=2, most_per_clip=4)
     assert num_cut == 5
     assert pairs[pairs[:, 0] == 0].tolist() == [[0, 1], [0, 2], [0, 3], [0, 4]]
 
 
 def test_clips_that_show_nothing_are_near_nothing():
-    assert len(near_pairs(np.zeros((5, 8), dtype=np.float32))[0]) == 0
-    assert near_pairs(np.zeros((0, 8), dtype=np.float32))[0].shape == (0, 2)
+    assert len(near_pairs(np.zeros((5, 12), dtype=np.float32))[0]) == 0
+    assert near_pairs(np.zeros((0, 12), dtype=np.float32))[0].shape == (0, 2)
 
 
 def test_a_chain_is_cut_around_its_middle():

@@ -23,8 +23,10 @@ SIDE: Final = 24
 """Cells per side of the small pictures."""
 COARSE: Final = 8
 """Cells per side of the mean picture that makes the vector of a clip."""
-CENTRE: Final = 0.9
-"""Share of width and height in the second half of the vector: what a usual crop leaves."""
+CENTRE: Final = (0.5, 0.9, 0.5, 0.9)
+"""What a crop of a tenth leaves, as a window: middle and size in width, then in height."""
+VIEWS: Final = ((0.5, 1.0, 0.5, 1.0), CENTRE, *((x, 0.9, y, 0.9) for x in (0.45, 0.55) for y in (0.45, 0.55)))
+"""The whole picture, and what a crop of a tenth leaves: the centre or the part at a corner."""
 COARSE_CELLS: Final = 1.5
 """Blur for a first comparison, cells: a crop of a tenth moves nothing out of reach."""
 _BROAD_CELLS: Final = 4.0
@@ -92,7 +94,7 @@ class PictureHash:
     @property
     def width(self) -> int:
         """Of the vector."""
-        return 2 * COARSE * COARSE
+        return len(VIEWS) * COARSE * COARSE
 
     @property
     def fingerprint(self) -> str:
@@ -111,20 +113,19 @@ class PictureHash:
         return [Tokens(_levelled(one["grey"]), one["times_ms"].astype(np.int64)) for one in readings]
 
     def pool(self, tokens: Tokens) -> NDArray[np.float32]:
-        """The mean picture, whole and its centre: near for clips that may be the same, and quick to compare.
+        """The mean picture in each of `VIEWS`: quick to compare, and near for clips that may be the same.
 
         Returns:
-            float32 [width]: two halves of length 1 each; all zero for a clip that shows nothing.
+            float32 [width]: parts of length 1, one per view; all zero for a clip that shows nothing.
         """
         pictures_TSS = tokens.tokens_TD.reshape(-1, SIDE, SIDE)
-        margin = (1 - CENTRE) / 2
         vector = np.zeros(self.width, dtype=np.float32)
         if substance(tokens).mean() < _LEAST_SUBSTANCE:
             return vector
-        for half, low in zip(np.split(vector, 2), (0.0, margin), strict=True):
-            seen_SS = band(cut(pictures_TSS, (0.5, 1 - 2 * low, 0.5, 1 - 2 * low)), fine=COARSE_CELLS).mean(axis=0)
+        for part, where in zip(np.split(vector, len(VIEWS)), VIEWS, strict=True):
+            seen_SS = band(cut(pictures_TSS, where), fine=COARSE_CELLS).mean(axis=0)
             cells = seen_SS.reshape(COARSE, SIDE // COARSE, COARSE, SIDE // COARSE).mean(axis=(1, 3)).ravel()
-            half[:] = cells / max(float(np.linalg.norm(cells)), 1e-6)
+            part[:] = cells / max(float(np.linalg.norm(cells)), 1e-6)
         return vector
 
 

@@ -1,6 +1,6 @@
 """Which clips are copies of each other: candidates by one coarse vector each, then groups that hang together.
 
-Shape suffixes: N clips, D width, P pairs, B clips of a block.
+Shape suffixes: N clips, D width, W views, P pairs, B clips of a block.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,39 +9,46 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_NEAR: Final = 0.75
-"""Cosine of coarse vectors from which a pair is looked at closely."""
+from kinema.encoders.picture_hash import VIEWS
+
+LEAST_NEAR: Final = 0.85
+"""Cosine of coarse vectors from which a pair is looked at closely. Crops of a tenth, wherever they lie, keep .92."""
 MOST_PER_CLIP: Final = 64
 """Pairs per clip that are looked at closely: where thousands look alike, the nearest decide."""
 _BLOCK: Final = 256
 
 
 def near_pairs(
-    vectors_ND: NDArray[np.float32], *, least: float = LEAST_NEAR, most_per_clip: int = MOST_PER_CLIP
+    vectors_ND: NDArray[np.float32],
+    *,
+    num_views: int = len(VIEWS),
+    least: float = LEAST_NEAR,
+    most_per_clip: int = MOST_PER_CLIP,
 ) -> tuple[NDArray[np.int64], int]:
-    """Pairs that may be copies, by exact products in blocks; 100,000 clips take about a minute of one core.
+    """Pairs that may be copies, by exact products in blocks; 100,000 clips take some minutes of one core.
 
     Args:
-        vectors_ND: From `kinema.encoders.picture_hash.PictureHash.pool`: whole picture and centre side by side; rows of
-            zeros are near nothing.
-        least: Smallest cosine, whole with whole or whole with centre.
+        vectors_ND: From `kinema.encoders.picture_hash.PictureHash.pool`: views of the mean picture side by side, the whole
+            first; rows of zeros are near nothing.
+        num_views: Views in a row.
+        least: Smallest cosine of the whole of one with a view of the other.
         most_per_clip: The nearest this many of the clips behind each.
 
     Returns:
         int64 [P, 2], the smaller number first, ascending; and how many clips had more near ones than that.
 
     Example:
-        >>> near_pairs(np.float32([[1, 0, 1, 0], [0, 1, 0, 1], [1, 0.1, 1, 0]]))
+        >>> near_pairs(np.float32([[1, 0, 1, 0], [0, 1, 0, 1], [1, 0.1, 1, 0]]), num_views=2)
         (array([[0, 2]]), 0)
     """
-    num, half = len(vectors_ND), vectors_ND.shape[1] // 2
-    whole_ND, centre_ND = vectors_ND[:, :half], vectors_ND[:, half:]
+    views_WND = np.stack(np.split(vectors_ND, num_views, axis=1))
     found, num_cut = [np.zeros((0, 2), dtype=np.int64)], 0
-    for start in range(0, num, _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        near_BN = whole_ND[rows] @ whole_ND[start:].T
-        np.maximum(near_BN, centre_ND[rows] @ whole_ND[start:].T, out=near_BN)
-        np.maximum(near_BN, whole_ND[rows] @ centre_ND[start:].T, out=near_BN)
+    for start in range(0, len(vectors_ND), _BLOCK):
+        rows, rest = slice(start, start + _BLOCK), slice(start, None)
+        near_BN = views_WND[0, rows] @ views_WND[0, rest].T
+        for view_ND in views_WND[1:]:
+            np.maximum(near_BN, view_ND[rows] @ views_WND[0, rest].T, out=near_BN)
+            np.maximum(near_BN, views_WND[0, rows] @ view_ND[rest].T, out=near_BN)
         for row, near_N in enumerate(near_BN):
             others = row + 1 + np.flatnonzero(near_N[row + 1 :] >= least)
             if len(others) > most_per_clip:

@@ -20,8 +20,8 @@ from kinema.encoders.picture_hash import CENTRE, COARSE_CELLS, SIDE, band, cut, 
 LEAST_OVERLAP: Final = 0.75
 """Share of the longer clip that both must have: an excerpt is a clip of its own."""
 LEAST_ALIKE: Final = 0.75
-"""Correlation of the pictures from which two clips are the same. Copies reach .8 and more, other clips about .55."""
-MOST_CHANGE_LOST: Final = 0.2
+"""Correlation of the pictures from which two clips are the same. Copies reach .8, other clips .6 at most."""
+MOST_CHANGE_LOST: Final = 0.35
 """How far the correlation of the change may stay behind that of the pictures. Damage lowers both, another recording of the
 same scene only one."""
 STILL: Final = 0.002
@@ -30,6 +30,7 @@ _STILL_LENGTHS: Final = 0.98
 """Still clips must be as long as each other: one cover picture stands for many songs."""
 _SHOWN: Final = 0.3
 _HOPELESS: Final = 0.5
+_AS_GOOD: Final = 0.02
 _FINE_CELLS: Final = 0.8
 _OFFSETS: Final = np.linspace(-0.25, 0.25, 41)
 _WHOLE: Final = (0.5, 1.0, 0.5, 1.0)
@@ -96,7 +97,7 @@ class Prints:
     @cached_property
     def centre(self) -> Pictures:
         """[A, D], the same of the centre."""
-        return _unit(band(cut(self.pictures, (0.5, CENTRE, 0.5, CENTRE)), fine=COARSE_CELLS))
+        return _unit(band(cut(self.pictures, CENTRE), fine=COARSE_CELLS))
 
 
 def align(one: Prints, other: Prints) -> Alignment:
@@ -119,12 +120,15 @@ def align(one: Prints, other: Prints) -> Alignment:
         return nothing
     firsts = (
         (one, other, one.whole @ other.whole.T, _WHOLE),
-        (one, other, one.centre @ other.whole.T, (0.5, CENTRE, 0.5, CENTRE)),
-        (other, one, other.centre @ one.whole.T, (0.5, CENTRE, 0.5, CENTRE)),
+        (one, other, one.centre @ other.whole.T, CENTRE),
+        (other, one, other.centre @ one.whole.T, CENTRE),
     )
-    tried = [(_in_time(left, right, likeness), left, right, where) for left, right, likeness, where in firsts]
-    match, left, right, where = max(tried, key=lambda found: found[0].alike)
-    if match.alike < _HOPELESS or not len(match.lefts):
+    tried = [
+        (max(_ways(left, right, likeness), key=lambda way: way.value, default=None), left, right, where)
+        for left, right, likeness, where in firsts
+    ]
+    match, left, right, where = max(tried, key=lambda one: one[0].alike if one[0] else 0.0)
+    if match is None or match.alike < _HOPELESS or not len(match.lefts):
         return nothing
     for fine in (COARSE_CELLS, _FINE_CELLS):
         where = _in_space(left.pictures[match.lefts], right.pictures[match.rights], where, fine=fine)
@@ -132,10 +136,15 @@ def align(one: Prints, other: Prints) -> Alignment:
         _unit(band(cut(left.pictures, where), fine=_FINE_CELLS)),
         _unit(band(right.pictures, fine=_FINE_CELLS)),
     )
-    match = _in_time(left, right, fitted @ target.T)
-    same_length = lengths[0] >= _STILL_LENGTHS * lengths[1]
-    change = _change(fitted[match.lefts], target[match.rights], where_still=float(same_length))
-    return Alignment(match.alike, change, match.overlap)
+    ways = _ways(left, right, fitted @ target.T)
+    best = max((way.alike for way in ways), default=0.0)
+    where_still = float(lengths[0] >= _STILL_LENGTHS * lengths[1])
+    found = [
+        Alignment(_likeness(way, fitted, target), _change(way, fitted, target, where_still=where_still), way.overlap)
+        for way in ways
+        if way.alike >= best - _AS_GOOD
+    ]
+    return max(found, key=lambda fit: min(fit.alike, fit.change), default=nothing)
 
 
 def is_same(found: Alignment) -> bool:
@@ -150,40 +159,71 @@ def is_same(found: Alignment) -> bool:
 
 @dataclass(frozen=True)
 class _Match:
-    """Moments of two clips that belong together and show something: their numbers [M] in either, and how alike all are."""
+    """Moments of two clips that belong together and both show something: their numbers [M] in either.
 
+    Attributes:
+        value: What to choose by: `alike`, and a little for beginning together.
+        alike: How alike all moments are, those that show little counting little.
+        overlap: See `Alignment`.
+        shown: Share of the moments at which both show something, of those at which one does.
+        rights: The more alike of the two right moments around each left one.
+        befores: The right moment before each left one.
+        afters: The one after.
+        shares: How far each left moment is on the way between these, in [0, 1].
+    """
+
+    value: float
     alike: float
     overlap: float
+    shown: float
     lefts: NDArray[np.int64]
     rights: NDArray[np.int64]
+    befores: NDArray[np.int64]
+    afters: NDArray[np.int64]
+    shares: NDArray[np.float32]
 
 
-def _in_time(left: Prints, right: Prints, likeness_AB: NDArray[np.float32]) -> _Match:
-    """The best of many ways to lay the moments beside each other: the same speed from many starts, or the same ends."""
+def _ways(left: Prints, right: Prints, likeness_AB: NDArray[np.float32]) -> list[_Match]:
+    """Ways to lay the moments beside each other: the same speed from many starts, or the same ends."""
     longer = max(left.length_ms, right.length_ms)
     ways = [(1.0, share * longer) for share in _OFFSETS]
     if left.length_ms and right.length_ms:
         ways.append((right.length_ms / left.length_ms, 0.0))
-    best, nothing = None, np.zeros(0, dtype=np.int64)
-    for speed, offset_ms in ways:
-        moments_A = left.times * speed + offset_ms
-        inside_A = (moments_A >= right.times[0] - right.gap_ms) & (moments_A <= right.times[-1] + right.gap_ms)
-        covered = min(
-            float(inside_A.mean()), inside_A.sum() * left.gap_ms * speed / right.length_ms if right.length_ms else 1.0
-        )
-        if covered < LEAST_OVERLAP - 0.5 / len(left.times):
-            continue
-        before_A = np.clip(np.searchsorted(right.times, moments_A, side="right") - 1, 0, len(right.times) - 1)
-        after_A = np.minimum(before_A + 1, len(right.times) - 1)
-        rows = np.arange(len(left.times))
-        better_A = np.where(likeness_AB[rows, before_A] >= likeness_AB[rows, after_A], before_A, after_A)
-        weights_A = np.sqrt(left.weights * right.weights[better_A]) * inside_A
-        alike = float((weights_A * likeness_AB[rows, better_A]).sum() / max(float(weights_A.sum()), 1.0))
-        value = alike - 0.02 * abs(offset_ms) / max(longer, 1.0)
-        if best is None or value > best[0]:
-            shown_A = inside_A & (left.weights >= _SHOWN) & (right.weights[better_A] >= _SHOWN)
-            best = value, _Match(alike, covered, rows[shown_A], better_A[shown_A])
-    return best[1] if best else _Match(0.0, 0.0, nothing, nothing)
+    found = (_lay(left, right, likeness_AB, speed=speed, offset_ms=offset_ms) for speed, offset_ms in ways)
+    return [match for match in found if match is not None]
+
+
+def _lay(
+    left: Prints, right: Prints, likeness_AB: NDArray[np.float32], *, speed: float, offset_ms: float
+) -> _Match | None:
+    """One way; None where too little of the clips lies beside each other."""
+    moments_A, rows = left.times * speed + offset_ms, np.arange(len(left.times))
+    inside_A = (moments_A >= right.times[0] - right.gap_ms) & (moments_A <= right.times[-1] + right.gap_ms)
+    reach = inside_A.sum() * left.gap_ms * speed / right.length_ms if right.length_ms else 1.0
+    overlap = min(float(inside_A.mean()), float(reach))
+    if overlap < LEAST_OVERLAP - 0.5 / len(rows):
+        return None
+    before_A = np.clip(np.searchsorted(right.times, moments_A, side="right") - 1, 0, len(right.times) - 1)
+    after_A = np.minimum(before_A + 1, len(right.times) - 1)
+    share_A = np.clip(
+        (moments_A - right.times[before_A]) / np.maximum(right.times[after_A] - right.times[before_A], 1), 0, 1
+    )
+    better_A = np.where(likeness_AB[rows, before_A] >= likeness_AB[rows, after_A], before_A, after_A)
+    weights_A = np.sqrt(left.weights * right.weights[better_A]) * inside_A
+    alike = float((weights_A * likeness_AB[rows, better_A]).sum() / max(float(weights_A.sum()), 1.0))
+    lefts_A, rights_A = inside_A & (left.weights >= _SHOWN), inside_A & (right.weights[better_A] >= _SHOWN)
+    both_A = lefts_A & rights_A
+    return _Match(
+        value=alike - 0.02 * abs(offset_ms) / max(left.length_ms, right.length_ms, 1.0),
+        alike=alike,
+        overlap=overlap,
+        shown=float(both_A.sum() / max(int((lefts_A | rights_A).sum()), 1)),
+        lefts=rows[both_A],
+        rights=better_A[both_A],
+        befores=before_A[both_A],
+        afters=after_A[both_A],
+        shares=share_A[both_A].astype(np.float32),
+    )
 
 
 def _in_space(left_MSS: Pictures, right_MSS: Pictures, where: _Window, *, fine: float) -> _Window:
@@ -209,15 +249,29 @@ def _in_space(left_MSS: Pictures, right_MSS: Pictures, where: _Window, *, fine: 
     return best_where
 
 
-def _change(left_MD: Pictures, right_MD: Pictures, *, where_still: float) -> float:
-    """Correlation of what differs from the mean picture; see `Alignment`."""
-    if not len(left_MD):
+def _likeness(match: _Match, fitted_AD: Pictures, target_BD: Pictures) -> float:
+    """Mean correlation at the moments that show something; what only one of the clips shows lowers it."""
+    if not len(match.lefts):
         return 0.0
-    left, right = left_MD - left_MD.mean(axis=0), right_MD - right_MD.mean(axis=0)
-    sizes = float(np.square(left).sum(axis=1).mean()), float(np.square(right).sum(axis=1).mean())
+    return float((fitted_AD[match.lefts] * target_BD[match.rights]).sum(axis=1).mean()) * match.shown
+
+
+def _change(match: _Match, fitted_AD: Pictures, target_BD: Pictures, *, where_still: float) -> float:
+    """Correlation of what differs from the mean picture; see `Alignment`.
+
+    The right pictures are blended to the moments of the left ones. Choosing the better of two, as for the likeness, makes
+    any two clips with a simple change seem to change together.
+    """
+    if not len(match.lefts):
+        return 0.0
+    share_M1 = match.shares[:, None]
+    left_MD = fitted_AD[match.lefts]
+    right_MD = (1 - share_M1) * target_BD[match.befores] + share_M1 * target_BD[match.afters]
+    left_MD, right_MD = left_MD - left_MD.mean(axis=0), right_MD - right_MD.mean(axis=0)
+    sizes = float(np.square(left_MD).sum(axis=1).mean()), float(np.square(right_MD).sum(axis=1).mean())
     if max(sizes) < STILL:
         return where_still
-    return float((left * right).sum() / max(np.linalg.norm(left) * np.linalg.norm(right), 1e-9))
+    return float((left_MD * right_MD).sum() / max(np.linalg.norm(left_MD) * np.linalg.norm(right_MD), 1e-9))
 
 
 def _unit(pictures_MSS: Pictures) -> Pictures:
