@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
     from kinema.steps.dataset import Dataset
+    from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
     from kinema.steps.ingest import IngestReport
     from kinema.steps.pretraining import PretrainReport
@@ -229,6 +230,13 @@ class Project:
         parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
         return extract_project(folder=self.folder, settings=self.settings, extra=extra, **parts, progress=progress)
 
+    def duplicates(self, *, progress: Progress = silent) -> "DuplicateReport":
+        """Find clips that show the same; see `kinema.steps.duplicates`. From then on a slate shows one of each group."""
+        from kinema.steps.duplicates import duplicates_of_project  # noqa: PLC0415  # the facade starts light
+
+        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
+        return duplicates_of_project(folder=self.folder, settings=self.settings, **parts, progress=progress)
+
     def adapt(self, modality: Literal["text", "frames"], **options: Any) -> "AdaptReport":
         """Let an encoder learn on from the catalogue without labels; kept only if it is better on held-out items.
 
@@ -379,12 +387,8 @@ class Project:
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
         from kinema.steps.slates import make_slates, trained_profile_schema  # noqa: PLC0415  # the facade starts light
 
-        manifest = self.artifacts / "flm" / "manifest.json"
-        features = self.artifacts / "features" / "manifest.json"
-        state = (
-            self.store.version(),
-            *(path.stat().st_mtime_ns if path.is_file() else 0 for path in (manifest, features)),
-        )
+        manifests = [self.artifacts / name / "manifest.json" for name in ("flm", "features", "duplicates")]
+        state = (self.store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests))
         if self._slates is None or self._slates[0] != state:
             maker = make_slates(
                 self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm")),
@@ -392,6 +396,7 @@ class Project:
                 num_candidates=self.settings.recommend.num_candidates,
                 diversity=self.settings.recommend.diversity,
                 half_life_days=self.settings.recommend.popularity_half_life_days,
+                duplicates_folder=self.artifacts / "duplicates",
             )
             self._slates = (state, maker)
         return self._slates[1]

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ingest": ("kinema.cli.data", "Read videos, items, users and events into the store."),
     "check": ("kinema.cli.data", "Show what is in the store and what was set aside."),
     "extract": ("kinema.cli.model", "Turn media and text into vectors."),
+    "duplicates": ("kinema.cli.duplicates", "Find clips that show the same; a slate then shows one of each group."),
     "adapt": ("kinema.cli.adapt", "Let an encoder learn on from the catalogue itself, without labels."),
     "pretrain": ("kinema.cli.model", "Pre-train FLM on the project's histories and vectors."),
     "delta": ("kinema.cli.delta", "Put what a training from another model has changed on the model, or take it off."),

@@ -35,6 +35,7 @@ class Parts:
         segments: Popularity by profile attribute; None without profiles.
         explainer: Finds reasons.
         fresh_ms: Items published within this time are new.
+        copies_V: int64, the group of copies that each item belongs to, -1 where it has none; None without any group.
         notices: What is missing or damaged, for every slate.
     """
 
@@ -48,6 +49,7 @@ class Parts:
     segments: Segments | None
     explainer: Explainer
     fresh_ms: int
+    copies_V: NDArray[np.int64] | None
     notices: tuple[str, ...]
 
     @classmethod
@@ -61,11 +63,12 @@ class Parts:
         popularity_V: NDArray[np.floating] | None,
         segments: Segments | None,
         fresh_days: float,
+        copies_V: NDArray[np.integer] | None = None,
     ) -> Self:
         """Check the parts against the catalogue and clean them. See `Recommender` for what they are.
 
         Raises:
-            StaleArtifactError: Model or vectors were made for another number of items.
+            StaleArtifactError: Model, vectors or copies were made for another number of items.
             DataError: Popularity is negative, not finite or of another length.
         """
         size = len(catalogue)
@@ -99,6 +102,7 @@ class Parts:
             segments=segments,
             explainer=Explainer(catalogue, spaces, kept_memory, popularity, fresh_ms),
             fresh_ms=fresh_ms,
+            copies_V=_checked_copies(copies_V, size),
             notices=tuple(
                 system_notices(has_model=scorer is not None, has_content=has_content, num_damaged=num_damaged)
             ),
@@ -107,6 +111,17 @@ class Parts:
 
 def _num_damaged(rows_VD: NDArray[np.floating]) -> int:
     return int((~np.isfinite(rows_VD).all(axis=1)).sum())
+
+
+def _checked_copies(copies_V: NDArray[np.integer] | None, size: int) -> NDArray[np.int64] | None:
+    if copies_V is None or not (np.asarray(copies_V) >= 0).any():
+        return None
+    if len(copies_V) != size:
+        raise StaleArtifactError(
+            f"groups of copies must have one number per item of the catalogue ({size}), got {len(copies_V)}; "
+            "run: kinema duplicates"
+        )
+    return np.asarray(copies_V, dtype=np.int64)
 
 
 def _checked_popularity(

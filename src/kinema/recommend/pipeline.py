@@ -18,7 +18,7 @@ from kinema.recommend.fallback import TRUST, length_notice, user_notice
 from kinema.recommend.model import Memory, Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.similar import find_similar
-from kinema.recommend.stages import explain, filter_items, rank, rerank, retrieve, retrievers_of
+from kinema.recommend.stages import drop_copies, explain, filter_items, rank, rerank, retrieve, retrievers_of
 from kinema.recommend.trace import Trace
 from kinema.retrieval.popularity import Segments
 from kinema.retrieval.query import Query
@@ -49,6 +49,8 @@ class Recommender:
         diversity: Share of the trade-off that distance to the items above has, in [0, 1].
         max_per_category: Places one first category may take in a slate; None sets no limit.
         fresh_days: Items published within this many days are candidates of their own and are called new.
+        copies_V: Group of each item among copies of one clip, -1 for none (see `kinema.steps.duplicates`); a slate shows
+            one of each group. None knows of no copies.
         now_ms: The clock for requests without a time of their own.
 
     Raises:
@@ -80,6 +82,7 @@ class Recommender:
         diversity: float = 0.1,
         max_per_category: int | None = None,
         fresh_days: float = 14.0,
+        copies_V: NDArray[np.integer] | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         check_settings(
@@ -93,6 +96,7 @@ class Recommender:
             popularity_V=popularity_V,
             segments=segments,
             fresh_days=fresh_days,
+            copies_V=copies_V,
         )
         self.num_candidates = num_candidates
         self.diversity = diversity
@@ -142,9 +146,10 @@ class Recommender:
             parts.catalogue, retrievers, query, num=max(self.num_candidates, 2 * request.num_items), trace=trace
         )
         ranked = rank(parts, merged, query, footing=footing, trace=trace)
+        single, num_copies = drop_copies(parts, ranked, shown=past.items, trace=trace)
         ordered = rerank(
             parts,
-            ranked,
+            single,
             num_items=request.num_items,
             diversity=self.diversity if footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY),
             max_per_category=self.max_per_category,
@@ -154,7 +159,7 @@ class Recommender:
         notices = (
             user_notice(request.user, footing, known=history is not None),
             *parts.notices,
-            length_notice(found=len(items), wanted=request.num_items, removed=left.removed),
+            length_notice(found=len(items), wanted=request.num_items, removed={**left.removed, "copies": num_copies}),
         )
         return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kinema.errors import DataError
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
-from kinema.recommend.stages import Ranked, filter_items, slate_items
+from kinema.recommend.stages import Ranked, drop_copies, filter_items, slate_items
 from kinema.recommend.trace import Trace
 from kinema.retrieval.top import top
 from kinema.schema import Slate
@@ -38,12 +38,17 @@ def find_similar(
         parts.catalogue, seen=np.array([number]), exclude=exclude, now_ms=now_ms, trace=trace, modality=modality
     )
     scores_V, by = _closeness(parts, number, modality)
-    items_K = top(scores_V, num_items, left.allowed_V)
+    num_with_copies = 0 if parts.copies_V is None else int((parts.copies_V >= 0).sum())
+    items_K = top(scores_V, num_items + num_with_copies, left.allowed_V)
+    scores_K = scores_V[items_K].astype(np.float64)
+    nearest = Ranked(items_K, scores_K, scores_K, tuple((by,) for _ in items_K))
     trace.step("rank", left.num, len(items_K), removed={"below the slate": left.num - len(items_K)}, by=by)
+    single, num_copies = drop_copies(parts, nearest, shown=np.array([number]), trace=trace)
+    ranked = single.take(np.arange(min(num_items, len(single.items_K))))
     history = Histories.from_lists([[number]], len(parts.catalogue))
     name = parts.catalogue.name(number)
     reasons = parts.explainer.reasons(
-        items_K,
+        ranked.items_K,
         history=history,
         now_ms=now_ms,
         watched="",
@@ -51,11 +56,11 @@ def find_similar(
         modality=modality,
         otherwise=f"closest to '{name}' of what is left",
     )
-    scores_K = scores_V[items_K].astype(np.float64)
-    ranked = Ranked(items_K, scores_K, scores_K, tuple((by,) for _ in items_K))
     items = slate_items(parts.catalogue, ranked, reasons)
-    trace.step("explain", len(items), len(items))
-    removed = {reason: count for reason, count in left.removed.items() if reason != "seen"}
+    trace.step(
+        "explain", len(single.items_K), len(items), removed={"below the slate": len(single.items_K) - len(items)}
+    )
+    removed = {reason: count for reason, count in left.removed.items() if reason != "seen"} | {"copies": num_copies}
     weak = f"nothing is known about '{item}': popular items of its category first" if by == "category" else ""
     notices = (weak, *parts.notices, length_notice(found=len(items), wanted=num_items, removed=removed))
     return Slate("", items, trace.steps, "; ".join(filter(None, notices)))

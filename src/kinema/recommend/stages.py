@@ -19,6 +19,7 @@ from kinema.recommend.fallback import OFFSETS, TRUST
 from kinema.recommend.filters import Eligible, eligible
 from kinema.recommend.parts import Parts
 from kinema.recommend.trace import Trace
+from kinema.reranking.duplicates import first_of_each
 from kinema.reranking.mmr import diversify
 from kinema.retrieval.content import ContentRetriever
 from kinema.retrieval.exact import ExactRetriever
@@ -152,6 +153,30 @@ def rank(parts: Parts, merged: Merged, query: Query, *, footing: Footing, trace:
     sources = tuple(merged.sources_of(column) for column in order_K.tolist())
     trace.step("rank", len(scores_K), len(scores_K), by=by, without_model_score=num_unscored)
     return Ranked(merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], sources, logits_V)
+
+
+def drop_copies(parts: Parts, ranked: Ranked, *, shown: NDArray[np.integer], trace: Trace) -> tuple[Ranked, int]:
+    """Keep of the copies of one clip the best, and none where the clip itself or a copy of it was shown before.
+
+    Args:
+        parts: With or without groups of copies; without, nothing happens and nothing is traced.
+        ranked: Candidates, best first.
+        shown: Numbers of items that count as shown: what the user has watched, or the item asked about.
+        trace: Told the counts.
+
+    Returns:
+        What is left, and how many were dropped.
+    """
+    if parts.copies_V is None:
+        return ranked, 0
+    groups_K = parts.copies_V[ranked.items_K]
+    taken = set(parts.copies_V[np.asarray(shown, dtype=np.int64)].tolist()) - {-1}
+    places = first_of_each(groups_K, taken=taken)
+    num_shown = int(np.isin(groups_K, list(taken)).sum())
+    num_in, num_out = len(groups_K), len(places)
+    removed = {"copies of what was shown": num_shown, "copies of one above": num_in - num_out - num_shown}
+    trace.step("copies", num_in, num_out, removed=removed)
+    return ranked.take(places), num_in - num_out
 
 
 def rerank(

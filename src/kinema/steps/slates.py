@@ -17,6 +17,7 @@ from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Request, Slate
+from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.store.profiles import ProfileSchema
 
@@ -104,6 +105,7 @@ def make_slates(
     num_candidates: int,
     diversity: float,
     half_life_days: float,
+    duplicates_folder: Path | None = None,
 ) -> SlateMaker:
     """Bind a recommender to a data set.
 
@@ -113,6 +115,7 @@ def make_slates(
         num_candidates: Asked of each source.
         diversity: In [0, 1].
         half_life_days: Age at which an interaction counts half for popularity.
+        duplicates_folder: What `kinema duplicates` wrote, if it is there.
 
     Returns:
         A maker of slates.
@@ -134,5 +137,6 @@ def make_slates(
         else None,
         num_candidates=num_candidates,
         diversity=diversity,
+        copies_V=None if duplicates_folder is None else load_copies(duplicates_folder, dataset.item_ids),
     )
     return SlateMaker(dataset, recommender)
