@@ -5,7 +5,7 @@ Shape suffixes: V catalogue, D width, E content width.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,6 +22,7 @@ from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.imputation import content_neighbours, impute, smoothing
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
+from kinema.flm.moments import padded_moments
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.flm.whitening import Whitening, unit_rows
@@ -135,7 +136,7 @@ class FLM:
                 "memory.totals": self.memory.totals,
             }
             for name, whitening in self.whitenings.items():
-                arrays |= {f"mean.{name}": whitening.mean_E, f"matrix.{name}": whitening.matrix_EW}
+                arrays |= whitening.arrays(name)
             save_file(
                 {name: np.ascontiguousarray(value) for name, value in arrays.items()}, draft / "arrays.safetensors"
             )
@@ -163,12 +164,9 @@ class FLM:
         config = FLMConfig.from_dict(dict(manifest.config))
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "arrays.safetensors")
-        whitenings = {n: Whitening(arrays[f"mean.{n}"], arrays[f"matrix.{n}"]) for n in facts["modalities"]}
-        network = FLMNetwork(
-            config,
-            num_items=len(facts["item_ids"]),
-            modality_widths={name: one.width for name, one in whitenings.items()},
-            profile_width=len(facts["profile_columns"]),
+        whitenings = {name: Whitening.from_arrays(name, arrays) for name in facts["modalities"]}
+        network = FLMNetwork.reading(
+            whitenings, config, num_items=len(facts["item_ids"]), profile_width=len(facts["profile_columns"])
         )
         state = load_file(folder / "network.safetensors")
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
@@ -209,7 +207,7 @@ def whitened_content(
     Raises:
         DataError: Features have another number of rows than the catalogue.
     """
-    vectors, present, quality = [], [], []
+    vectors, present, quality, moments = [], [], [], {}
     for name, whitening in whitenings.items():
         one = features.get(name)
         if one is None:
@@ -225,7 +223,10 @@ def whitened_content(
         vectors.append(torch.from_numpy(white_VW.astype(np.float32)))
         present.append(torch.from_numpy(one.present_V.astype(np.float32)))
         quality.append(torch.from_numpy(one.quality_V.astype(np.float32)))
-    return content_from(tuple(whitenings), vectors, present, quality, num_items)
+        if one.tokens is not None and whitening.tokens is not None:
+            moments[name] = padded_moments(one.tokens, whitening.tokens, num_items=num_items)
+    content = content_from(tuple(whitenings), vectors, present, quality, num_items)
+    return replace(content, moments=moments)
 
 
 @torch.inference_mode()
