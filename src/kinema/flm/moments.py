@@ -17,8 +17,7 @@ from kinema.store.features import ModalityFeatures, ModalityTokens
 
 MAX_WIDTH: Final = 64
 MAX_MOMENTS: Final = 32
-import os
-MINW=int(os.environ.get("MINW","16"))
+_LEAST_WIDTH: Final = 16
 _FIT_TOKENS: Final = 50_000
 _BLOCK: Final = 4096
 
@@ -43,7 +42,10 @@ def fit_moments(
         rows_N = np.flatnonzero(np.repeat(fitting[name], lengths_V))
         rows_N = rows_N[:: max(1, len(rows_N) // _FIT_TOKENS)]
         if len(rows_N):
-            found[name] = Whitening.fit(one.tokens.tokens_ND[rows_N].astype(np.float32), max_width=min(MAX_WIDTH, max(MINW, int(fitting[name].sum()) // 20)))
+            found[name] = Whitening.fit(
+                one.tokens.tokens_ND[rows_N].astype(np.float32),
+                max_width=min(MAX_WIDTH, max(_LEAST_WIDTH, int(fitting[name].sum()) // 20)),
+            )
     return found
 
 

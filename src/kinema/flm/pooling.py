@@ -15,12 +15,11 @@ from torch import Tensor, nn
 SCALES: Final = (1, 2, 4)
 """Whole clip, halves, quarters."""
 _NUM_SEGMENTS: Final = sum(SCALES)
-import os
-GQ=float(os.environ.get('GQ','0'))
-_NUM_QUESTIONS: Final = int(os.environ.get('NQ','4'))
+_NUM_QUESTIONS: Final = 4
 _INNER: Final = 32
 _WAVES: Final = 4
 _SHARPNESS: Final = 8.0
+_START: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Moments:
 class TemporalPooling(nn.Module):
     """Learned temporal attention and multi-scale pooling over the moments of clips of different length.
 
-    Its output starts at zero, so a model begins with the plain mean and takes from here what pays.
+    Questions and moments are compared by cosine, so attention is sharp from the start; the pyramid starts at zero.
 
     Args:
         width: W of the tokens.
@@ -61,7 +60,7 @@ class TemporalPooling(nn.Module):
         nn.init.zeros_(self.places.weight)
         self.keys = nn.Linear(width, _INNER, bias=False)
         self.questions_QI = nn.Parameter(torch.randn(_NUM_QUESTIONS, _INNER))
-        self.gains_QI = nn.Parameter(torch.full((_NUM_QUESTIONS, _INNER), GQ))
+        self.gains_QI = nn.Parameter(torch.full((_NUM_QUESTIONS, _INNER), _START))
         self.gains_SI = nn.Parameter(torch.zeros(2 * _NUM_SEGMENTS, _INNER))
         self.out = nn.Linear(_INNER, d_model, bias=False)
 

@@ -101,9 +101,9 @@ def pretrain(
         place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if selection is None:
         unfitted = Mixture.from_weights(default_weights(config, prepared))
-        mixture, choices = replace(unfitted, cold_bonus=-config.cold_discount), dict[str, Any]()
+        mixture, liken, choices = replace(unfitted, cold_bonus=-config.cold_discount), None, dict[str, Any]()
     else:
-        mixture, choices = selection.choose(run.network)
+        mixture, liken, choices = selection.choose(run.network)
     return FLM(
         config=config,
         network=run.network,
@@ -115,6 +115,8 @@ def pretrain(
         memory=prepared.memory,
         mixture=mixture,
         profile_columns=() if prepared.profiles is None else prepared.profiles.columns,
+        likeness=None if liken is None else liken.likeness,
+        likeness_share=0.0 if liken is None else liken.share,
         seed=seed,
         report={
             "curve": place.curve,
