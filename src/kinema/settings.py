@@ -97,6 +97,9 @@ class FLMSettings(_Section):
     patience: int | None = Field(default=None, ge=1, le=1000, description="validations without gain before stopping")
     weight_collab: float | None = Field(default=None, ge=0, le=10, description="weight of the collaborative loss")
     weight_content: float | None = Field(default=None, ge=0, le=10, description="weight of the content loss")
+    use_moments: bool | None = Field(
+        default=None, description="learn which moments of a clip matter, beside their plain mean"
+    )
     cold_share: float | None = Field(
         default=None,
         ge=0,

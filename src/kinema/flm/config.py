@@ -55,6 +55,7 @@ class FLMConfig:
         use_profiles: Read user profiles.
         use_memory: Count item-item transitions and add their score.
         whitened_width: At most this many principal components are kept per modality.
+        use_moments: Learn temporal attention over the moments of clips where they are at hand, beside their plain mean.
         content_init: Expected length of a modality's projected vector at the start; a learned ID vector starts near 1.
         id_dropout: Share of items per step that must do without their ID vector.
         modality_dropout: Share of (item, modality) pairs per step that are hidden.
@@ -107,6 +108,7 @@ class FLMConfig:
     use_profiles: bool = True
     use_memory: bool = True
     whitened_width: int = 128
+    use_moments: bool = True
     content_init: float = 0.3
     id_dropout: float = 0.1
     modality_dropout: float = 0.1

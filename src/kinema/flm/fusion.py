@@ -8,13 +8,16 @@ Shape suffixes: V catalogue, R rows of it, M modalities, W whitened width, D mod
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.flm.draws import Draws
+from kinema.flm.pooling import Moments
 
 _FULL_QUALITY_GATE = 0.5
 _ID_LENGTH = 0.15
@@ -30,17 +33,24 @@ class ItemContent:
         vectors: Per modality float32 [V, W], unit rows, zero where absent.
         present_VM: float32, 1 where the item has the modality.
         quality_VM: float32 in [0, 1].
+        moments: Modality -> whitened tokens, of those whose moments are read.
     """
 
     names: tuple[str, ...]
     vectors: tuple[Tensor, ...]
     present_VM: Tensor
     quality_VM: Tensor
+    moments: Mapping[str, Moments] = field(default_factory=dict)
 
     @property
     def num_items(self) -> int:
         """V."""
         return int(self.present_VM.shape[0])
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """All numbers of it, for a fingerprint."""
+        tokens = (self.moments[name].tokens_VTW for name in sorted(self.moments))
+        return [one.numpy() for one in (*self.vectors, *tokens)]
 
     @property
     def described(self) -> Tensor:

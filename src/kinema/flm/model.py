@@ -5,7 +5,7 @@ Shape suffixes: V catalogue, D width, E content width.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,16 +20,19 @@ from kinema.errors import DataError, StaleArtifactError
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.imputation import content_neighbours, impute, smoothing
+from kinema.flm.likeness import Liken, Likeness
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
+from kinema.flm.moments import padded_moments
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.flm.whitening import Whitening, unit_rows
 from kinema.store.features import ModalityFeatures
 
 KIND: Final = "flm"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 _REMEDY: Final = "kinema pretrain"
+_LIKENESS: Final = "likeness.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class FLM:
         memory: Item-item transitions of the training histories; empty when the configuration has it off.
         mixture: Weights of the branches, chosen on validation.
         profile_columns: Columns of the user profiles.
+        likeness: By which items without events find their neighbours, beside raw content; None where that does not help.
+        likeness_share: How far it counts against raw content.
         seed: Of the training run.
         report: JSON values: training curve, validation numbers, gates.
     """
@@ -61,6 +66,8 @@ class FLM:
     memory: ItemMemory
     mixture: Mixture
     profile_columns: tuple[str, ...] = ()
+    likeness: Likeness | None = None
+    likeness_share: float = 0.0
     seed: int = 0
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,7 +109,13 @@ class FLM:
             content=content,
             counts_V=counts_V,
             popularity_V=popularity_V,
+            liken=self.liken,
         )
+
+    @property
+    def liken(self) -> Liken | None:
+        """What finds neighbours beside raw content; None where only raw content does."""
+        return None if self.likeness is None else Liken(self.likeness, self.likeness_share)
 
     def _check_encoder(self, name: str, features: Mapping[str, ModalityFeatures]) -> None:
         trained = self.encoders.get(name, "")
@@ -126,6 +139,9 @@ class FLM:
             state = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
             save_file(state, draft / "network.safetensors")
             counts_VV = self.memory.counts
+            if self.likeness is not None:
+                learnt = {name: value.contiguous().numpy() for name, value in self.likeness.state_dict().items()}
+                save_file(learnt, draft / _LIKENESS)
             arrays = {
                 "counts_V": self.counts_V,
                 "popularity_V": self.popularity_V,
@@ -135,7 +151,7 @@ class FLM:
                 "memory.totals": self.memory.totals,
             }
             for name, whitening in self.whitenings.items():
-                arrays |= {f"mean.{name}": whitening.mean_E, f"matrix.{name}": whitening.matrix_EW}
+                arrays |= whitening.arrays(name)
             save_file(
                 {name: np.ascontiguousarray(value) for name, value in arrays.items()}, draft / "arrays.safetensors"
             )
@@ -147,6 +163,7 @@ class FLM:
                 "mixture": self.mixture.as_dict(),
                 "memory_query_decay": self.memory.query_decay,
                 "memory_shrinkage": self.memory.shrinkage,
+                "likeness_share": self.likeness_share,
                 "report": dict(self.report),
             }
             (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -163,16 +180,18 @@ class FLM:
         config = FLMConfig.from_dict(dict(manifest.config))
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "arrays.safetensors")
-        whitenings = {n: Whitening(arrays[f"mean.{n}"], arrays[f"matrix.{n}"]) for n in facts["modalities"]}
-        network = FLMNetwork(
-            config,
-            num_items=len(facts["item_ids"]),
-            modality_widths={name: one.width for name, one in whitenings.items()},
-            profile_width=len(facts["profile_columns"]),
+        whitenings = {name: Whitening.from_arrays(name, arrays) for name in facts["modalities"]}
+        network = FLMNetwork.reading(
+            whitenings, config, num_items=len(facts["item_ids"]), profile_width=len(facts["profile_columns"])
         )
         state = load_file(folder / "network.safetensors")
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         network.eval()
+        likeness = None
+        if (folder / _LIKENESS).is_file():
+            likeness = Likeness.reading(whitenings, d_model=config.d_model).eval()
+            learnt = load_file(folder / _LIKENESS)
+            likeness.load_state_dict({name: torch.from_numpy(value) for name, value in learnt.items()})
         parts = (arrays["memory.data"], arrays["memory.indices"], arrays["memory.indptr"])
         num_items = len(arrays["memory.totals"])
         memory = ItemMemory(
@@ -196,6 +215,8 @@ class FLM:
             memory=memory,
             mixture=Mixture.from_dict(facts["mixture"]),
             profile_columns=tuple(facts["profile_columns"]),
+            likeness=likeness,
+            likeness_share=facts["likeness_share"],
             seed=manifest.seed or 0,
             report=facts["report"],
         )
@@ -209,7 +230,7 @@ def whitened_content(
     Raises:
         DataError: Features have another number of rows than the catalogue.
     """
-    vectors, present, quality = [], [], []
+    vectors, present, quality, moments = [], [], [], {}
     for name, whitening in whitenings.items():
         one = features.get(name)
         if one is None:
@@ -225,7 +246,10 @@ def whitened_content(
         vectors.append(torch.from_numpy(white_VW.astype(np.float32)))
         present.append(torch.from_numpy(one.present_V.astype(np.float32)))
         quality.append(torch.from_numpy(one.quality_V.astype(np.float32)))
-    return content_from(tuple(whitenings), vectors, present, quality, num_items)
+        if one.tokens is not None and whitening.tokens is not None:
+            moments[name] = padded_moments(one.tokens, whitening.tokens, num_items=num_items)
+    content = content_from(tuple(whitenings), vectors, present, quality, num_items)
+    return replace(content, moments=moments)
 
 
 @torch.inference_mode()
@@ -239,6 +263,7 @@ def bind(
     counts_V: NDArray[np.int64],
     popularity_V: NDArray[np.float32],
     neighbours: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
+    liken: Liken | None = None,
 ) -> Scorer:
     """Compute every item vector once and hand them to a scorer.
 
@@ -251,10 +276,12 @@ def bind(
         counts_V: Training interactions per item.
         popularity_V: Recency-weighted training interactions per item.
         neighbours: From `nearest_warm`, where they are at hand already.
+        liken: Finds neighbours beside raw content; None where only raw content does.
     """
     own, by_content = network.tower(torch.arange(content.num_items), content)
     joint_VE = joint_content(content, network.tower.open_M)
-    neighbours_VJ, weights_VJ = neighbours or nearest_warm(joint_VE, counts_V, config)
+    alike_VE = joint_VE if liken is None else liken.beside(joint_VE, content)
+    neighbours_VJ, weights_VJ = neighbours or nearest_warm(alike_VE, counts_V, config)
     expected_V = (weights_VJ * popularity_V[neighbours_VJ]).sum(axis=1)
     smoothing_VV = smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
     bias_V = network.tower.bias(torch.arange(content.num_items)).numpy() * (counts_V > 0)

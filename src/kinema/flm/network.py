@@ -5,6 +5,7 @@ Shape suffixes: B rows, L history length, D width, V catalogue, R rows of it, W 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemTower
 from kinema.flm.sequence import HistoryEncoder, running_mean
 from kinema.flm.timing import Moments
+from kinema.flm.whitening import Whitening
 
 CONTENT_DECAY = 0.9
 
@@ -71,6 +73,14 @@ class FLMNetwork(nn.Module):
         self.gather = _identity(d_model)
         self.modality_heads = nn.ModuleList(_identity(d_model) for _ in modality_widths)
         self.decoders = nn.ModuleList(nn.Linear(d_model, width) for width in modality_widths.values())
+
+    @classmethod
+    def reading(
+        cls, whitenings: Mapping[str, Whitening], config: FLMConfig, *, num_items: int, profile_width: int
+    ) -> Self:
+        """A network for what these maps give."""
+        widths = {name: one.width for name, one in whitenings.items()}
+        return cls(config, num_items=num_items, modality_widths=widths, profile_width=profile_width)
 
     def states(
         self, items_BLD: Tensor, content_BLD: Tensor, profiles_BP: Tensor | None, times: Moments | None = None

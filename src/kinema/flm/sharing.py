@@ -165,7 +165,7 @@ def theta_fingerprint(model: FLM) -> str:
     """Short hash of everything of a model that can carry over: its parameters but for the items', maps and encoders."""
     arrays = {name: one.numpy() for name, one in shared_of(model).items()}
     for name, one in model.whitenings.items():
-        arrays |= {f"mean/{name}": one.mean_E, f"matrix/{name}": one.matrix_EW}
+        arrays |= one.arrays(name)
     return hash_arrays(arrays, [*INHERITED, *(str(getattr(model.config, name)) for name in INHERITED), *_pairs(model)])
 
 

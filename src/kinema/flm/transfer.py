@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -113,11 +112,7 @@ def difference(model: FLM, source: FLM) -> Delta:
 
 def _same_map(model: FLM, source: FLM, name: str) -> bool:
     mine, theirs = model.whitenings.get(name), source.whitenings[name]
-    return (
-        mine is not None
-        and np.array_equal(mine.mean_E, theirs.mean_E)
-        and np.array_equal(mine.matrix_EW, theirs.matrix_EW)
-    )
+    return mine is not None and mine.same(theirs)
 
 
 def apply(source: FLM, delta: Delta) -> FLM:
@@ -172,11 +167,8 @@ def _moved(model: FLM, delta: Delta, *, expected: str, sign: int) -> FLM:
 def copied(model: FLM) -> FLMNetwork:
     """A network of its own with the model's numbers, in evaluation mode."""
     with torch.random.fork_rng(devices=[]):
-        network = FLMNetwork(
-            model.config,
-            num_items=len(model.item_ids),
-            modality_widths={name: one.width for name, one in model.whitenings.items()},
-            profile_width=len(model.profile_columns),
+        network = FLMNetwork.reading(
+            model.whitenings, model.config, num_items=len(model.item_ids), profile_width=len(model.profile_columns)
         )
     network.load_state_dict(model.network.state_dict())
     return network.eval()

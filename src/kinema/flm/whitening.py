@@ -8,6 +8,7 @@ l / (l + 1), where 1 is the mean variance of the standardised columns (Wiener's 
 Shape suffixes: V items, E encoder width, W whitened width.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -26,10 +27,12 @@ class Whitening:
     Attributes:
         mean_E: float32.
         matrix_EW: float32, standardisation, rotation and rescaling in one.
+        tokens: The map of the modality's tokens, where its moments are read.
     """
 
     mean_E: NDArray[np.float32]
     matrix_EW: NDArray[np.float32]
+    tokens: "Whitening | None" = None
 
     @property
     def width(self) -> int:
@@ -73,6 +76,25 @@ class Whitening:
         spread_W = values_E[kept] / (values_E[kept] + 1)
         matrix_EW = scale_E[:, None] * rotation_EW * spread_W / np.sqrt(np.maximum(values_E[kept], 1e-12))
         return cls(mean_E.astype(np.float32), matrix_EW.astype(np.float32))
+
+    def same(self, other: "Whitening") -> bool:
+        """Whether both are the same map, of tokens too."""
+        if (self.tokens is None) != (other.tokens is None):
+            return False
+        whole = np.array_equal(self.mean_E, other.mean_E) and np.array_equal(self.matrix_EW, other.matrix_EW)
+        return whole and (self.tokens is None or other.tokens is None or self.tokens.same(other.tokens))
+
+    def arrays(self, name: str) -> dict[str, NDArray[np.float32]]:
+        """Name of the array in an artefact -> array; `from_arrays` reads them."""
+        own = {f"mean.{name}": self.mean_E, f"matrix.{name}": self.matrix_EW}
+        return own if self.tokens is None else own | self.tokens.arrays(f"{name}/tokens")
+
+    @classmethod
+    def from_arrays(cls, name: str, arrays: Mapping[str, NDArray[np.float32]]) -> Self:
+        """What `arrays` gave."""
+        inner = f"{name}/tokens"
+        tokens = cls.from_arrays(inner, arrays) if f"mean.{inner}" in arrays else None
+        return cls(arrays[f"mean.{name}"], arrays[f"matrix.{name}"], tokens)
 
     def apply(self, vectors_VE: NDArray[np.float32]) -> NDArray[np.float32]:
         """Whiten.

@@ -1,6 +1,6 @@
 """What the model is given besides the log: one vector per item and modality (or its tokens), one row of numbers per user.
 
-Shape suffixes: V items, D width, U users, P profile columns.
+Shape suffixes: V items, N moments of all items, D width, U users, P profile columns.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,21 @@ from kinema.store.tokens import RaggedTokens, TokenShards
 
 
 @dataclass(frozen=True)
+class ModalityTokens:
+    """The moments of every item's clip in one modality, packed, row = item number.
+
+    Attributes:
+        offsets: int64 [V + 1]; item i owns ``tokens_ND[offsets[i]:offsets[i + 1]]``, oldest first; nothing where absent.
+        tokens_ND: float16, may be memory-mapped.
+        times_ms_N: int64, from the beginning of the clip.
+    """
+
+    offsets: NDArray[np.int64]
+    tokens_ND: NDArray[np.float16]
+    times_ms_N: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ModalityFeatures:
     """Frozen encoder output of one modality, row = item number.
 
@@ -22,6 +37,7 @@ class ModalityFeatures:
         present_V: bool, whether the item has this modality.
         quality_V: float32 in [0, 1]; 1 for a whole file, less for a partial one.
         encoder: Fingerprint of the encoder and its settings.
+        tokens: The moments the vectors were pooled from; None where they were not kept.
     """
 
     name: str
@@ -29,6 +45,7 @@ class ModalityFeatures:
     present_V: NDArray[np.bool_]
     quality_V: NDArray[np.float32]
     encoder: str = ""
+    tokens: ModalityTokens | None = None
 
 
 @dataclass(frozen=True)

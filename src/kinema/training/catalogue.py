@@ -22,13 +22,13 @@ from kinema.flm.draws import Draws
 from kinema.flm.model import FLM, whitened_content
 from kinema.flm.network import FLMNetwork
 from kinema.flm.sharing import without_log
-from kinema.flm.whitening import Whitening
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed, generator
 from kinema.store.features import ModalityFeatures
 from kinema.tasks.cataloguing import CatalogueTask
 from kinema.training.checkpoint import Place, load_checkpoint, save_checkpoint, snapshot
 from kinema.training.optimizer import Optimizer, scheduled
+from kinema.training.preparation import fit_whitenings
 from kinema.training.step import dense_parameters
 
 TERMS: Final = ("modalities", "reconstruction")
@@ -70,10 +70,7 @@ def pretrain_catalogue(
     if not used:
         raise DataError("a catalogue must have content to learn from, has none; run: kinema extract")
     config = config.with_changes(use_ids=False, use_profiles=False)
-    whitenings = {
-        name: Whitening.fit(one.vectors_VD[one.present_V], max_width=config.whitened_width)
-        for name, one in used.items()
-    }
+    whitenings = fit_whitenings(used, {name: one.present_V for name, one in used.items()}, config)
     content = whitened_content(used, whitenings, len(item_ids))
     described = torch.nonzero(content.described).squeeze(1).numpy()
     mixed = generator(seed, "catalogue/held-out").permutation(described)
@@ -82,12 +79,7 @@ def pretrain_catalogue(
     terms = [one for one in TERMS if one in config.content_terms]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "network"))
-        network = FLMNetwork(
-            config,
-            num_items=len(item_ids),
-            modality_widths={name: one.width for name, one in whitenings.items()},
-            profile_width=0,
-        )
+        network = FLMNetwork.reading(whitenings, config, num_items=len(item_ids), profile_width=0)
         run = _CatalogueRun(
             config,
             seed,
@@ -97,7 +89,7 @@ def pretrain_catalogue(
             Optimizer(network, dense=dense_parameters(network), weight_decay=config.weight_decay),
             max(_LEAST_STEPS, -(-(len(mixed) - count) // _ITEMS_PER_STEP)),
         )
-        name = _run_name(config, seed, [one.numpy() for one in content.vectors])
+        name = _run_name(config, seed, content.arrays())
         place = _fit(run, name=name, folder=checkpoint_folder, seconds=checkpoint_seconds, progress=progress)
     return without_log(
         config=config,

@@ -101,9 +101,9 @@ def pretrain(
         place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if selection is None:
         unfitted = Mixture.from_weights(default_weights(config, prepared))
-        mixture, choices = replace(unfitted, cold_bonus=-config.cold_discount), dict[str, Any]()
+        mixture, liken, choices = replace(unfitted, cold_bonus=-config.cold_discount), None, dict[str, Any]()
     else:
-        mixture, choices = selection.choose(run.network)
+        mixture, liken, choices = selection.choose(run.network)
     return FLM(
         config=config,
         network=run.network,
@@ -115,6 +115,8 @@ def pretrain(
         memory=prepared.memory,
         mixture=mixture,
         profile_columns=() if prepared.profiles is None else prepared.profiles.columns,
+        likeness=None if liken is None else liken.likeness,
+        likeness_share=0.0 if liken is None else liken.share,
         seed=seed,
         report={
             "curve": place.curve,
@@ -211,10 +213,10 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
 def _start(prepared: Prepared, config: FLMConfig, seed: int, selection: Selection | None) -> Run:
     torch.manual_seed(derive_seed(seed, "network"))
     profiles = prepared.profiles
-    network = FLMNetwork(
+    network = FLMNetwork.reading(
+        prepared.whitenings,
         config,
         num_items=prepared.train.num_items,
-        modality_widths={name: one.width for name, one in prepared.whitenings.items()},
         profile_width=0 if profiles is None else len(profiles.columns),
     )
     neighbours_VJ, weights_VJ = prepared.neighbours
@@ -302,7 +304,7 @@ def _end_epoch(run: Run, place: Place, best: dict[str, Tensor], progress: Progre
 def run_name(config: FLMConfig, seed: int, prepared: Prepared, valid: Cases | None) -> str:
     """Fingerprint of everything that a run's result follows from."""
     digest = hashlib.sha256()
-    arrays = [prepared.train.offsets, prepared.train.items, *(one.numpy() for one in prepared.content.vectors)]
+    arrays = [prepared.train.offsets, prepared.train.items, *prepared.content.arrays()]
     if prepared.profiles is not None:
         arrays.append(prepared.profiles.values_UP)
     if valid is not None:

@@ -4,7 +4,7 @@ Shape suffixes: V catalogue, J neighbours, N interactions.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent
 from kinema.flm.memory import ItemMemory
 from kinema.flm.model import joint_content, nearest_warm, whitened_content
+from kinema.flm.moments import fit_moments
 from kinema.flm.whitening import Whitening
 from kinema.seeds import generator
 from kinema.store.cuts import shuffled_ties
@@ -74,12 +75,10 @@ def prepare(
     _check(train, features, profiles, item_ids, config)
     used = {name: one for name, one in sorted(features.items()) if config.use_content and one.present_V.any()}
     counts_V = train.item_counts()
-    whitenings = {
-        name: given[name]
-        if given and name in given
-        else Whitening.fit(one.vectors_VD[_fitting_rows(one.present_V, counts_V)], max_width=config.whitened_width)
-        for name, one in used.items()
-    }
+    fitting = {name: _fitting_rows(one.present_V, counts_V) for name, one in used.items()}
+    kept = {name: one for name, one in (given or {}).items() if name in used}
+    fitted = fit_whitenings({name: one for name, one in used.items() if name not in kept}, fitting, config)
+    whitenings = {name: (kept | fitted)[name] for name in used}
     content = whitened_content(used, whitenings, train.num_items)
     return Prepared(
         train=train,
@@ -92,6 +91,25 @@ def prepare(
         popularity_V=recent_popularity(train),
         neighbours=nearest_warm(joint_content(content, torch.ones(len(used))), counts_V, config),
     )
+
+
+def fit_whitenings(
+    features: Mapping[str, ModalityFeatures], fitting: Mapping[str, NDArray[np.bool_]], config: FLMConfig
+) -> dict[str, Whitening]:
+    """Maps of all modalities, and of their tokens where moments are read.
+
+    Args:
+        features: Modality -> features.
+        fitting: Modality -> bool [V], the items the maps are fitted on.
+        config: Of the run.
+    """
+    inner = fit_moments(features, fitting) if config.use_moments else {}
+    return {
+        name: replace(
+            Whitening.fit(one.vectors_VD[fitting[name]], max_width=config.whitened_width), tokens=inner.get(name)
+        )
+        for name, one in features.items()
+    }
 
 
 def fit_memory(train: Histories, config: FLMConfig) -> ItemMemory:

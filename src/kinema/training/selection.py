@@ -12,22 +12,21 @@ from numpy.typing import NDArray
 
 from kinema.flm.config import FLMConfig
 from kinema.flm.imputation import smoothing
+from kinema.flm.likeness import Liken
 from kinema.flm.mixture import Mixture
 from kinema.flm.model import bind
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
-from kinema.seeds import derive_seed
 from kinema.store.splits import Cases, blocked_items
 from kinema.training.blending import fit_mixture, likeliest_scale
-from kinema.training.calibration import Pretence, best_bonus, even_bonus, fit_cold, forget, pretended_cold
+from kinema.training.calibration import best_bonus, even_bonus, fit_cold
 from kinema.training.preparation import Prepared
+from kinema.training.rehearsal import Asked, Rehearsal, branch_logits
 from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
 
 _LOOK_CELLS: Final = 24_000_000
 _GLANCE_CELLS: Final = 8_000_000
 _BLEND_CELLS: Final = 12_000_000
-_PRETENDED_SHARE: Final = 0.2
-_PRETENCES: Final = 4
 _FEWEST_COLD: Final = 30
 """Cold targets in validation from which on they decide how high cold items stand."""
 _UNDATED: Final = int(np.iinfo(np.int64).min)
@@ -144,40 +143,48 @@ class Selection:
         weight = max(tried, key=lambda one: (tried[one], -one))
         return {"sequential": alone, "with_memory": tried[weight], "memory_weight": weight}
 
-    def choose(self, network: FLMNetwork) -> tuple[Mixture, dict[str, Any]]:
+    def choose(self, network: FLMNetwork) -> tuple[Mixture, Liken | None, dict[str, Any]]:
         """Close modalities that do harm, then weigh the branches.
 
         Args:
             network: In evaluation mode; its gates are set.
 
         Returns:
-            The mixture, and what was found on the way.
+            The mixture, what finds neighbours beside raw content, and what was found on the way.
         """
         gates = self._close_gates(network)
-        scorer = self._scorer(network, fresh=not all(gates.values()))
-        start = default_weights(self._config, self._prepared)
-        logits = _logits(scorer, self._cases, self._profiles_CP, tuple(start))
         part = self._evenly(_BLEND_CELLS)
-        cases = self._cases.take(part)
+        profiles_CP = None if self._profiles_CP is None else self._profiles_CP[part]
+        asked = Asked(self._cases.take(part), self._blocked_CV[part], profiles_CP)
+        rehearsal = Rehearsal(self._prepared, self._config, self._seed, asked)
+        liken = rehearsal.learn_likeness(network)
+        scorer = self._scorer(network, fresh=liken is not None or not all(gates.values()), liken=liken)
+        start = default_weights(self._config, self._prepared)
+        logits = branch_logits(scorer, self._cases, self._profiles_CP, tuple(start))
         parts = {name: one[part] for name, one in logits.items()}
-        mixture = fit_mixture(parts, cases, self._blocked_CV[part], start=start)
+        mixture = fit_mixture(parts, asked.cases, asked.blocked_CV, start=start)
         mixture = self._refine(self._look_at_the_top(mixture, logits), logits)
-        mixture = self._calibrate(network, mixture, part)
+        mixture = self._calibrate(network, mixture, part, rehearsal)
         mixture = self._level(mixture, logits)
         lengths_C = self._cases.histories.lengths
         found = {name: self._ndcg(one) for name, one in logits.items()}
         found["fused"] = self._ndcg(mixture.blend(logits, lengths_C, self._prepared.counts_V == 0))
         typical = mixture.weights(np.array([np.median(lengths_C)]).astype(np.int64))[0]
         weights = dict(zip(mixture.branches, typical.round(4).tolist(), strict=True))
-        return mixture, {
-            "gates": gates,
-            "validation": _rounded(found),
-            "weights": weights,
-            "cold_ratios": dict(zip(mixture.branches, mixture.cold_ratios_A.round(4).tolist(), strict=False)),
-            "cold_bonus": round(mixture.cold_bonus, 4),
-            "memory_query_decay": self._prepared.memory.query_decay,
-            "memory_shrinkage": self._prepared.memory.shrinkage,
-        }
+        return (
+            mixture,
+            liken,
+            {
+                "gates": gates,
+                **({"likeness_share": liken.share} if liken else {}),
+                "validation": _rounded(found),
+                "weights": weights,
+                "cold_ratios": dict(zip(mixture.branches, mixture.cold_ratios_A.round(4).tolist(), strict=False)),
+                "cold_bonus": round(mixture.cold_bonus, 4),
+                "memory_query_decay": self._prepared.memory.query_decay,
+                "memory_shrinkage": self._prepared.memory.shrinkage,
+            },
+        )
 
     def _look_at_the_top(self, mixture: Mixture, logits: Mapping[str, NDArray[np.float32]]) -> Mixture:
         """Fit again among the items that stand at the top, where a slate is decided, if that helps.
@@ -244,11 +251,12 @@ class Selection:
                 network.tower.open_M[m] = 1
         return gates
 
-    def _calibrate(self, network: FLMNetwork, mixture: Mixture, part: NDArray[np.int64]) -> Mixture:
+    def _calibrate(
+        self, network: FLMNetwork, mixture: Mixture, part: NDArray[np.int64], rehearsal: Rehearsal
+    ) -> Mixture:
         """Serve some warm items as cold ones and see how the branches must count for them, and how high they must stand."""
         cases, blocked_CV = self._cases.take(part), self._blocked_CV[part]
-        profiles_CP = None if self._profiles_CP is None else self._profiles_CP[part]
-        pretences = self._pretences(network, mixture, cases, profiles_CP)
+        pretences = rehearsal.pretences(network, mixture)
         if not pretences:
             return replace(mixture, cold_bonus=mixture.cold_bonus - self._config.cold_discount)
         mixture = fit_cold(mixture, pretences, cases, blocked_CV)
@@ -261,31 +269,6 @@ class Selection:
         if self._memory_CV is not None:
             logits = logits + self.look(network)["memory_weight"] * self._memory_CV
         return ndcg_per_case(logits, self._cases, self._blocked_CV)
-
-    def _pretences(
-        self, network: FLMNetwork, mixture: Mixture, cases: Cases, profiles_CP: NDArray[np.float32] | None
-    ) -> list[Pretence]:
-        prepared = self._prepared
-        described_V = prepared.neighbours[1].sum(axis=1) > 0
-        pretences = []
-        for draw in range(_PRETENCES):
-            cold_V = pretended_cold(
-                prepared.counts_V, described_V, share=_PRETENDED_SHARE, seed=derive_seed(self._seed, f"pretence-{draw}")
-            )
-            if not cold_V[cases.targets.items].any():
-                continue
-            scorer = bind(
-                network,
-                config=self._config,
-                mixture=mixture,
-                memory=forget(prepared.memory, cold_V),
-                content=prepared.content,
-                counts_V=prepared.counts_V * ~cold_V,
-                popularity_V=prepared.popularity_V * ~cold_V,
-            )
-            logits = _logits(scorer, cases, profiles_CP, mixture.branches)
-            pretences.append(Pretence(logits, cold_V))
-        return pretences
 
     def _level(self, mixture: Mixture, logits: Mapping[str, NDArray[np.float32]]) -> Mixture:
         """How high cold items stand where validation has asked for some; else as the pretences have it."""
@@ -327,9 +310,9 @@ class Selection:
         self, network: FLMNetwork, cases: Cases, profiles_CP: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         """Logits of the sequential branch alone."""
-        return _logits(self._scorer(network, fresh=False), cases, profiles_CP, ("sequential",))["sequential"]
+        return branch_logits(self._scorer(network, fresh=False), cases, profiles_CP, ("sequential",))["sequential"]
 
-    def _scorer(self, network: FLMNetwork, *, fresh: bool) -> Scorer:
+    def _scorer(self, network: FLMNetwork, *, fresh: bool, liken: Liken | None = None) -> Scorer:
         prepared = self._prepared
         return bind(
             network,
@@ -340,16 +323,11 @@ class Selection:
             counts_V=prepared.counts_V,
             popularity_V=prepared.popularity_V,
             neighbours=None if fresh else prepared.neighbours,
+            liken=liken,
         )
 
     def _ndcg(self, scores_CV: NDArray[np.float32]) -> float:
         return ndcg(scores_CV, self._cases, self._blocked_CV)
-
-
-def _logits(
-    scorer: Scorer, cases: Cases, profiles_CP: NDArray[np.float32] | None, branches: tuple[str, ...]
-) -> dict[str, NDArray[np.float32]]:
-    return scorer.branch_logits(cases.histories, profiles_CP, branches=branches, moments_C=cases.timestamps_ms_C)
 
 
 def _rounded(found: dict[str, float]) -> dict[str, float]:

@@ -61,12 +61,7 @@ def bind_source(
     config = source.config.with_changes(use_ids=False, use_content=True, use_profiles=False)
     whitenings = kept_whitenings(source, match)
     with torch.random.fork_rng(devices=[]):
-        network = FLMNetwork(
-            config,
-            num_items=len(item_ids),
-            modality_widths={name: one.width for name, one in whitenings.items()},
-            profile_width=0,
-        )
+        network = FLMNetwork.reading(whitenings, config, num_items=len(item_ids), profile_width=0)
     carry_over(network, source, kept=match.kept, modalities=match.kept, profile_columns=())
     theirs = dict(zip(source.whitenings, source.network.tower.open_M.tolist(), strict=True))
     if any(theirs[name] for name in match.kept):

@@ -1,0 +1,103 @@
+"""What items are like for those who choose among them: content as behaviour teaches to look at it.
+
+Raw content knows everything about a clip and not what of it matters. Where a modality's moments are at hand, learned attention over
+them is taught on items that have events, and items without any find their neighbours by it. Item vectors themselves are left
+alone: a network that may use every moment of every clip learns the clips by heart.
+
+Shape suffixes: R items, D model width, E content width, V catalogue, W whitened width, T moments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinema.flm.draws import Draws
+from kinema.flm.fusion import ItemContent
+from kinema.flm.pooling import TemporalPooling
+from kinema.flm.whitening import Whitening, unit_rows
+
+_HIDDEN_MOMENTS: Final = 0.2
+_HIDDEN_NUMBERS: Final = 0.2
+_ITEMS_AT_ONCE: Final = 4096
+
+
+class Likeness(nn.Module):
+    """A map from content to the direction of behaviour.
+
+    Args:
+        widths: Modality -> width of its whitened vectors.
+        moment_widths: Modality -> width of its whitened tokens, of those whose moments are read.
+        d_model: D.
+    """
+
+    def __init__(self, *, widths: Mapping[str, int], moment_widths: Mapping[str, int], d_model: int) -> None:
+        super().__init__()
+        self.d_model = d_model
+        self.means = nn.ModuleDict({name: nn.Linear(width, d_model, bias=False) for name, width in widths.items()})
+        self.pools = nn.ModuleDict(
+            {name: TemporalPooling(width=width, d_model=d_model) for name, width in moment_widths.items()}
+        )
+
+    @classmethod
+    def reading(cls, whitenings: Mapping[str, Whitening], *, d_model: int) -> Self:
+        """A fresh one for what these maps give."""
+        return cls(
+            widths={name: one.width for name, one in whitenings.items()},
+            moment_widths={name: one.tokens.width for name, one in whitenings.items() if one.tokens is not None},
+            d_model=d_model,
+        )
+
+    def forward(self, rows_R: Tensor, content: ItemContent, draws: Draws | None = None) -> Tensor:
+        """Directions.
+
+        Args:
+            rows_R: int64, item numbers.
+            content: Of the catalogue; a modality it lacks adds nothing.
+            draws: Of a training step: some moments and numbers are hidden; None for inference.
+
+        Returns:
+            float32 [R, D], unit rows; zero for an item without content.
+        """
+        parts = [torch.zeros(len(rows_R), self.d_model)]
+        for m, name in enumerate(content.names):
+            if name not in self.means:
+                continue
+            vectors_RW = content.vectors[m][rows_R]
+            if draws is not None:
+                vectors_RW = draws.dropout(vectors_RW, _HIDDEN_NUMBERS)
+            parts.append(self.means[name](vectors_RW))
+            if name in self.pools and name in content.moments:
+                moments = content.moments[name].take(rows_R)
+                if draws is not None:
+                    kept_RT = draws.kept(tuple(moments.valid_VT.shape), _HIDDEN_MOMENTS)
+                    moments = replace(moments, valid_VT=moments.valid_VT & kept_RT)
+                parts.append(self.pools[name](moments))
+        return functional.normalize(torch.stack(parts).sum(dim=0), dim=-1)
+
+
+@dataclass(frozen=True)
+class Liken:
+    """Raw content with a learnt likeness beside it.
+
+    Attributes:
+        likeness: The map.
+        share: Its length; raw content has length 1.
+    """
+
+    likeness: Likeness
+    share: float
+
+    @torch.inference_mode()
+    def beside(self, joint_VE: NDArray[np.float32], content: ItemContent) -> NDArray[np.float32]:
+        """float32 [V, E + D], unit rows."""
+        blocks = [
+            self.likeness(torch.arange(start, min(start + _ITEMS_AT_ONCE, content.num_items)), content).numpy()
+            for start in range(0, content.num_items, _ITEMS_AT_ONCE)
+        ]
+        return unit_rows(np.concatenate([joint_VE, self.share * np.concatenate(blocks)], axis=1))
