@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from kinema.encoders.clip_adapters import FrameReader, MotionReader
 from kinema.encoders.clip_readers import WORKER_COMMAND, read_clips
 from kinema.encoders.clip_worker import (
     ClipRequest,
@@ -20,7 +19,9 @@ from kinema.encoders.clip_worker import (
     write_reading,
     write_request,
 )
+from kinema.encoders.frames import FrameReader
 from kinema.encoders.modality import Wants
+from kinema.encoders.motion import MotionReader
 from kinema.errors import ConfigError
 from kinema.testing.clips import render_clip
 
@@ -44,7 +45,7 @@ def request_for(path, name=None, **changes):
     fields = {
         "path": str(path),
         "name": name or path.name,
-        "readers": {"frames": FrameReader(2, 32), "motion": MotionReader(2, 3, (1,))},
+        "readers": {"frames": FrameReader(32, 2), "motion": MotionReader(num_pairs=2)},
         "max_seconds": 60.0,
         "max_pixels": 2**20,
     }
@@ -57,7 +58,7 @@ def clip(tmp_path_factory):
 
 
 def frames_only(path, name):
-    return request_for(path, name, readers={"frames": FrameReader(2, 32)})
+    return request_for(path, name, readers={"frames": FrameReader(32, 2)})
 
 
 def flat(reading):
@@ -177,7 +178,7 @@ class Broken:
 
 
 def test_a_reader_that_fails_costs_its_own_modality(clip):
-    reading = read_clip(request_for(clip, readers={"broken": Broken(), "frames": FrameReader(1, 32)}))
+    reading = read_clip(request_for(clip, readers={"broken": Broken(), "frames": FrameReader(32, 1)}))
     assert set(reading.arrays) == {"frames"}
     assert reading.reasons == {"broken": "cannot read 'clip.mp4': KeyError: 'gone'; the item keeps its text features"}
 
@@ -198,7 +199,7 @@ class Plain:
 
 
 def test_readers_that_cannot_be_sent_are_refused():
-    check_sendable("frames", FrameReader(2, 32))
+    check_sendable("frames", FrameReader(32, 2))
     with pytest.raises(ConfigError, match=r"reader of modality 'x' must be made of JSON values: .*Plain, no dataclass"):
         check_sendable("x", Plain())
     with pytest.raises(ConfigError, match=r"must be made of JSON values: .* or decode with workers = 0"):

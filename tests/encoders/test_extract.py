@@ -13,9 +13,9 @@ import polars as pl
 import psutil
 import pytest
 
-from kinema.encoders.clip_adapters import FrameClips, MotionClips
 from kinema.encoders.clip_vectors import ClipSettings
 from kinema.encoders.extract import ModalityCounts, extract, load_features, load_tokens
+from kinema.encoders.frames import FrameTokens
 from kinema.encoders.modality import Tokens, Wants
 from kinema.encoders.motion import MotionEncoder
 from kinema.encoders.pooling import SegmentPooling
@@ -76,8 +76,8 @@ def catalogue(paths, titles=None):
 
 def run(items, media, folder, *, frames=None, num_frames=8, **settings):
     clips = {
-        "frames": FrameClips(frames or MeanColour(), num_frames=num_frames),
-        "motion": MotionClips(MotionEncoder()),
+        "frames": FrameTokens(frames or MeanColour(), num_frames=num_frames),
+        "motion": MotionEncoder(),
     }
     return extract(
         items=items, media_root=media, folder=folder, **{"text": Letters(), "clips": clips, "workers": 0, **settings}
@@ -242,7 +242,7 @@ def test_settings_out_of_range_are_refused(tmp_path):
         run(catalogue([]), None, tmp_path, batch_clips=0)
     for name in ("text", "my sound", "../x"):
         with pytest.raises(ConfigError, match=rf"an encoder and a name of letters, digits and _ .*, got '{name}'"):
-            run(catalogue([]), None, tmp_path, clips={name: FrameClips(MeanColour(), num_frames=1)})
+            run(catalogue([]), None, tmp_path, clips={name: FrameTokens(MeanColour(), num_frames=1)})
     with pytest.raises(ConfigError, match=r"a modality of clips must have an encoder and a name .*, got 'sound'"):
         run(catalogue([]), None, tmp_path, poolings={"sound": SegmentPooling()})
 

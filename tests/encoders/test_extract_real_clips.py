@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kinema.encoders.clip_adapters import FrameClips, MotionClips
 from kinema.encoders.extract import extract, load_features
+from kinema.encoders.frames import FrameTokens
 from kinema.encoders.motion import load_motion_encoder
 from kinema.encoders.vision import load_frame_encoder
 
@@ -17,8 +17,8 @@ def real(data_dir, tmp_path_factory):
     items = pl.DataFrame({"num": range(len(paths)), "id": paths, "title": [""] * len(paths), "media_path": paths})
     folder = tmp_path_factory.mktemp("features")
     clips = {
-        "frames": FrameClips(load_frame_encoder("packaged:efficientnet-lite0"), num_frames=4),
-        "motion": MotionClips(load_motion_encoder("flow:dis")),
+        "frames": FrameTokens(load_frame_encoder("packaged:efficientnet-lite0"), num_frames=4),
+        "motion": load_motion_encoder("flow:dis"),
     }
     report = extract(items=items, media_root=root, folder=folder, clips=clips, workers=1)
     return paths, report, load_features(folder, items)

@@ -6,7 +6,7 @@ from kinema.errors import DataError
 from kinema.flm.moments import MAX_MOMENTS, fit_moments, padded_moments
 from kinema.flm.pooling import SCALES, Moments, TemporalPooling, pyramid
 from kinema.flm.whitening import Whitening
-from kinema.store.features import ModalityFeatures, ModalityTokens
+from kinema.store.features import ModalityFeatures
 
 WIDTH, D_MODEL = 6, 8
 
@@ -86,23 +86,23 @@ def packed(lengths, times=None, width=WIDTH):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = np.random.default_rng(0).normal(size=(offsets[-1], width)).astype(np.float16)
     spread = np.concatenate([(np.arange(one) + 0.5) * 1000 for one in lengths]) if times is None else times
-    return ModalityTokens(offsets, tokens, spread.astype(np.int64))
+    return HeldTokens(RaggedTokens(tokens, spread.astype(np.int64), offsets, np.ones(len(lengths), np.float32)))
 
 
 def test_tokens_are_whitened_padded_and_placed_in_their_clips():
     tokens = packed([4, 0, 2])
-    whitening = Whitening.fit(tokens.tokens_ND.astype(np.float32))
+    whitening = Whitening.fit(tokens.tokens.tokens_MD.astype(np.float32))
     found = padded_moments(tokens, whitening, num_items=3)
     assert found.valid_VT.tolist() == [[True] * 4, [False] * 4, [True, True, False, False]]
     np.testing.assert_allclose(found.places_VT[0], [0.125, 0.375, 0.625, 0.875])
-    expected = whitening.apply(tokens.tokens_ND[4:].astype(np.float32))
+    expected = whitening.apply(tokens.tokens.tokens_MD[4:].astype(np.float32))
     np.testing.assert_allclose(found.tokens_VTW[2, :2].float(), expected, atol=1e-3)
     assert not found.tokens_VTW[1].any()
 
 
 def test_of_very_many_moments_some_are_read_from_all_over_the_clip():
     tokens = packed([4 * MAX_MOMENTS])
-    found = padded_moments(tokens, Whitening.fit(tokens.tokens_ND.astype(np.float32)), num_items=1)
+    found = padded_moments(tokens, Whitening.fit(tokens.tokens.tokens_MD.astype(np.float32)), num_items=1)
     assert found.valid_VT.shape == (1, MAX_MOMENTS)
     assert found.places_VT[0, 0] < 0.02
     assert found.places_VT[0, -1] > 0.95

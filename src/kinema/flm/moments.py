@@ -1,6 +1,6 @@
 """Tokens of clips as the model reads them: whitened, and padded to the longest clip.
 
-Shape suffixes: V catalogue, N moments of all items, E encoder width, W whitened width, T moments of an item.
+Shape suffixes: V catalogue, B items of a block, M moments of several items, N clips, W whitened width, T moments of an item.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from kinema.errors import DataError
 from kinema.flm.pooling import Moments
 from kinema.flm.whitening import Whitening
-from kinema.store.features import ModalityFeatures, ModalityTokens
+from kinema.store.features import ClipTokens, ModalityFeatures
+from kinema.store.tokens import RaggedTokens
 
 MAX_WIDTH: Final = 64
 MAX_MOMENTS: Final = 32
@@ -36,20 +37,17 @@ def fit_moments(
     """
     found = {}
     for name, one in features.items():
-        if one.tokens is None or not (np.diff(one.tokens.offsets) > 1).any():
+        lengths_V = np.zeros(0, dtype=np.int64) if one.tokens is None else one.tokens.lengths()
+        rows = np.flatnonzero(fitting[name] & (lengths_V > 0)) if len(lengths_V) else np.zeros(0, dtype=np.int64)
+        if one.tokens is None or not (lengths_V[rows] > 1).any():
             continue
-        lengths_V = np.diff(one.tokens.offsets)
-        rows_N = np.flatnonzero(np.repeat(fitting[name], lengths_V))
-        rows_N = rows_N[:: max(1, len(rows_N) // _FIT_TOKENS)]
-        if len(rows_N):
-            found[name] = Whitening.fit(
-                one.tokens.tokens_ND[rows_N].astype(np.float32),
-                max_width=min(MAX_WIDTH, max(_LEAST_WIDTH, int(fitting[name].sum()) // 20)),
-            )
+        step = max(1, int(lengths_V[rows].sum()) // _FIT_TOKENS)
+        widest = min(MAX_WIDTH, max(_LEAST_WIDTH, len(rows) // 20))
+        found[name] = Whitening.fit(one.tokens.get(rows[::step]).tokens_MD.astype(np.float32), max_width=widest)
     return found
 
 
-def padded_moments(tokens: ModalityTokens, whitening: Whitening, *, num_items: int) -> Moments:
+def padded_moments(tokens: ClipTokens, whitening: Whitening, *, num_items: int) -> Moments:
     """Whiten and pad.
 
     Args:
@@ -63,30 +61,33 @@ def padded_moments(tokens: ModalityTokens, whitening: Whitening, *, num_items: i
     Raises:
         DataError: The tokens are of another number of items.
     """
-    if len(tokens.offsets) != num_items + 1:
-        raise DataError(f"tokens must be of {num_items} items, are of {len(tokens.offsets) - 1}; run: kinema extract")
-    lengths_V = np.diff(tokens.offsets)
+    lengths_V = tokens.lengths()
+    if len(lengths_V) != num_items:
+        raise DataError(f"tokens must be of {num_items} items, are of {len(lengths_V)}; run: kinema extract")
     kept_V = np.minimum(lengths_V, MAX_MOMENTS)
     width = max(1, int(kept_V.max(initial=0)))
     valid_VT = np.arange(width) < kept_V[:, None]
-    steps_VT = np.minimum(np.arange(width) * (lengths_V / np.maximum(kept_V, 1))[:, None], (lengths_V - 1)[:, None])
-    rows_VT = np.where(valid_VT, tokens.offsets[:-1, None] + steps_VT.clip(0).astype(np.int64), 0)
     white_VTW = np.zeros((num_items, width, whitening.width), dtype=np.float16)
+    places_VT = np.zeros((num_items, width), dtype=np.float32)
     for start in range(0, num_items, _BLOCK):
         part = slice(start, start + _BLOCK)
-        inside = valid_VT[part]
-        white_VTW[part][inside] = whitening.apply(tokens.tokens_ND[rows_VT[part][inside]].astype(np.float32))
-    return Moments(
-        torch.from_numpy(white_VTW), torch.from_numpy(valid_VT), torch.from_numpy(_places(tokens, rows_VT, lengths_V))
-    )
+        found = tokens.get(np.arange(num_items)[part])
+        inside_BT = valid_VT[part]
+        if not inside_BT.any():
+            continue
+        rows_BT = found.offsets[:-1, None] + np.arange(width) * lengths_V[part, None] // np.maximum(
+            kept_V[part, None], 1
+        )
+        rows_M = rows_BT[inside_BT]
+        white_VTW[part][inside_BT] = whitening.apply(found.tokens_MD[rows_M].astype(np.float32))
+        places_VT[part][inside_BT] = _places(found)[rows_M]
+    return Moments(torch.from_numpy(white_VTW), torch.from_numpy(valid_VT), torch.from_numpy(places_VT))
 
 
-def _places(tokens: ModalityTokens, rows_VT: NDArray[np.int64], lengths_V: NDArray[np.int64]) -> NDArray[np.float32]:
+def _places(tokens: RaggedTokens) -> NDArray[np.float32]:
     """Where in its clip each moment lies. Moments are the middles of equal parts, so first and last add up to the length."""
-    if not len(tokens.times_ms_N):
-        return np.zeros(rows_VT.shape, dtype=np.float32)
-    last = len(tokens.times_ms_N) - 1
-    firsts_V = tokens.times_ms_N[np.minimum(tokens.offsets[:-1], last)]
-    ends_V = firsts_V + tokens.times_ms_N[np.clip(tokens.offsets[1:] - 1, 0, last)]
-    ends_V = np.where(lengths_V > 0, np.maximum(ends_V, 1), 1)
-    return np.clip(tokens.times_ms_N[rows_VT] / ends_V[:, None], 0, 1).astype(np.float32)
+    lengths_N = np.diff(tokens.offsets)
+    there = lengths_N > 0
+    firsts, lasts = tokens.offsets[:-1][there], tokens.offsets[1:][there] - 1
+    ends = np.maximum(tokens.times_ms_M[firsts] + tokens.times_ms_M[lasts], 1)
+    return np.asarray(np.clip(tokens.times_ms_M / np.repeat(ends, lengths_N[there]), 0, 1), dtype=np.float32)

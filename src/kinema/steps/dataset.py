@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,9 +129,11 @@ def read_dataset(
 def _read_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatures]:
     if not folder.is_dir() or not items.height:
         return {}
-    from kinema.encoders.extract import load_features  # noqa: PLC0415  # a store without features needs no encoder
+    # A store without features needs no encoder.
+    from kinema.encoders.extract import load_features, load_tokens  # noqa: PLC0415
 
-    return load_features(folder, items)
+    tokens = load_tokens(folder, items)
+    return {name: replace(one, tokens=tokens.get(name)) for name, one in load_features(folder, items).items()}
 
 
 def read_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:

@@ -104,7 +104,10 @@ def duplicates_of_project(
     """
     start = time.perf_counter()
     prints = Fingerprints(
-        folder / "artifacts" / "fingerprints", PictureHash(), settings.media.max_seconds, settings.media.max_pixels
+        folder / "artifacts" / "fingerprints",
+        PictureHash(),
+        settings.limits.max_clip_seconds,
+        settings.limits.max_clip_pixels,
     )
     clips, files, unreadable = _clips(store, media_root, prints.folder, workers=workers)
     if not clips:

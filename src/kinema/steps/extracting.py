@@ -1,27 +1,22 @@
 """`kinema extract`: the encoders that the settings name, run over the store's catalogue."""
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from kinema.encoders.clip_adapters import FrameClips, MotionClips
 from kinema.encoders.extract import TEXT, ExtractReport, extract
+from kinema.encoders.frames import load_frames
 from kinema.encoders.modality import ClipEncoder
-from kinema.encoders.motion import load_motion_encoder
 from kinema.encoders.pooling import Pooling
+from kinema.encoders.sound import load_sound_encoder
 from kinema.encoders.text import load_text_encoder
-from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
-
-_SOUND_MODULE: Final = "kinema.encoders.sound"
 
 
 @dataclass(frozen=True)
@@ -40,20 +35,17 @@ class EncoderOptions:
 
 
 def _frames(name: str, options: EncoderOptions) -> ClipEncoder:
-    encoder = load_frame_encoder(name, device=options.device)
-    return FrameClips(encoder, num_frames=options.num_frames, batch_size=options.batch_size)
+    return load_frames(name, num_frames=options.num_frames, batch_size=options.batch_size, device=options.device)
 
 
 def _motion(name: str, options: EncoderOptions) -> ClipEncoder:
-    del options
-    return MotionClips(load_motion_encoder(name))
+    from kinema.encoders.video_transformer import load_motion  # noqa: PLC0415  # torch only where it is used
+
+    return load_motion(name, device=options.device)
 
 
 def _sound(name: str, options: EncoderOptions) -> ClipEncoder:
-    if importlib.util.find_spec(_SOUND_MODULE) is None:
-        raise MissingExtraError("sound is left out: this version of Kinema has no encoder of sound")
-    encoder: ClipEncoder = importlib.import_module(_SOUND_MODULE).load_sound_encoder(name, device=options.device)
-    return encoder
+    return load_sound_encoder(name, device=options.device)
 
 
 CLIP_MODALITIES: Final[Mapping[str, Callable[[str, EncoderOptions], ClipEncoder]]] = {

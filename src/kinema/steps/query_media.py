@@ -7,26 +7,25 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinema.encoders.clip_vectors import ClipSettings, frames_fingerprint
+from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.extract import extract, load_features
-from kinema.encoders.motion import load_motion_encoder
-from kinema.encoders.vision import FrameEncoder, load_frame_encoder
+from kinema.encoders.frames import FrameTokens
+from kinema.encoders.modality import ClipEncoder
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.extras import require
 from kinema.settings import Settings
-from kinema.steps.extracting import encoder_place
+from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions, encoder_place
 from kinema.store.features import ModalityFeatures
 
 PICTURES: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Kinds of picture files that are opened."""
 
-_TIMEOUT_S: Final = 120.0
 _TAIL: Final = "; the item keeps its text features"
 _OTHER_ENCODER: Final = (
     "vectors come from another encoder or other media settings than kinema.toml names; run: kinema extract"
@@ -52,16 +51,19 @@ def picture_vectors(
         NotBuiltError: The catalogue has no frame vectors.
         StaleArtifactError: They come from another encoder.
     """
-    picture_HW3 = read_picture(path, max_pixels=settings.media.max_pixels)
+    picture_HW3 = read_picture(path, max_pixels=settings.limits.max_clip_pixels)
     if "frames" not in features:
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
-    encoder = _frame_encoder(encoder_place(settings.encoders.frames, folder), settings.runtime.device)
-    if frames_fingerprint(encoder, _clip_settings(settings)) != features["frames"].encoder:
-        raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
-    cv2 = require("cv2")
-    side = encoder.frame_side
+    encoder = _encoder("frames", settings, folder)
+    with TemporaryDirectory(prefix="kinema-query-") as scratch:
+        limit = settings.limits.max_clip_seconds
+        here = ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=limit)
+        if here.fingerprint != features["frames"].encoder:
+            raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
+    assert isinstance(encoder, FrameTokens)
+    cv2, side = require("cv2"), encoder.pictures.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
-    return {"frames": encoder.encode(squeezed[None])[0]}
+    return {"frames": encoder.pictures.encode(squeezed[None])[0]}
 
 
 def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
@@ -79,7 +81,7 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
             if opened.width * opened.height > max_pixels:
                 raise DataError(
                     f"picture '{path.name}' must have at most {max_pixels:,} pixels, has "
-                    f"{opened.width:,} x {opened.height:,}; max_pixels in [media] sets the limit"
+                    f"{opened.width:,} x {opened.height:,}; max_clip_pixels in [limits] sets the limit"
                 )
             return np.asarray(ops.exif_transpose(opened).convert("RGB"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
@@ -128,43 +130,32 @@ def _extract_one(
 ) -> dict[str, ModalityFeatures]:
     """A catalogue of one clip, extracted to a folder that does not stay."""
     items = pl.DataFrame({"num": [0], "id": ["query"], "media_path": [path.name]})
-    loaded: dict[str, Any] = {}
-    if "frames" in features and settings.encoders.frames:
-        loaded["frames"] = _frame_encoder(encoder_place(settings.encoders.frames, folder), settings.runtime.device)
-    if "motion" in features and settings.encoders.motion:
-        loaded["motion"] = load_motion_encoder(settings.encoders.motion)
+    asked = [name for name in CLIP_MODALITIES if name in features and getattr(settings.encoders, name)]
     with TemporaryDirectory(prefix="kinema-query-") as scratch:
         report = extract(
             items=items,
             media_root=path.parent,
             folder=Path(scratch),
-            **loaded,
-            num_frames=settings.media.num_frames,
+            clips={name: _encoder(name, settings, folder) for name in asked},
             workers=1,
-            batch_size=settings.encoders.batch_size,
-            max_seconds=settings.media.max_seconds,
-            max_pixels=settings.media.max_pixels,
-            clip_timeout_s=_TIMEOUT_S,
+            max_seconds=settings.limits.max_clip_seconds,
+            max_pixels=settings.limits.max_clip_pixels,
+            clip_timeout_s=settings.limits.decode_seconds,
+            clip_memory_mb=settings.limits.clip_memory_mb,
         )
         if report.rejects:
             raise DataError(report.rejects[0].reason.removesuffix(_TAIL))
         return load_features(Path(scratch), items)
 
 
-def _clip_settings(settings: Settings) -> ClipSettings:
-    """What `kinema extract` reads clips with."""
-    media = settings.media
-    return ClipSettings(
-        num_frames=media.num_frames,
-        max_seconds=media.max_seconds,
-        max_pixels=media.max_pixels,
-        timeout_s=_TIMEOUT_S,
-        workers=1,
-        batch_size=settings.encoders.batch_size,
-    )
+def _encoder(modality: str, settings: Settings, folder: Path) -> ClipEncoder:
+    """The encoder that the settings name."""
+    place = encoder_place(getattr(settings.encoders, modality), folder)
+    options = EncoderOptions(settings.media.num_frames, settings.encoders.batch_size, settings.runtime.device)
+    return _loaded(modality, place, options)
 
 
-@lru_cache(maxsize=1)
-def _frame_encoder(place: str, device: str) -> FrameEncoder:
+@lru_cache(maxsize=8)
+def _loaded(modality: str, place: str, options: EncoderOptions) -> ClipEncoder:
     """Loaded once per process."""
-    return load_frame_encoder(place, device=device)
+    return CLIP_MODALITIES[modality](place, options)

@@ -1,10 +1,11 @@
 """What the model is given besides the log: one vector per item and modality (or its tokens), one row of numbers per user.
 
-Shape suffixes: V items, N moments of all items, D width, U users, P profile columns.
+Shape suffixes: V items, D width, U users, P profile columns.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +13,14 @@ from numpy.typing import NDArray
 from kinema.store.tokens import RaggedTokens, TokenShards
 
 
-@dataclass(frozen=True)
-class ModalityTokens:
-    """The moments of every item's clip in one modality, packed, row = item number.
+class ClipTokens(Protocol):
+    """The moments of every item's clip in one modality, row = item number. `ModalityTokens` keeps them on disk."""
 
-    Attributes:
-        offsets: int64 [V + 1]; item i owns ``tokens_ND[offsets[i]:offsets[i + 1]]``, oldest first; nothing where absent.
-        tokens_ND: float16, may be memory-mapped.
-        times_ms_N: int64, from the beginning of the clip.
-    """
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [V], number of moments of each item, 0 where absent."""
 
-    offsets: NDArray[np.int64]
-    tokens_ND: NDArray[np.float16]
-    times_ms_N: NDArray[np.int64]
+    def get(self, items: Sequence[int] | NDArray[np.integer]) -> RaggedTokens:
+        """Tokens of some items, in the order given."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class ModalityFeatures:
     present_V: NDArray[np.bool_]
     quality_V: NDArray[np.float32]
     encoder: str = ""
-    tokens: ModalityTokens | None = None
+    tokens: ClipTokens | None = None
 
 
 @dataclass(frozen=True)
@@ -91,3 +87,27 @@ class ModalityTokens:
     def get(self, items: Sequence[int] | NDArray[np.integer]) -> RaggedTokens:
         """Tokens, times and offsets of some items, in the order given; `RaggedTokens.padded` makes a block of them."""
         return self.shards.get([self.keys_V[int(item)] for item in items])
+
+
+@dataclass(frozen=True)
+class HeldTokens:
+    """Tokens in memory, for those who have them from elsewhere.
+
+    Attributes:
+        tokens: Row = item number.
+    """
+
+    tokens: RaggedTokens
+
+    def lengths(self) -> NDArray[np.int64]:
+        """See `ClipTokens`."""
+        return np.diff(self.tokens.offsets)
+
+    def get(self, items: Sequence[int] | NDArray[np.integer]) -> RaggedTokens:
+        """See `ClipTokens`."""
+        rows = np.asarray(items, dtype=np.int64)
+        lengths = self.lengths()[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.repeat(self.tokens.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        held = self.tokens
+        return RaggedTokens(held.tokens_MD[places], held.times_ms_M[places], offsets, held.quality_N[rows])

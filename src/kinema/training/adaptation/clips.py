@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from kinema.encoders.clip_adapters import FrameReader
 from kinema.encoders.clip_readers import read_clips
 from kinema.encoders.clip_worker import ClipRequest
+from kinema.encoders.frames import FrameReader
 from kinema.progress import Progress, silent
 
 _FLUSH_CLIPS: Final = 32
@@ -69,7 +69,7 @@ def sample_clips(
         ClipRequest(
             path=str(files[row][1]),
             name=files[row][0],
-            readers={"frames": FrameReader(num_frames, frame_side)},
+            readers={"frames": FrameReader(frame_side, num_frames)},
             max_seconds=max_seconds,
             max_pixels=max_pixels,
         )
