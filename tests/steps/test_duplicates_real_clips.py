@@ -13,7 +13,7 @@ from kinema.progress import silent
 from kinema.steps.duplicates import search
 from kinema.steps.fingerprints import Fingerprints
 
-SOURCES = ("real/carphone_pristine.mp4", "real/single_face.mp4", "real/park.mp4", "real/b.avi", "real/shot_change.mp4")
+SOURCES = ("real/carphone_pristine.mp4", "real/single_face.mp4", "real/park.mp4", "real/b.avi")
 
 
 def even(picture):

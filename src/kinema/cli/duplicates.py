@@ -53,7 +53,7 @@ def print_duplicates(console: Console, report: "DuplicateReport") -> None:
         console.print(table("copies of one clip", columns, rows))
     copies = sum(len(group) - 1 for group in report.groups)
     console.print(
-        f"{len(report.groups):,} groups with {copies:,} copies to spare among {report.num_clips:,} clips; "
+        f"{len(report.groups):,} {'group' if len(report.groups) == 1 else 'groups'} with {copies:,} copies to spare among {report.num_clips:,} clips; "
         f"{report.num_made:,} fingerprints made, {report.num_compared:,} pairs compared, {report.seconds:.1f} s"
     )
     if report.num_empty:
