@@ -6,7 +6,8 @@ from kinema.errors import DataError
 from kinema.flm.moments import MAX_MOMENTS, fit_moments, padded_moments
 from kinema.flm.pooling import SCALES, Moments, TemporalPooling, pyramid
 from kinema.flm.whitening import Whitening
-from kinema.store.features import ModalityFeatures
+from kinema.store.features import HeldTokens, ModalityFeatures
+from kinema.store.tokens import RaggedTokens
 
 WIDTH, D_MODEL = 6, 8
 
