@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from kinema.errors import ConfigError, NotBuiltError
+from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
 from kinema.schema import EventKind, Request, Slate
-from kinema.settings import FILE_NAME, Settings, load_settings, template
+from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
 from kinema.store.sql import SqlStore
 from kinema.threads import set_thread_policy
 
@@ -93,19 +93,7 @@ class Project:
         Raises:
             NotBuiltError: There is no project, or more than one below.
         """
-        if folder is not None:
-            return cls.open(folder)
-        start = (start or Path.cwd()).resolve()
-        for place in (start, *start.parents):
-            if (place / FILE_NAME).is_file():
-                return cls.open(place)
-        below = sorted(path.parent for path in start.glob(f"*/{FILE_NAME}"))
-        if len(below) == 1:
-            return cls.open(below[0])
-        if below:
-            names = ", ".join(path.name for path in below)
-            raise NotBuiltError(f"{len(below)} projects are below '{start.name}': {names}; choose one with --project")
-        raise NotBuiltError(f"no {FILE_NAME} in '{start.name}', above it or just below; run: kinema init NAME")
+        return cls.open(folder if folder is not None else find_folder((start or Path.cwd()).resolve()))
 
     def __enter__(self) -> Self:
         return self
@@ -385,20 +373,12 @@ class Project:
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
-        from kinema.steps.slates import make_slates, trained_profile_schema  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.slates import make_slates, slates_state, trained_profile_schema  # noqa: PLC0415  # starts light
 
-        manifests = [self.artifacts / name / "manifest.json" for name in ("flm", "features", "duplicates")]
-        state = (self.store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests))
+        state = slates_state(self.store, self.artifacts)
         if self._slates is None or self._slates[0] != state:
-            maker = make_slates(
-                self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm")),
-                model_folder=self.artifacts / "flm",
-                num_candidates=self.settings.recommend.num_candidates,
-                diversity=self.settings.recommend.diversity,
-                half_life_days=self.settings.recommend.popularity_half_life_days,
-                duplicates_folder=self.artifacts / "duplicates",
-            )
-            self._slates = (state, maker)
+            dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
+            self._slates = (state, make_slates(dataset, artifacts=self.artifacts, settings=self.settings.recommend))
         return self._slates[1]
 
     def _seed(self, seed: int | None) -> int:

@@ -171,6 +171,24 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
+def find_folder(start: Path) -> Path:
+    """The project meant by someone who stands in a folder: that one, one above it, or the only one just below.
+
+    Raises:
+        NotBuiltError: There is none, or more than one below.
+    """
+    for place in (start, *start.parents):
+        if (place / FILE_NAME).is_file():
+            return place
+    below = sorted(path.parent for path in start.glob(f"*/{FILE_NAME}"))
+    if len(below) == 1:
+        return below[0]
+    if below:
+        names = ", ".join(path.name for path in below)
+        raise NotBuiltError(f"{len(below)} projects are below '{start.name}': {names}; choose one with --project")
+    raise NotBuiltError(f"no {FILE_NAME} in '{start.name}', above it or just below; run: kinema init NAME")
+
+
 def load_settings(path: Path) -> Settings:
     """Read and check a `kinema.toml`.
 

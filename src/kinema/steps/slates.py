@@ -3,10 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.artifacts import MANIFEST
 from kinema.errors import StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
@@ -17,9 +19,14 @@ from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Request, Slate
+from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.store.profiles import ProfileSchema
+from kinema.store.protocols import Store
+
+_MODEL: Final = "flm"
+_DUPLICATES: Final = "duplicates"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,24 +105,19 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
     return None if found is None else ProfileSchema.from_dict(found)
 
 
-def make_slates(
-    dataset: Dataset,
-    *,
-    model_folder: Path,
-    num_candidates: int,
-    diversity: float,
-    half_life_days: float,
-    duplicates_folder: Path | None = None,
-) -> SlateMaker:
+def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
+    """What a recommender is made from, as numbers that change when any of it does."""
+    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES)]
+    return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
+
+
+def make_slates(dataset: Dataset, *, artifacts: Path, settings: RecommendSettings) -> SlateMaker:
     """Bind a recommender to a data set.
 
     Args:
         dataset: One reading of the project.
-        model_folder: The FLM artefact; without one, answers come from content, memory and popularity.
-        num_candidates: Asked of each source.
-        diversity: In [0, 1].
-        half_life_days: Age at which an interaction counts half for popularity.
-        duplicates_folder: What `kinema duplicates` wrote, if it is there.
+        artifacts: Of the project; without a model, answers come from content, memory and popularity.
+        settings: How slates are made.
 
     Returns:
         A maker of slates.
@@ -123,9 +125,9 @@ def make_slates(
     Raises:
         StaleArtifactError: The artefact does not fit the store.
     """
-    scorer = load_scorer(model_folder, dataset)
+    scorer = load_scorer(artifacts / _MODEL, dataset)
     histories, profiles = dataset.histories, dataset.profiles
-    has_log = len(histories.items) > 0
+    has_log, half_life_days = len(histories.items) > 0, settings.popularity_half_life_days
     recommender = Recommender(
         catalogue=Catalogue.from_frame(dataset.items),
         scorer=scorer,
@@ -135,8 +137,8 @@ def make_slates(
         segments=count_segments(histories, profiles, half_life_days=half_life_days)
         if has_log and profiles is not None
         else None,
-        num_candidates=num_candidates,
-        diversity=diversity,
-        copies_V=None if duplicates_folder is None else load_copies(duplicates_folder, dataset.item_ids),
+        num_candidates=settings.num_candidates,
+        diversity=settings.diversity,
+        copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
     return SlateMaker(dataset, recommender)
