@@ -19,6 +19,7 @@ def clip_of(grey_THW):
         times_ms=np.arange(len(grey_THW), dtype=np.int64) * 500,
         pairs=np.zeros((0, 2, *grey_THW.shape[1:], 3), dtype=np.uint8),
         gaps_ms=np.zeros(0, dtype=np.float32),
+        pair_times_ms=np.zeros(0, dtype=np.int64),
         duration_ms=500 * len(grey_THW),
         partial=False,
         quality=1.0,

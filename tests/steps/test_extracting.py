@@ -75,17 +75,6 @@ def test_tokens_of_a_project_without_features_are_none(tmp_path):
         assert read_tokens(project.artifacts / "features", project.store.items()) == {}
 
 
-def test_a_modality_whose_module_is_absent_is_left_out_with_a_notice(tmp_path, monkeypatch):
-    monkeypatch.setattr(extracting, "_SOUND_MODULE", "kinema.encoders.of_another_version")
-    with make_project(tmp_path, '[encoders]\ntext = ""\nframes = ""\n[runtime]\nworkers = 1\n') as project:
-        report = project.extract()
-        assert list(report.counts) == ["motion"]
-        assert report.notices[0] == "sound is left out: this version of Kinema has no encoder of sound"
-        (project.folder / "kinema.toml").write_text('[encoders]\ntext = ""\nframes = ""\nmotion = ""\n')
-    with Project.open(tmp_path / "shop") as project, pytest.raises(MissingExtraError, match="sound is left out: this"):
-        project.extract()
-
-
 def test_without_a_decoder_the_texts_go_on(tmp_path, monkeypatch):
     with make_project(tmp_path, '[encoders]\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n') as project:
         monkeypatch.setattr(extracting, "require", lambda name: extras.require("no_such_module"))

@@ -31,7 +31,7 @@ class Likeness(nn.Module):
     """A map from content to the direction of behaviour.
 
     Args:
-        widths: Modality -> width of its whitened vectors.
+        widths: Modality -> width of its whitened vectors, read where its moments are not.
         moment_widths: Modality -> width of its whitened tokens, of those whose moments are read.
         d_model: D.
     """
@@ -39,7 +39,8 @@ class Likeness(nn.Module):
     def __init__(self, *, widths: Mapping[str, int], moment_widths: Mapping[str, int], d_model: int) -> None:
         super().__init__()
         self.d_model = d_model
-        self.means = nn.ModuleDict({name: nn.Linear(width, d_model, bias=False) for name, width in widths.items()})
+        plain = {name: width for name, width in widths.items() if name not in moment_widths}
+        self.means = nn.ModuleDict({name: nn.Linear(width, d_model, bias=False) for name, width in plain.items()})
         self.pools = nn.ModuleDict(
             {name: TemporalPooling(width=width, d_model=d_model) for name, width in moment_widths.items()}
         )
@@ -66,13 +67,12 @@ class Likeness(nn.Module):
         """
         parts = [torch.zeros(len(rows_R), self.d_model)]
         for m, name in enumerate(content.names):
-            if name not in self.means:
-                continue
-            vectors_RW = content.vectors[m][rows_R]
-            if draws is not None:
-                vectors_RW = draws.dropout(vectors_RW, _HIDDEN_NUMBERS)
-            parts.append(self.means[name](vectors_RW))
-            if name in self.pools and name in content.moments:
+            if name in self.means:
+                vectors_RW = content.vectors[m][rows_R]
+                if draws is not None:
+                    vectors_RW = draws.dropout(vectors_RW, _HIDDEN_NUMBERS)
+                parts.append(self.means[name](vectors_RW))
+            elif name in self.pools and name in content.moments:
                 moments = content.moments[name].take(rows_R)
                 if draws is not None:
                     kept_RT = draws.kept(tuple(moments.valid_VT.shape), _HIDDEN_MOMENTS)

@@ -22,9 +22,9 @@ from kinema.training.repeatable import repeatable
 
 _STEPS: Final = 400
 _ITEMS: Final = 256
-_RATE: Final = 3e-3
+_RATE: Final = 3e-2
 _DECAY: Final = 0.01
-_TEMPERATURE: Final = 0.1
+_TEMPERATURE: Final = 0.3
 _FEWEST: Final = 32
 
 
