@@ -1,10 +1,6 @@
 """What users like lasts for one moment of a clip, between others that look alike: attention finds it, the mean does not."""
 
-import os
-
 import numpy as np
-
-EP = int(os.environ.get("EP", "12"))
 import pytest
 import torch
 

@@ -7,7 +7,7 @@ import pytest
 
 from kinema import extras
 from kinema.encoders.modality import Tokens, Wants
-from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
+from kinema.errors import ConfigError, NotBuiltError
 from kinema.project import Project
 from kinema.steps import extracting
 from kinema.steps.dataset import read_tokens

@@ -45,7 +45,9 @@ def shop(data_dir, tmp_path_factory):
     for name, place in CLIPS.items():
         shutil.copy(data_dir / "clips" / place, folder / "videos" / f"{name}.mp4")
     project = Project.init(folder / "shop")
-    (folder / "shop" / "kinema.toml").write_text("[media]\nnum_frames = 4\n[limits]\nmax_clip_seconds = 20\n[runtime]\nworkers = 1\n")
+    (folder / "shop" / "kinema.toml").write_text(
+        "[media]\nnum_frames = 4\n[limits]\nmax_clip_seconds = 20\n[runtime]\nworkers = 1\n"
+    )
     project = Project.open(folder / "shop")
     rows = [
         {"id": name, "title": title, "description": more, "media_path": f"{name}.mp4"}
