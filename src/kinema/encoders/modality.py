@@ -1,7 +1,7 @@
 """What a modality of clips is: something taken from a clip where it is decoded, and something that makes tokens of it.
 
 Decoding happens in processes of its own, without torch, once per clip for all modalities; encoding happens in the process
-that holds the models, batched over clips. A modality is one file with these two halves and one line where modalities are listed.
+that holds the models, batched over clips, on several threads at once. A modality is one file with these two halves and one line where modalities are listed.
 
 Shape suffixes: T moments, D width of a token.
 """
@@ -95,7 +95,7 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
-    """The half that holds the model. `encode` is called from several threads at once, for different clips."""
+    """The half that holds the model. Plain attributes will do for the properties."""
 
     @property
     def name(self) -> str:
