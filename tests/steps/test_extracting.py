@@ -12,6 +12,7 @@ from kinema.project import Project
 from kinema.steps import extracting
 from kinema.steps.dataset import read_tokens
 from kinema.testing.clips import render_clip
+from tiny_encoders import save_bert
 
 
 def make_project(folder, settings):
@@ -76,7 +77,8 @@ def test_tokens_of_a_project_without_features_are_none(tmp_path):
 
 
 def test_without_a_decoder_the_texts_go_on(tmp_path, monkeypatch):
-    with make_project(tmp_path, '[encoders]\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n') as project:
+    settings = f'[encoders]\ntext = "{save_bert(tmp_path / "bert")}"\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n'
+    with make_project(tmp_path, settings) as project:
         monkeypatch.setattr(extracting, "require", lambda name: extras.require("no_such_module"))
         report = project.extract()
         assert report.counts["text"].computed == 3

@@ -1,7 +1,7 @@
 """What a modality of clips is: something taken from a clip where it is decoded, and something that makes tokens of it.
 
 Decoding happens in processes of its own, without torch, once per clip for all modalities; encoding happens in the process
-that holds the models, batched over clips. A modality is one file with these two halves and one line where modalities are listed.
+that holds the models, batched over clips, on several threads at once. A modality is one file with these two halves and one line where modalities are listed.
 
 Shape suffixes: T moments, D width of a token.
 """
@@ -96,10 +96,14 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
+<<<<<<< HEAD
     """The half that holds the model. Plain attributes will do for the properties.
 
     `encode` is called from several threads at once, for different clips.
     """
+=======
+    """The half that holds the model. Plain attributes will do for the properties."""
+>>>>>>> 41c8e3fcc3da15434cf3a4bbb037a0d58f3eb832
 
     @property
     def name(self) -> str:
