@@ -96,14 +96,10 @@ class Tokens:
 
 
 class ClipEncoder(Protocol):
-<<<<<<< HEAD
     """The half that holds the model. Plain attributes will do for the properties.
 
     `encode` is called from several threads at once, for different clips.
     """
-=======
-    """The half that holds the model. Plain attributes will do for the properties."""
->>>>>>> 41c8e3fcc3da15434cf3a4bbb037a0d58f3eb832
 
     @property
     def name(self) -> str:
