@@ -152,8 +152,8 @@ def test_files_that_are_not_what_they_should_be_are_refused(shop, tmp_path, monk
         shop.search(clip=tmp_path / "none.mp4")
     with pytest.raises(DataError, match=r"cannot decode 'fake.mp4'.*read$"):
         shop.search(clip=tmp_path / "fake.mp4")
-    media = shop.settings.media.model_copy(update={"max_pixels": 1024})
-    monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"media": media}))
+    limits = shop.settings.limits.model_copy(update={"max_clip_pixels": 1024})
+    monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"limits": limits}))
     with pytest.raises(DataError, match=r"picture 'black.png' must have at most 1,024 pixels, has 40 x 40"):
         shop.search(image=tmp_path / "black.png")
 
