@@ -143,10 +143,10 @@ def test_a_model_that_returns_nan_never_breaks_the_slate(broken):
         scorer.item_vectors_VD = scorer.item_vectors_VD.copy()
         scorer.item_vectors_VD[1] = np.nan
     elif broken == "logits":
-        scorer.score = lambda histories, profiles=None: np.full((1, 6), np.nan, dtype=np.float32)
+        scorer.score = lambda histories, profiles=None, **_: np.full((1, 6), np.nan, dtype=np.float32)
     else:
-        scorer.encode = lambda histories, profiles=None: np.full((1, 6), np.nan, dtype=np.float32)
-        scorer.score = lambda histories, profiles=None: np.zeros((1, 6), dtype=np.float32)
+        scorer.encode = lambda histories, profiles=None, **_: np.full((1, 6), np.nan, dtype=np.float32)
+        scorer.score = lambda histories, profiles=None, **_: np.zeros((1, 6), dtype=np.float32)
     slate = Recommender(catalogue=world_catalogue(), scorer=scorer).recommend(
         Request("u1", num_items=6, timestamp_ms=NOW), history=history(0)
     )
