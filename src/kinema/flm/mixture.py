@@ -71,11 +71,11 @@ class Mixture:
             cold_V: Items nobody has watched; None for none.
         """
         weights_CA = self.weights(lengths_C)
-        scores_CV = _weighted_sum(logits, self.branches, weights_CA, slice(None))
+        scores_CV = weighted_sum(logits, self.branches, weights_CA)
         if cold_V is not None and cold_V.any():
             ratios_A = self.cold_ratios_A.astype(np.float32) if len(self.cold_ratios_A) else np.float32(1)
             cold = np.flatnonzero(cold_V)
-            scores_CV[:, cold] = _weighted_sum(logits, self.branches, weights_CA * ratios_A, cold)
+            scores_CV[:, cold] = weighted_sum(logits, self.branches, weights_CA * ratios_A, cold)
             scores_CV[:, cold] += np.float32(self.cold_bonus)
         return scores_CV
 
@@ -103,14 +103,22 @@ class Mixture:
         )
 
 
-def _weighted_sum(
+def weighted_sum(
     logits: Mapping[str, NDArray[np.float32]],
     branches: tuple[str, ...],
     weights_CA: NDArray[np.float32],
-    columns: slice | NDArray[np.int64],
+    columns: slice | NDArray[np.int64] = slice(None),  # a slice never changes
 ) -> NDArray[np.float32]:
-    parts = [weights_CA[:, a, None] * logits[name][:, columns] for a, name in enumerate(branches)]
-    return np.asarray(np.sum(parts, axis=0, dtype=np.float32))
+    """Sum of the branches' logits, each row with weights of its own: float32 [C, V], or some of its columns.
+
+    Added up in place: these arrays are the largest there are while weights are chosen, and each pass over one counts.
+    """
+    total_CV = weights_CA[:, 0, None].astype(np.float32) * logits[branches[0]][:, columns]
+    part_CV = np.empty_like(total_CV)
+    for a, name in enumerate(branches[1:], start=1):
+        np.multiply(weights_CA[:, a, None], logits[name][:, columns], out=part_CV)
+        total_CV += part_CV
+    return total_CV
 
 
 def inverse_softplus(values_A: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from kinema.flm.mixture import Mixture, inverse_softplus
+from kinema.flm.mixture import Mixture, inverse_softplus, weighted_sum
 from kinema.store.splits import Cases
 
 _PULL = 1e-3
+_SCALE_STEP = 1e-3
 
 
 def fit_mixture(
@@ -48,12 +49,14 @@ def fit_mixture(
         offsets_A, slopes_A = np.split(parameters, 2)
         gates_CA = offsets_A + slopes_A * (known_C[:, None] - centre)
         weights_CA = np.logaddexp(0, gates_CA).astype(np.float32)
-        blended_CV = np.where(blocked_CV, -np.inf, _weighted(logits, branches, weights_CA))
-        blended_CV -= blended_CV.max(axis=1, keepdims=True)
-        likely_CV = np.exp(blended_CV)
+        likely_CV = weighted_sum(logits, branches, weights_CA)
+        likely_CV[blocked_CV] = -np.inf
+        likely_CV -= likely_CV.max(axis=1, keepdims=True)
+        right_T = likely_CV[rows_T, items_T]
+        np.exp(likely_CV, out=likely_CV)
         totals_C = likely_CV.sum(axis=1)
         likely_CV /= totals_C[:, None]
-        value = float(share_T @ (np.log(totals_C[rows_T]) - blended_CV[rows_T, items_T]))
+        value = float(share_T @ (np.log(totals_C[rows_T]) - right_T))
         case_share_C = np.bincount(rows_T, share_T, minlength=len(cases))
         gradient_CA = np.stack(
             [
@@ -91,17 +94,13 @@ def likeliest_scale(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: ND
     open_CV = np.where(blocked_CV, -np.inf, scores_CV)
     open_CV -= open_CV.max(axis=1, keepdims=True)
 
+    scaled_CV = np.empty_like(open_CV)
+
     def loss(log_scale: float) -> float:
-        scaled_CV = np.float32(np.exp(log_scale)) * open_CV
-        return float(np.mean(np.log(np.exp(scaled_CV).sum(axis=1))[rows_T] - scaled_CV[rows_T, items_T]))
+        np.multiply(open_CV, np.float32(np.exp(log_scale)), out=scaled_CV)
+        right_T = scaled_CV[rows_T, items_T]
+        np.exp(scaled_CV, out=scaled_CV)
+        return float(np.mean(np.log(scaled_CV.sum(axis=1))[rows_T] - right_T))
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(16), np.log(16)), method="bounded").x))
-
-
-def _weighted(
-    logits: Mapping[str, NDArray[np.float32]], branches: tuple[str, ...], weights_CA: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    total_CV = np.zeros_like(logits[branches[0]])
-    for a, name in enumerate(branches):
-        total_CV += weights_CA[:, a, None] * logits[name]
-    return total_CV
+    bounds = (-np.log(16), np.log(16))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": _SCALE_STEP}).x))

@@ -217,16 +217,19 @@ class Selection:
         Few steps and few values: a finer search would fit the noise of the validation cases.
         """
         lengths_C = self._cases.histories.lengths
-        best = self._ndcg(mixture.blend(logits, lengths_C))
+        scores_CV = mixture.blend(logits, lengths_C)
+        best = self._ndcg(scores_CV)
         for a in np.argsort(-mixture.weights(np.array([10]))[0]).tolist():
+            part_CV = mixture.weights(lengths_C)[:, a, None] * logits[mixture.branches[a]]
             for factor in _FACTORS:
-                factors_A = np.ones(len(mixture.branches))
-                factors_A[a] = factor
-                tried = mixture.scaled(factors_A)
-                value = self._ndcg(tried.blend(logits, lengths_C))
+                tried_CV = scores_CV + np.float32(factor - 1) * part_CV
+                value = self._ndcg(tried_CV)
                 if value > best * (1 + _LEAST_GAIN):
-                    best, mixture = value, tried
-        scale = likeliest_scale(mixture.blend(logits, lengths_C), self._cases, self._blocked_CV)
+                    factors_A = np.ones(len(mixture.branches))
+                    factors_A[a] = factor
+                    best, mixture, scores_CV = value, mixture.scaled(factors_A), tried_CV
+                    part_CV *= np.float32(factor)
+        scale = likeliest_scale(scores_CV, self._cases, self._blocked_CV)
         return mixture.scaled(np.full(len(mixture.branches), scale))
 
     def _close_gates(self, network: FLMNetwork) -> dict[str, bool]:
