@@ -8,7 +8,8 @@ import pytest
 
 from kinema.errors import DataError
 from kinema.media import decode
-from kinema.media.decode import decode_frames, read_index
+from kinema.media.decode import decode_frames
+from kinema.media.index import read_index
 from kinema.testing.clips import CODECS, write_clip
 
 NUM_FRAMES = 40

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.errors import ConfigError, DataError
-from kinema.media.decode import FrameIndex
-from kinema.media.sampling import PAIR_MS, _on_screen, _pairs, sample_frames
+from kinema.media.index import FrameIndex
+from kinema.media.sampling import PAIR_MS, sample_frames
 from kinema.testing.clips import CODECS, render_clip
 
 
