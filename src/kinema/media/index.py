@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from kinema.extras import require
 from kinema.media.limits import Deadline
 from kinema.media.probe import declared_ms, open_clip, undecodable
+from kinema.media.stills import still_is_whole
 
 _FPS_WHERE_UNKNOWN: Final = 25.0
 _WHOLE_SHARE: Final = 0.95
 _LATE_SHARE: Final = 0.99
+_CUT_STILL_SHARE: Final = 0.5
+_TAIL_BYTES: Final = 64
 _MAX_PACKETS: Final = 2**20
 _BEYOND: Final = 64
 
@@ -81,7 +84,17 @@ def read_index(path: Path, *, name: str, max_ms: int, max_pixels: int, deadline:
         scan = _scan(container, stream, max_ms, deadline)
         if not scan.packets:
             raise undecodable(name, "no video packet found", path.stat().st_size)
-        return _index(scan.packets, stream, quality=_quality(scan, container, stream))
+        quality = _quality(scan, container, stream) * (1.0 if _has_its_end(path) else _CUT_STILL_SHARE)
+        return _index(scan.packets, stream, quality=quality)
+
+
+def _has_its_end(path: Path) -> bool:
+    """Whether a file is no still image or a whole one."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        file.seek(max(0, size_bytes - _TAIL_BYTES))
+        return still_is_whole(head, file.read(), size_bytes)
 
 
 _Packet = tuple[int | None, bool, int]

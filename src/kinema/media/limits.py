@@ -13,7 +13,9 @@ DECODE_SECONDS: Final = 60.0
 MAX_BYTES: Final = 2**30
 """Memory that decoding one clip may need, as estimated from its header."""
 
-_REFERENCES: Final = 17
+_REFERENCE_PIXELS: Final = 696_320 * 256
+"""What the highest level of H.264 lets a decoder keep for reference."""
+_MOST_REFERENCES, _FEWEST_REFERENCES, _IN_HAND = 16, 6, 3
 _BYTES_PER_PIXEL: Final = 1.5
 _BYTES_PER_DEEP_PIXEL: Final = 3.0
 
@@ -57,9 +59,10 @@ def decoding_bytes(width: int, height: int, *, pixel_format: str | None, num_pic
 
     Example:
         >>> decoding_bytes(1920, 1080, pixel_format="yuv420p", num_pictures=24, max_side=256) // 2**20
-        55
+        65
     """
     plain = pixel_format in {None, "yuv420p", "yuvj420p", "nv12", "gray", "pal8"}
     stored = width * height * (_BYTES_PER_PIXEL if plain else _BYTES_PER_DEEP_PIXEL)
     sample = 3 * min(max_side, width) * min(max_side, height)
-    return round(stored * _REFERENCES + 2 * sample * num_pictures)
+    references = min(_MOST_REFERENCES, max(_FEWEST_REFERENCES, _REFERENCE_PIXELS // max(width * height, 1)))
+    return round(stored * (references + _IN_HAND) + 2 * sample * num_pictures)

@@ -1,5 +1,6 @@
 """Opening a video file safely and reading what its header says, without decoding a frame."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ VIDEO_SUFFIXES: Final = (
     *STILL_SUFFIXES,
 )
 """File names that are taken for videos; a still image is a clip of one picture."""
+
+_TOO_LARGE: Final = re.compile(r"[Ss]ize (\d+)x(\d+) exceeds")
 
 _TAIL: Final = "the item keeps its text features"
 
@@ -107,7 +110,8 @@ def open_clip(path: Path, *, name: str, max_pixels: int = MAX_PIXELS) -> Iterato
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     _check_size(still_size(head), name=name, max_pixels=max_pixels, size_bytes=size_bytes)
-    with _open(av, path, still_format(head), name=name, max_pixels=max_pixels, size_bytes=size_bytes) as container:
+    opened, refused = _open(av, path, still_format(head), name=name, max_pixels=max_pixels, size_bytes=size_bytes)
+    with opened as container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams or streams[0].codec_context is None:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
@@ -115,7 +119,8 @@ def open_clip(path: Path, *, name: str, max_pixels: int = MAX_PIXELS) -> Iterato
                 name, f"no video stream that can be decoded ({container.format.name} with {kinds})", size_bytes
             )
         stream = streams[0]
-        _check_size((stream.width, stream.height), name=name, max_pixels=max_pixels, size_bytes=size_bytes)
+        size = (stream.width, stream.height) if stream.width else refused
+        _check_size(size, name=name, max_pixels=max_pixels, size_bytes=size_bytes)
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
         stream.thread_type = "NONE"
         stream.thread_count = 1
@@ -128,22 +133,30 @@ def _check_size(size: tuple[int, int] | None, *, name: str, max_pixels: int, siz
         raise undecodable(name, f"a frame must have at most {max_pixels} pixels, has {size[0]} x {size[1]}", size_bytes)
 
 
-def _open(av: Any, path: Path, still: str | None, *, name: str, max_pixels: int, size_bytes: int) -> Any:
-    """Open the container; FFmpeg's reason is only in its log, which is therefore listened to for this one call."""
+def _open(
+    av: Any, path: Path, still: str | None, *, name: str, max_pixels: int, size_bytes: int
+) -> tuple[Any, tuple[int, int] | None]:
+    """Open the container; also the size of a picture that was refused while it was opened.
+
+    FFmpeg's reasons are only in its log, which is therefore listened to for this one call.
+    """
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
-        with av.logging.Capture():
-            return av.open(f"file:{path}", format=still, options=options)
+        with av.logging.Capture() as log:
+            container = av.open(f"file:{path}", format=still, options=options)
     except (av.FFmpegError, ValueError) as error:
-        log = getattr(error, "log", None)
-        why = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
+        last = getattr(error, "log", None)
+        why = last[2].strip() if last else getattr(error, "strerror", None) or str(error)
         if "whitelist" in why:
-            why = f"{log[1].strip() if log else 'this format'} is not a video container"
+            why = f"{last[1].strip() if last else 'this format'} is not a video container"
         raise undecodable(name, why, size_bytes) from error
     finally:
         av.logging.set_level(level)
+    # The last one counts: the library first repeats what it had held back of earlier files.
+    refused = next((found for *_, text in reversed(log) if (found := _TOO_LARGE.search(text))), None)
+    return container, (int(refused[1]), int(refused[2])) if refused else None
 
 
 def declared_ms(container: Any, stream: Any) -> int | None:

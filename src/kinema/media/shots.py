@@ -212,10 +212,7 @@ class ShotTrack:
             nearby = slice(max(0, place - _AROUND), place + _AROUND + 1)
             around = jumps[nearby][close[nearby]]
             stands_out = len(around) < 4 or jumps[place] >= _TIMES_AROUND * np.median(around)
-            later = min(int(np.searchsorted(times, times[place + 1] + 1.5 * _CLOSE_MS)), len(seen) - 1)
-            too_late = times[later] - times[place + 1] > _UNSEEN_MS / 2
-            lasts = too_late or steps(looks[place : place + 1], looks[later : later + 1])[0] >= _DOUBTFUL_STEP
-            if not (stands_out and lasts):
+            if not (stands_out and _lasts(times, looks, place, float(jumps[place]))):
                 continue
             if found and times[place + 1] - times[found[-1] + 1] < _SHORTEST_MS:
                 found[-1] = max(found[-1], place, key=lambda one: float(jumps[one]))
@@ -242,3 +239,17 @@ class ShotTrack:
         lengths = np.diff(keys)
         usual = lengths >= lengths.max() - 1
         return not usual[place - 1] or int(usual.sum()) == 1
+
+
+def _lasts(times_S: NDArray[np.float64], looks_SL: NDArray[np.float32], place: int, jump: float) -> bool:
+    """Whether the pictures on both sides of a step differ also from those a little further away; at a flash they do not."""
+    before, after = place, place + 1
+    further = 1.5 * _CLOSE_MS
+    later = min(int(np.searchsorted(times_S, times_S[after] + further)), len(times_S) - 1)
+    earlier = max(int(np.searchsorted(times_S, times_S[before] - further, side="right")) - 1, 0)
+    for one, other in ((before, later), (earlier, after)):
+        if abs(times_S[one] - times_S[other]) > _UNSEEN_MS / 2:
+            continue
+        if steps(looks_SL[one : one + 1], looks_SL[other : other + 1])[0] < max(_DOUBTFUL_STEP, jump / 2):
+            return False
+    return True

@@ -49,7 +49,7 @@ def still_size(head: bytes) -> tuple[int, int] | None:
         Pixels; None where the header is damaged or of no known kind.
 
     Example:
-        >>> still_size(b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\\rIHDR" + bytes([0, 0, 1, 0, 0, 0, 0, 64]))
+        >>> still_size(b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + bytes([0, 0, 1, 0, 0, 0, 0, 64]))
         (256, 64)
     """
     try:
@@ -65,6 +65,32 @@ def still_size(head: bytes) -> tuple[int, int] | None:
     except (struct.error, IndexError):
         return None
     return int(width), int(height)
+
+
+def still_is_whole(head: bytes, tail: bytes, size_bytes: int) -> bool:
+    r"""Whether a still image has its end; decoders fill a missing one in without a word.
+
+    Args:
+        head: The file's first bytes.
+        tail: Its last ones, at least 64 where there are as many.
+        size_bytes: Its size.
+
+    Returns:
+        Whether it has; true also for what is no still image.
+
+    Example:
+        >>> still_is_whole(b"\xff\xd8\xff\xe0", b"\x00\xff\xd9", 1000)
+        True
+    """
+    match still_format(head):
+        case "jpeg_pipe":
+            return b"\xff\xd9" in tail
+        case "png_pipe":
+            return b"IEND" in tail
+        case "webp_pipe":
+            return size_bytes >= 8 + int.from_bytes(head[4:8], "little")
+        case _:
+            return True
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
