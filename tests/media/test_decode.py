@@ -1,14 +1,14 @@
 """Exact frames: each picture carries its number as its bright column."""
 
-from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
 import pytest
 
-from kinema.errors import DataError
-from kinema.media import decode
-from kinema.media.decode import decode_frames, read_index
+from kinema.media.decode import LONGEST_GAP_MS, _painter, _Run, decode_frames
+from kinema.media.index import read_index
+from kinema.media.limits import Deadline
 from kinema.testing.clips import CODECS, write_clip
 
 NUM_FRAMES = 40
@@ -29,37 +29,89 @@ def index_of(path, max_ms=600_000):
     return read_index(path, name=path.name, max_ms=max_ms, max_pixels=2**25)
 
 
+def pictures_of(path, wanted, max_side=160):
+    return decode_frames(path, index_of(path), np.array(wanted), name="clip", max_side=max_side).pictures
+
+
+def run_over(path):
+    index = index_of(path)
+    return _Run(path, index, name="clip", paint=_painter(index, 160), deadline=None, watch=None)
+
+
 @pytest.mark.parametrize("suffix", sorted(CODECS))
 def test_every_container_gives_exactly_the_frames_asked_for(tmp_path, suffix):
     path = write_clip(tmp_path / f"clip{suffix}", numbered(), gop=10)
     index = index_of(path)
     assert len(index.stamps_N) == NUM_FRAMES
     assert index.quality == 1.0
-    wanted = np.array([0, 3, 19, 20, 39])
-    found = decode_frames(path, index, wanted, name="clip", max_side=160)
-    assert {number: number_of(picture) for number, (_, picture) in found.items()} == {int(n): int(n) for n in wanted}
+    found = pictures_of(path, [0, 3, 19, 20, 39])
+    assert {number: number_of(picture) for number, (_, picture) in found.items()} == {n: n for n in (0, 3, 19, 20, 39)}
     assert found[39][1].shape == (48, 160, 3)
 
 
-def test_seeking_and_decoding_in_order_agree(tmp_path):
-    path = write_clip(tmp_path / "clip.mkv", numbered(), gop=8)
+CODEC_CLIPS = {
+    "h264.mp4": ("libx264", {"bf": "7", "b_strategy": "0", "x264-params": "keyint=20:scenecut=0"}),
+    "h264.ts": ("libx264", {"bf": "2"}),
+    "hevc.mkv": ("libx265", {"x265-params": "log-level=none:keyint=20:bframes=4"}),
+    "av1.mp4": ("libsvtav1", {"preset": "13"}),
+    "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "mpeg4_b.mkv": ("mpeg4", {"bf": "2"}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CODEC_CLIPS))
+def test_frames_are_the_same_with_and_without_leaving_out_what_nothing_depends_on(tmp_path, name):
+    codec, options = CODEC_CLIPS[name]
+    path = write_clip(tmp_path / name, numbered(height=64), fps=25, gop=20, codec=codec, options=options)
+    wanted = [2, 7, 23, 31, 38]
+    sought, in_order = run_over(path), run_over(path)
+    sought.by_seeking(np.array(wanted), keep=set(wanted))
+    in_order.in_order(wanted, only_keys=False)
+    assert sought.result.pictures.keys() == set(wanted)
+    assert all(number_of(sought.result.pictures[n][1]) == n for n in wanted)
+    assert all(np.array_equal(sought.result.pictures[n][1], in_order.result.pictures[n][1]) for n in wanted)
+    assert sought.result.num_damaged == in_order.result.num_damaged == 0
+
+
+def test_frames_that_nothing_depends_on_are_left_out(tmp_path):
+    codec, options = CODEC_CLIPS["h264.mp4"]
+    path = write_clip(tmp_path / "clip.mp4", numbered(), fps=20, codec=codec, options=options)
+    wanted = np.array([19, 39])
+    run = decode_frames(path, index_of(path), wanted, name="clip", max_side=64)
+    assert run.num_seen < 30
+    seen = []
+    decode_frames(path, index_of(path), wanted, name="clip", max_side=64, watch=lambda number, _: seen.append(number))
+    assert len(seen) >= run.num_seen
+    # What comes after the last wanted packet of a group is not decoded for the watcher.
+    gaps = [second - first for first, second in pairwise(sorted(seen)) if second not in wanted]
+    assert max(gaps) * 50 <= LONGEST_GAP_MS
+
+
+def test_a_key_frame_costs_one_decoded_frame(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", numbered(), gop=10)
     index = index_of(path)
-    assert len(index.key_stamps) == 5
-    wanted = np.array([2, 30, 33])
-    jumped = decode._decode_by_seeking(path, index, wanted, name="clip", max_side=160)
-    in_order = decode._decode_in_order(path, index, wanted, name="clip", max_side=160)
-    assert jumped.keys() == in_order.keys() == {2, 30, 33}
-    assert all(np.array_equal(jumped[n][1], in_order[n][1]) for n in jumped)
+    run = decode_frames(path, index, index.keys, name="clip", max_side=64, only_keys=True)
+    assert index.keys.tolist() == [0, 10, 20, 30]
+    assert sorted(run.pictures) == [0, 10, 20, 30]
+    assert run.num_seen == 4
 
 
-def test_real_files_seek_to_the_same_pictures(data_dir):
+def test_real_files_give_the_same_pictures_by_seeking_and_in_order(data_dir):
     for name in ("containers/demo.webm", "containers/demo.flv", "containers/demo.mpg", "real/bikes.mp4"):
         path = data_dir / "clips" / name
-        index = index_of(path)
-        wanted = np.linspace(0, len(index.stamps_N) - 1, 4).astype(np.int64)
-        in_order = decode._decode_in_order(path, index, wanted, name=name, max_side=160)
-        found = decode_frames(path, index, wanted, name=name, max_side=160)
-        assert all(np.array_equal(found[n][1], in_order[n][1]) for n in wanted.tolist())
+        wanted = np.linspace(0, len(index_of(path).stamps_N) // 8, 3).astype(np.int64).tolist()
+        sought, in_order = run_over(path), run_over(path)
+        sought.by_seeking(np.array(wanted), keep=set(wanted))
+        in_order.in_order(wanted, only_keys=False)
+        assert all(np.array_equal(sought.result.pictures[n][1], in_order.result.pictures[n][1]) for n in wanted)
+
+
+def test_decoding_ends_when_time_is_over(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", numbered())
+    wanted = np.array([0, 39])
+    run = decode_frames(path, index_of(path), wanted, name="clip", max_side=64, deadline=Deadline(-1.0))
+    assert run.late
+    assert run.pictures == {}
 
 
 def test_avi_with_reordered_frames_is_counted(tmp_path):
@@ -70,31 +122,8 @@ def test_avi_with_reordered_frames_is_counted(tmp_path):
         for picture in numbered():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
-    index = index_of(path)
-    found = decode_frames(path, index, np.array([5, 21]), name="clip", max_side=160)
+    found = pictures_of(path, [5, 21])
     assert {n: number_of(picture) for n, (_, picture) in found.items()} == {5: 5, 21: 21}
-
-
-def test_variable_frame_rates_keep_their_times(tmp_path):
-    times_ms = [0, 40, 500, 540, 2_000]
-    path = tmp_path / "slides.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 48, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for picture, time_ms in zip(numbered(len(times_ms)), times_ms, strict=True):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    assert index_of(path).times_ms_N.tolist() == pytest.approx(times_ms, abs=2)
-
-
-def test_only_the_beginning_is_indexed_when_asked(tmp_path):
-    path = write_clip(tmp_path / "clip.mp4", numbered())
-    index = index_of(path, max_ms=1_000)
-    assert 12 <= len(index.stamps_N) <= 15
-    assert index.quality == 1.0
 
 
 def test_a_damaged_frame_is_replaced_by_the_next_good_one(tmp_path):
@@ -106,16 +135,12 @@ def test_a_damaged_frame_is_replaced_by_the_next_good_one(tmp_path):
         start, size = packet.pos, packet.size
     content[start + 8 : start + 8 + size] = bytes(size)
     path.write_bytes(content)
-    found = decode_frames(path, index, np.array([5, 20]), name="clip", max_side=160)
+    run = decode_frames(path, index, np.array([5, 20]), name="clip", max_side=160)
+    found = run.pictures
+    assert run.num_damaged > 0
     assert number_of(found[5][1]) == 5
     assert 20 in found
     assert found[20][0] >= index.times_ms_N[20]
-
-
-def test_frames_beyond_the_limit_are_refused(tmp_path):
-    path = write_clip(tmp_path / "clip.mp4", numbered(2))
-    with pytest.raises(DataError, match="a frame must have at most 1000 pixels, has 160 x 48"):
-        read_index(path, name="clip.mp4", max_ms=1_000, max_pixels=1_000)
 
 
 @pytest.mark.parametrize(("degrees", "corner"), [(90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
@@ -131,7 +156,7 @@ def test_pictures_come_upright(tmp_path, degrees, corner):
         container.mux(stream.encode(None))
     with av.open(str(path)) as container:
         rotation = next(container.decode(video=0)).rotation
-    upright = decode_frames(path, index_of(path), np.array([0]), name="phone", max_side=160)[0][1]
+    upright = pictures_of(path, [0])[0][1]
     assert upright.shape[:2] == ((48, 64) if degrees == 180 else (64, 48))
     # The white corner goes where turning the picture counter-clockwise by the declared angle puts it.
     assert abs(rotation) == abs(degrees)
@@ -142,5 +167,5 @@ def test_pictures_come_upright(tmp_path, degrees, corner):
 
 def test_odd_sizes_and_extreme_shapes_are_fitted(tmp_path):
     path = write_clip(tmp_path / "wide.mp4", [np.full((6, 322, 3), 90, dtype=np.uint8)] * 2)
-    picture = decode_frames(path, index_of(path), np.array([0]), name="wide", max_side=101)[0][1]
+    picture = pictures_of(path, [0], max_side=101)[0][1]
     assert picture.shape == (8, 101, 3)

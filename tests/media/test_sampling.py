@@ -1,29 +1,14 @@
 """Which moments of a clip are taken, and what damaged files still give."""
 
+import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from PIL import Image
 
 from kinema.errors import ConfigError, DataError
-from kinema.media.decode import FrameIndex
-from kinema.media.sampling import PAIR_MS, _on_screen, _pairs, sample_frames
-from kinema.testing.clips import CODECS, render_clip
-
-
-def index_with(times_ms):
-    times = np.asarray(times_ms, dtype=np.float64)
-    stamps = np.arange(len(times), dtype=np.int64)
-    return FrameIndex(
-        stamps_N=stamps,
-        times_ms_N=times,
-        key_stamps=stamps[:1],
-        timed=True,
-        width=64,
-        height=48,
-        duration_ms=round(times[-1] + 40),
-        quality=1.0,
-    )
+from kinema.media.limits import Deadline
+from kinema.media.sampling import sample_frames
+from kinema.testing.clips import CODECS, render_clip, write_clip
 
 
 def test_frames_are_the_middles_of_equal_parts(tmp_path):
@@ -33,36 +18,6 @@ def test_frames_are_the_middles_of_equal_parts(tmp_path):
     assert frames.times_ms.tolist() == [500, 1500, 2500, 3500]
     assert frames.duration_ms == 4000
     assert (frames.partial, frames.quality) == (False, 1.0)
-
-
-@pytest.mark.parametrize("fps", [10, 12, 24, 25, 30, 60])
-def test_pairs_are_a_tenth_of_a_second_apart_at_any_frame_rate(fps):
-    index = index_with(np.arange(4 * fps) * 1000 / fps)
-    firsts, seconds = _pairs(index, 8, PAIR_MS)
-    gaps = index.times_ms_N[seconds] - index.times_ms_N[firsts]
-    assert len(gaps) == 8
-    assert gaps.min() >= 80 - 0.01
-    assert gaps.max() <= 120 + 0.01
-
-
-@given(
-    st.lists(st.floats(1.0, 500.0), min_size=0, max_size=60),
-    st.integers(1, 20),
-    st.integers(0, 20),
-)
-def test_moments_exist_ascend_and_pairs_go_forward(gaps, num_frames, num_pairs):
-    index = index_with(np.concatenate([[0.0], np.cumsum(gaps)]))
-    frames = _on_screen(index, (np.arange(num_frames) + 0.5) * index.duration_ms / num_frames)
-    firsts, seconds = _pairs(index, num_pairs, PAIR_MS)
-    last = len(index.times_ms_N) - 1
-    assert 1 <= len(frames) <= num_frames
-    assert (np.diff(frames) > 0).all()
-    assert frames[0] >= 0
-    assert frames[-1] <= last
-    assert len(firsts) <= num_pairs
-    assert (firsts < seconds).all()
-    assert (seconds <= last).all()
-    assert last == 0 or num_pairs == 0 or len(firsts) > 0
 
 
 def test_the_same_content_at_two_frame_rates_is_sampled_at_the_same_times(tmp_path):
@@ -135,7 +90,8 @@ def test_a_body_of_zeros_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("num_frames", 0), ("num_pairs", -1), ("max_side", 4), ("pair_ms", 0), ("max_seconds", 0)]
+    ("setting", "value"),
+    [("num_frames", 0), ("num_pairs", -1), ("max_side", 4), ("pair_ms", 0), ("max_seconds", 0), ("decode_seconds", 0)],
 )
 def test_settings_out_of_range_are_named(tmp_path, setting, value):
     with pytest.raises(ConfigError, match=f"{setting} must be >= .*, got {value}"):
@@ -150,4 +106,103 @@ def test_every_real_clip_is_sampled_whole(data_dir):
 
 
 def test_the_test_clips_cover_every_container_of_the_issue():
-    assert set(CODECS) == {".mp4", ".avi", ".flv", ".webm", ".mkv", ".mov", ".mpg", ".wmv"}
+    names = "mp4 avi flv webm mkv mov mpg wmv m4v 3gp ts ogv"
+    assert set(CODECS) == {f".{name}" for name in names.split()}
+
+
+def test_an_unknown_mode_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="mode must be one of even, key, shots, got 'best'"):
+        sample_frames(tmp_path / "clip.mp4", mode="best")
+
+
+def test_key_mode_takes_the_key_frames_nearest_to_even_ones(tmp_path):
+    path = render_clip(tmp_path / "clip.mp4", seconds=5.0)
+    frames = sample_frames(path, mode="key", num_frames=3, num_pairs=2)
+    assert frames.times_ms.tolist() == [1000, 2000, 4000]
+    assert len(frames.pairs) == 2
+    assert frames.gaps_ms.tolist() == pytest.approx([83.3, 83.3], abs=0.1)
+    assert not frames.partial
+    assert len(sample_frames(path, mode="key", num_frames=40, num_pairs=0).array) == 5
+
+
+def two_scenes(folder, seconds=(1.0, 1.0)):
+    scenes = []
+    for number, length in enumerate(seconds):
+        path = render_clip(
+            folder / f"{number}.avi", seed=3 * number, seconds=length, motion="pan_left", hue=0.3 * number
+        )
+        with av.open(str(path)) as container:
+            scenes += [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return scenes
+
+
+def test_every_shot_is_seen_and_no_pair_lies_across_a_cut(tmp_path):
+    path = write_clip(tmp_path / "clip.mp4", two_scenes(tmp_path, (2.0, 0.5, 2.0)))
+    even = sample_frames(path, num_frames=2, num_pairs=6)
+    frames = sample_frames(path, num_frames=3, num_pairs=6, mode="shots")
+    assert even.shots_ms.size == 0
+    assert frames.shots_ms.tolist() == [0, 2000, 2500]
+    assert np.searchsorted(frames.shots_ms, frames.times_ms, side="right").tolist() == [1, 2, 3]
+    assert len(frames.pairs) <= 6
+    assert np.abs(np.diff(frames.pairs.astype(int), axis=1)).mean(axis=(1, 2, 3, 4)).max() < 40
+
+
+def test_a_clip_without_cuts_is_sampled_evenly_in_shots_mode(tmp_path):
+    path = render_clip(tmp_path / "clip.mp4", seconds=3.0)
+    even, shots = sample_frames(path), sample_frames(path, mode="shots")
+    assert np.array_equal(even.array, shots.array)
+    assert np.array_equal(even.pairs, shots.pairs)
+    assert shots.shots_ms.tolist() == [0]
+
+
+def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path):
+    path = render_clip(tmp_path / "clip.mp4", seconds=0.5)
+    with pytest.raises(DataError, match=r"'clip': decoding needs about \d+ MB, at most 0 MB are allowed"):
+        sample_frames(path, max_bytes=1000, name="clip")
+
+
+def test_a_clip_that_takes_too_long_says_so(tmp_path, monkeypatch):
+    path = render_clip(tmp_path / "clip.mp4", seconds=2.0)
+    clock = iter(range(1, 10**6))
+    monkeypatch.setattr(Deadline, "passed", property(lambda limit: next(clock) > limit.seconds))
+    # Each look at the clock is a second later: reading the packets takes 24 of them, then decoding begins.
+    with pytest.raises(DataError, match=r"'clip': no frame decoded within 24.5 s"):
+        sample_frames(path, decode_seconds=24.5, name="clip")
+    clock = iter(range(1, 10**6))
+    frames = sample_frames(path, decode_seconds=40, name="clip")
+    assert frames.partial
+    assert 0 < frames.quality < 1
+    assert len(frames.array) < 8
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_still_image_is_a_clip_of_one_frame(tmp_path, suffix):
+    picture = np.zeros((40, 60, 3), dtype=np.uint8)
+    picture[:20, :30] = 255
+    Image.fromarray(picture).save(tmp_path / f"still{suffix}")
+    for mode in ("even", "key", "shots"):
+        frames = sample_frames(tmp_path / f"still{suffix}", mode=mode)
+        assert frames.array.shape == (1, 40, 60, 3)
+        assert np.abs(frames.array[0].astype(int) - picture).mean() < 4
+        assert (len(frames.pairs), frames.partial) == (0, False)
+
+
+def test_a_still_image_comes_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = np.zeros((40, 64, 3), dtype=np.uint8)
+    picture[:16, :16] = 255
+    Image.fromarray(picture).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    upright = sample_frames(tmp_path / "phone.jpg").array[0]
+    assert upright.shape == (64, 40, 3)
+    assert upright[2, -3].mean() > 200
+
+
+def test_the_known_cut_is_found_and_single_shots_have_none(data_dir):
+    folder = data_dir / "clips" / "real"
+    frames = sample_frames(folder / "shot_change.mp4", mode="shots", num_frames=4, num_pairs=2, max_side=64)
+    assert frames.shots_ms[1:].tolist() == pytest.approx([3200], abs=100)
+    for name in ("b.avi", "carphone_pristine.mp4", "park.mp4", "single_face.mp4", "small.mp4"):
+        assert sample_frames(folder / name, mode="shots", num_frames=4, num_pairs=2, max_side=64).shots_ms.tolist() == [
+            0
+        ]

@@ -1,160 +1,72 @@
 """Exact frames of a video file at little cost.
 
 The packets are indexed by demuxing, which decodes nothing; then each wanted frame is decoded once, seeking only into
-a later group of pictures. Where a seek lands wrong (transport and program streams may), the file is decoded in order.
+a later group of pictures. On the way to it, frames that no other depends on are left out where the codec says which these
+are, and once the last wanted packet of a group is in, the decoder is drained rather than fed. Transport and program
+streams are read through, for their packets have other times after a seek, but only the groups needed are decoded. Where
+that fails the file is decoded in order.
 
 Shape suffixes: N frames of the file in display order, W wanted frames, H height, 3 red-green-blue.
 """
 
 import importlib
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.extras import require
-from kinema.media.probe import declared_ms, open_clip, undecodable
+from kinema.media.index import FrameIndex
+from kinema.media.limits import Deadline
+from kinema.media.probe import open_clip
 
-_FPS_WHERE_UNKNOWN = 25.0
-_WHOLE_SHARE = 0.95
+Watch = Callable[[int, Any], None]
+"""Called with the number of a frame and the decoded frame, also for frames that were decoded only on the way."""
 
+_SKIPPING: Final = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
+_STREAMS: Final = frozenset({"mpegts", "mpeg", "mpegvideo"})
+"""Formats that give packets other times after a seek, and packets of half a picture: read in order, never drained early."""
 
-@dataclass(frozen=True)
-class FrameIndex:
-    """The frames a file has, without having decoded them.
+LONGEST_GAP_MS: Final = 100.0
+"""Between two frames that a watcher sees where frames are decoded in a row, milliseconds."""
 
-    Attributes:
-        stamps_N: int64, time stamps in the stream's unit, ascending; the frames' numbers where ``timed`` is false.
-        times_ms_N: float64, the same in milliseconds from the first frame.
-        key_stamps: int64, stamps at which decoding can begin.
-        timed: Whether every packet has a display time; without it frames are counted instead.
-        width: Width to show the picture at, pixels, before rotation.
-        height: Height to show the picture at, pixels, before rotation.
-        duration_ms: Length of what is there, milliseconds.
-        quality: Share of the declared file that is there and intact, in (0, 1].
-    """
-
-    stamps_N: NDArray[np.int64]
-    times_ms_N: NDArray[np.float64]
-    key_stamps: NDArray[np.int64]
-    timed: bool
-    width: int
-    height: int
-    duration_ms: int
-    quality: float
-
-
-def read_index(path: Path, *, name: str, max_ms: int, max_pixels: int) -> FrameIndex:
-    """Index the frames of a file by reading its packets.
-
-    The header's frame count cannot be used: it is 0 in flv and webm and an estimate elsewhere.
-
-    Args:
-        path: The file.
-        name: How errors call it.
-        max_ms: Stop after this much of the video, milliseconds, so that a film costs no more than a clip.
-        max_pixels: Largest frame, width x height; a few forged bytes could otherwise take all memory.
-
-    Returns:
-        The index.
-
-    Raises:
-        DataError: The file cannot be opened, has too large frames or no video packet.
-    """
-    with open_clip(path, name=name) as (container, stream):
-        if stream.width * stream.height > max_pixels:
-            size = f"{stream.width} x {stream.height}"
-            raise undecodable(name, f"a frame must have at most {max_pixels} pixels, has {size}", path.stat().st_size)
-        scan = _scan(container, stream, max_ms)
-        if not scan.stamps:
-            raise undecodable(name, "no video packet found", path.stat().st_size)
-        return _index(scan.stamps, stream, quality=_quality(scan, container, stream))
+_RECENT: Final = 24
 
 
 @dataclass
-class _Scan:
-    """What reading all packets showed: (pts, dts, is key) of the shown frames, and the state of the file."""
+class Decoded:
+    """Decoded frames, and how it went.
 
-    stamps: list[tuple[int | None, int | None, bool]] = field(default_factory=list)
-    num_packets: int = 0
-    num_corrupt: int = 0
-    first_ms: float = math.inf
-    end_ms: float = 0.0
-    cut: bool = False
+    Attributes:
+        pictures: Frame number -> (time in milliseconds, uint8 [H, W, 3]), all of one size, upright.
+        num_seen: Frames that came out of the decoder.
+        num_damaged: Packets and frames that were damaged.
+        late: Whether time ran out.
+    """
 
-
-def _scan(container: Any, stream: Any, max_ms: int) -> _Scan:
-    """Read the packets of all streams: the end of the sound, too, shows whether a file is whole."""
-    av = require("av")
-    scan = _Scan()
-    try:
-        for packet in container.demux():
-            if packet.size == 0 or packet.time_base is None:
-                continue
-            scan.num_corrupt += packet.is_corrupt
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None:
-                time_ms = float(stamp * packet.time_base) * 1000
-                length_ms = float((packet.duration or 0) * packet.time_base) * 1000
-                scan.first_ms = min(scan.first_ms, time_ms)
-                scan.end_ms = max(scan.end_ms, time_ms + length_ms - scan.first_ms)
-            if packet.stream_index == stream.index:
-                scan.num_packets += 1
-                if not packet.is_discard:
-                    scan.stamps.append((packet.pts, packet.dts, packet.is_keyframe))
-            if scan.end_ms > max_ms:
-                scan.cut = True
-                break
-    except av.FFmpegError:
-        scan.num_corrupt += 1
-    return scan
-
-
-def _quality(scan: _Scan, container: Any, stream: Any) -> float:
-    """Share of the declared file that is there and intact. Declared lengths are estimates, so nearly all is all."""
-    declared = declared_ms(container, stream)
-    share = 1.0
-    if declared and not scan.cut:
-        share = min(share, scan.end_ms / declared)
-    if stream.frames and not scan.cut:
-        share = min(share, scan.num_packets / stream.frames)
-    share = 1.0 if share >= _WHOLE_SHARE else share
-    return share * (1.0 - scan.num_corrupt / (scan.num_packets + scan.num_corrupt))
-
-
-def _index(packets: Sequence[tuple[int | None, int | None, bool]], stream: Any, *, quality: float) -> FrameIndex:
-    """Sort packets into display order and give every frame a time."""
-    rate = float(stream.average_rate or stream.guessed_rate or _FPS_WHERE_UNKNOWN)
-    timed = stream.time_base is not None and all(pts is not None for pts, _, _ in packets)
-    if timed:
-        pairs = sorted({(int(pts), key) for pts, _, key in packets if pts is not None})
-        stamps = np.unique(np.array([stamp for stamp, _ in pairs], dtype=np.int64))
-        keys = np.array([stamp for stamp, key in pairs if key], dtype=np.int64)
-        times_ms = (stamps - stamps[0]) * float(stream.time_base) * 1000
-    else:
-        stamps = np.arange(len(packets), dtype=np.int64)
-        keys = stamps[:1]
-        times_ms = stamps * 1000.0 / rate
-    ratio = float(stream.sample_aspect_ratio or 1) or 1.0
-    return FrameIndex(
-        stamps_N=stamps,
-        times_ms_N=times_ms.astype(np.float64),
-        key_stamps=keys,
-        timed=timed,
-        width=max(1, round(stream.width * ratio)),
-        height=max(1, stream.height),
-        duration_ms=max(1, round(times_ms[-1] + 1000.0 / rate)),
-        quality=quality,
-    )
+    pictures: dict[int, tuple[float, NDArray[np.uint8]]] = field(default_factory=dict)
+    num_seen: int = 0
+    num_damaged: int = 0
+    late: bool = False
 
 
 def decode_frames(
-    path: Path, index: FrameIndex, wanted_W: NDArray[np.int64], *, name: str, max_side: int
-) -> dict[int, tuple[float, NDArray[np.uint8]]]:
+    path: Path,
+    index: FrameIndex,
+    wanted_W: NDArray[np.int64],
+    *,
+    name: str,
+    max_side: int,
+    deadline: Deadline | None = None,
+    watch: Watch | None = None,
+    watched_W: NDArray[np.int64] | None = None,
+    only_keys: bool = False,
+) -> Decoded:
     """Decode chosen frames.
 
     Args:
@@ -163,102 +75,238 @@ def decode_frames(
         wanted_W: Numbers of the frames in display order, ascending, without repeats.
         name: How errors call the file.
         max_side: Longest side of the result, pixels; smaller pictures keep their size.
+        deadline: When to stop with what there is; None for never.
+        watch: Sees every frame that is decoded.
+        watched_W: Numbers of further frames that ``watch`` is to see and nobody keeps.
+        only_keys: The wanted frames are key frames: where seeking fails, only such are decoded.
 
     Returns:
-        Frame number -> (time in milliseconds, uint8 [H, W, 3]), all of one size, upright. For a damaged frame the next
-        one that decodes stands in, with its own time; where none follows the number is absent.
+        The frames. For a damaged one the next that decodes stands in, with its own time; where none follows the number is
+        absent. After the deadline those decoded by then.
 
     Raises:
         DataError: The file cannot be opened.
     """
-    found: dict[int, tuple[float, NDArray[np.uint8]]] = {}
+    run = _Run(path, index, name=name, paint=_painter(index, max_side), deadline=deadline, watch=watch)
+    if len(wanted_W) == 0:
+        return run.result
     if index.timed:
-        found = _decode_by_seeking(path, index, wanted_W, name=name, max_side=max_side)
-    if len(found) < len(wanted_W):
-        found = _decode_in_order(path, index, wanted_W, name=name, max_side=max_side) | found
-    return found
+        run.by_seeking(wanted_W if watched_W is None else np.union1d(wanted_W, watched_W), keep=set(wanted_W.tolist()))
+    if len(run.result.pictures) < len(wanted_W) and not run.result.late:
+        run.in_order(wanted_W.tolist(), only_keys=only_keys and index.timed)
+    return run.result
 
 
-def _decode_by_seeking(
-    path: Path, index: FrameIndex, wanted_W: NDArray[np.int64], *, name: str, max_side: int
-) -> dict[int, tuple[float, NDArray[np.uint8]]]:
-    """Exact frames only; ends at the first one that a seek or a damaged packet missed."""
-    by_stamp = {int(index.stamps_N[number]): int(number) for number in wanted_W}
-    paint = _painter(_fit(index.width, index.height, max_side))
-    found: dict[int, tuple[float, NDArray[np.uint8]]] = {}
-    with open_clip(path, name=name) as (container, stream):
-        for frame in _jumping(container, stream, index, list(by_stamp)):
-            if frame.pts is None or (by_stamp and frame.pts > next(iter(by_stamp))):
-                break
-            number = by_stamp.pop(frame.pts, None)
-            if number is not None:
-                found[number] = float(index.times_ms_N[number]), paint(frame)
-    return found
+def watch_frames(
+    path: Path, index: FrameIndex, wanted_W: NDArray[np.int64], *, name: str, deadline: Deadline | None, watch: Watch
+) -> None:
+    """Show chosen frames, and those decoded on the way, without keeping any; damage only ends the show.
+
+    Args:
+        path: The file.
+        index: Its index; nothing is shown without display times.
+        wanted_W: Numbers of the frames in display order, ascending, without repeats.
+        name: How errors call the file.
+        deadline: When to stop; None for never.
+        watch: Sees the frames.
+
+    Raises:
+        DataError: The file cannot be opened.
+    """
+    if index.timed and len(wanted_W):
+        run = _Run(path, index, name=name, paint=_painter(index, 8), deadline=deadline, watch=watch)
+        run.by_seeking(wanted_W, keep=set())
 
 
-def _decode_in_order(
-    path: Path, index: FrameIndex, wanted_W: NDArray[np.int64], *, name: str, max_side: int
-) -> dict[int, tuple[float, NDArray[np.uint8]]]:
-    """The wanted frames or the first good ones after them; if nothing else can be had, the last good one."""
-    wanted = wanted_W.tolist()
-    paint = _painter(_fit(index.width, index.height, max_side))
-    found: dict[int, tuple[float, NDArray[np.uint8]]] = {}
-    last: tuple[int, Any] | None = None
-    with open_clip(path, name=name) as (container, stream):
-        for count, frame in enumerate(_in_order(container, stream)):
-            number = _number(index, frame, count)
-            last = number, frame
-            if number >= wanted[0]:
-                picture = paint(frame)
-                while wanted and number >= wanted[0]:
-                    found[wanted.pop(0)] = float(index.times_ms_N[number]), picture
-            if not wanted:
-                break
-        if not found and last is not None:
-            found[wanted[0]] = float(index.times_ms_N[last[0]]), paint(last[1])
-    return found
+@dataclass
+class _Run:
+    """One visit to a file.
 
+    Attributes:
+        path: The file.
+        index: Its index.
+        name: How errors call it.
+        paint: From decoded frames to arrays.
+        deadline: When to stop.
+        watch: Sees every frame.
+        result: What came of it.
+        fed_key: Stamp of the latest key frame that the decoder got.
+    """
 
-def _number(index: FrameIndex, frame: Any, count: int) -> int:
-    """Place of a decoded frame in display order, by its time stamp or else by counting."""
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    place = count if not index.timed or stamp is None else int(np.searchsorted(index.stamps_N, stamp))
-    return min(place, len(index.stamps_N) - 1)
+    path: Path
+    index: FrameIndex
+    name: str
+    paint: Callable[[Any], NDArray[np.uint8]]
+    deadline: Deadline | None
+    watch: Watch | None
+    result: Decoded = field(default_factory=Decoded)
+    fed_key: int = -(2**63)
 
+    def by_seeking(self, wanted_W: NDArray[np.int64], *, keep: set[int]) -> None:
+        """Exact frames only; ends at the first one that a seek or a damaged packet missed."""
+        wanted = wanted_W.tolist()
+        with open_clip(self.path, name=self.name) as (container, stream):
+            for frame in self._jumping(container, stream, wanted):
+                number = self._number(frame, 0)
+                if frame.pts is None or not wanted or number > wanted[0]:
+                    return
+                if frame.pts != self.index.stamps_N[number]:
+                    continue
+                self._show(number, frame)
+                if number == wanted[0]:
+                    wanted.pop(0)
+                    if number in keep:
+                        self._keep([number], number, frame)
 
-def _in_order(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames that decode, in display order; a damaged packet costs itself and what depends on it."""
-    av = require("av")
-    try:
-        for packet in container.demux(stream):
+    def in_order(self, wanted: list[int], *, only_keys: bool) -> None:
+        """The wanted frames or the first good ones after them; if nothing else can be had, the last good one.
+
+        Frames found before stay, for those were exact.
+        """
+        wanted = [number for number in wanted if number not in self.result.pictures]
+        last: tuple[int, Any] | None = None
+        with open_clip(self.path, name=self.name) as (container, stream):
+            if only_keys:
+                stream.codec_context.skip_frame = "NONKEY"
+            for count, frame in enumerate(self._frames(container, stream)):
+                number = self._number(frame, count)
+                last = number, frame
+                self._show(number, frame)
+                if wanted and number >= wanted[0]:
+                    self._keep([one for one in wanted if one <= number], number, frame)
+                    wanted = [one for one in wanted if one > number]
+                if not wanted:
+                    return
+            if not self.result.pictures and last is not None:
+                self._keep(wanted[:1], *last)
+
+    def _jumping(self, container: Any, stream: Any, wanted: list[int]) -> Iterator[Any]:
+        """Frames up to the last wanted one, jumping over groups of pictures without any."""
+        av = require("av")
+        stamps = self.index.stamps_N[wanted]
+        groups = np.searchsorted(self.index.key_stamps, stamps, side="right") - 1
+        pairs = list(zip(groups.tolist(), stamps.tolist(), strict=True))
+        is_stream = container.format.name in _STREAMS
+        packets = self._packets(container, stream)
+        for group, members in groupby(pairs, key=lambda pair: pair[0]):
+            key = int(self.index.key_stamps[group]) if group > 0 else None
             try:
-                yield from packet.decode()
+                if key is not None and not is_stream:
+                    container.seek(key, stream=stream, backward=True)
+                    packets = self._packets(container, stream)
             except av.FFmpegError:
-                continue
-    except av.FFmpegError:
-        return
+                return
+            if key is not None and is_stream and key > self.fed_key:
+                packets = self._skip(packets, stream, key)
+            yield from self._group(packets, stream, [stamp for _, stamp in members], drains=not is_stream)
+            if self.result.late:
+                return
 
+    def _skip(self, packets: Iterator[Any], stream: Any, key: int) -> Iterator[Any]:
+        """The packets from a key frame on; those before it are read and not decoded."""
+        stream.codec_context.flush_buffers()
+        for packet in packets:
+            if packet.is_keyframe and packet.pts == key:
+                return chain((packet,), packets)
+        return iter(())
 
-def _jumping(container: Any, stream: Any, index: FrameIndex, wanted: Sequence[int]) -> Iterator[Any]:
-    """Frames up to the last wanted one, jumping over groups of pictures without any."""
-    av = require("av")
-    groups = np.searchsorted(index.key_stamps, wanted, side="right") - 1
-    left = list(zip(wanted, groups.tolist(), strict=True))
-    while left:
-        _, group = left[0]
+    def _group(self, packets: Iterator[Any], stream: Any, stamps: list[int], *, drains: bool) -> Iterator[Any]:
+        """Frames of the given packets up to the last of the given stamps."""
+        waiting = set(stamps)
+        wanted = frozenset(stamps)
+        skips = _may_skip(stream)
+        context = stream.codec_context
+        fed: deque[int] = deque(maxlen=_RECENT)
+        for packet in packets:
+            if skips:
+                needed = self._leaves_gap(packet.pts, fed) or packet.pts in wanted
+                context.skip_frame = "DEFAULT" if needed else "NONREF"
+            if packet.is_keyframe and packet.pts is not None:
+                self.fed_key = max(self.fed_key, packet.pts)
+            for frame in self._decoded(packet):
+                yield frame
+                if frame.pts is not None and frame.pts >= stamps[-1]:
+                    return
+            waiting.discard(packet.pts)
+            if drains and not waiting:
+                yield from self._decoded(None, stream)
+                context.flush_buffers()
+                return
+
+    def _leaves_gap(self, stamp: int | None, fed: deque[int]) -> bool:
+        """Whether someone watches who would miss too much without this packet."""
+        if self.watch is None or stamp is None:
+            return False
+        gap = min((one for one in fed if one > stamp), default=stamp) - max(
+            (one for one in fed if one < stamp), default=stamp
+        )
+        span = self.index.stamps_N[-1] - self.index.stamps_N[0]
+        needed = gap * self.index.times_ms_N[-1] > LONGEST_GAP_MS * span
+        # A packet that comes in display order is one that others depend on; it is decoded anyway.
+        if needed or all(one < stamp for one in fed):
+            fed.append(stamp)
+        return bool(needed)
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        """All frames that decode, in display order; a damaged packet costs itself and what depends on it."""
+        for packet in self._packets(container, stream):
+            yield from self._decoded(packet)
+
+    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        """The packets from where the container stands, until time runs out or the file cannot be read on."""
+        av = require("av")
         try:
-            if group > 0:
-                container.seek(int(index.key_stamps[group]), stream=stream, backward=True)
+            for packet in container.demux(stream):
+                self.result.late = self.deadline is not None and self.deadline.passed
+                if self.result.late:
+                    return
+                yield packet
         except av.FFmpegError:
+            self.result.num_damaged += 1
+
+    def _decoded(self, packet: Any, stream: Any = None) -> list[Any]:
+        """The frames that a packet brings out of the decoder; those that were still in it for None."""
+        av = require("av")
+        try:
+            frames = stream.decode(None) if packet is None else packet.decode()
+        except av.FFmpegError:
+            self.result.num_damaged += 1
+            return []
+        self.result.num_seen += len(frames)
+        self.result.num_damaged += sum(frame.is_corrupt for frame in frames)
+        return list(frames)
+
+    def _number(self, frame: Any, count: int) -> int:
+        """Place of a decoded frame in display order, by its time stamp or else by counting."""
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        place = count if not self.index.timed or stamp is None else int(np.searchsorted(self.index.stamps_N, stamp))
+        return min(place, len(self.index.stamps_N) - 1)
+
+    def _show(self, number: int, frame: Any) -> None:
+        if self.watch is not None:
+            self.watch(number, frame)
+
+    def _keep(self, wanted: list[int], number: int, frame: Any) -> None:
+        """Paint a frame for the wanted numbers it stands for."""
+        av = require("av")
+        try:
+            picture = float(self.index.times_ms_N[number]), self.paint(frame)
+        except (av.FFmpegError, ValueError):
+            self.result.num_damaged += 1
             return
-        for frame in _in_order(container, stream):
-            yield frame
-            while left and frame.pts is not None and frame.pts >= left[0][0]:
-                left.pop(0)
-            if not left or left[0][1] > group:
-                break
-        else:
-            return
+        self.result.pictures |= dict.fromkeys(wanted, picture)
+
+
+def _may_skip(stream: Any) -> bool:
+    """Whether frames that others depend on are marked as such, so that leaving out the rest changes nothing.
+
+    In HEVC the mark holds within a temporal layer only, so it is trusted where the header declares a single one.
+    """
+    context = stream.codec_context
+    if context.name == "hevc":
+        header = context.extradata or b""
+        return len(header) > 21 and header[0] == 1 and header[21] >> 3 & 7 == 1
+    return context.name in _SKIPPING
 
 
 def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
@@ -267,18 +315,22 @@ def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def _painter(size: tuple[int, int]) -> Callable[[Any], NDArray[np.uint8]]:
-    """A function from decoded frames to uint8 [H, W, 3] of the given size, turned upright (phones store portrait lying).
+def _painter(index: FrameIndex, max_side: int) -> Callable[[Any], NDArray[np.uint8]]:
+    """A function from decoded frames to uint8 [H, W, 3] of one size, turned upright (phones store portrait lying).
 
     One converter serves the whole pass, on one thread: setting up a new one for each frame, with threads of its own,
     took seven times as long.
     """
     require("av")
     convert = importlib.import_module("av.video.reformatter").VideoReformatter().reformat
+    size = _fit(index.width, index.height, max_side) if index.width and index.height else None
+    turns: int | None = None
 
     def paint(frame: Any) -> NDArray[np.uint8]:
+        nonlocal size, turns
+        size = size or _fit(frame.width, frame.height, max_side)
+        turns = round(frame.rotation / 90) % 4 if turns is None else turns
         frame_rgb = convert(frame, width=size[0], height=size[1], format="rgb24", interpolation="AREA", threads=1)
-        turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(frame_rgb.to_ndarray(), turns))
 
     return paint

@@ -1,5 +1,6 @@
 """Opening a video file safely and reading what its header says, without decoding a frame."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,9 +9,14 @@ from typing import Any, Final
 
 from kinema.errors import DataError
 from kinema.extras import require
+from kinema.media.limits import MAX_PIXELS
+from kinema.media.stills import HEAD_BYTES, STILL_SUFFIXES, still_format, still_size
 
-FORMATS: Final = "mov,mp4,m4a,3gp,3g2,mj2,avi,flv,live_flv,matroska,webm,mpeg,mpegts,mpegvideo,asf,ogg,gif,mxf"
-"""Containers that are opened. Play lists (HLS, DASH, concat) are not among them: a text file that names other files
+FORMATS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,flv,live_flv,matroska,webm,mpeg,mpegts,mpegvideo,asf,ogg,gif,mxf,"
+    "jpeg_pipe,png_pipe,webp_pipe,mp3,wav,flac,aac"
+)
+"""Containers that are opened; of those with sound only, to say so. Play lists (HLS, DASH, concat) are not among them: a text file that names other files
 or addresses would otherwise read them from inside our process."""
 
 VIDEO_SUFFIXES: Final = (
@@ -26,8 +32,12 @@ VIDEO_SUFFIXES: Final = (
     ".m4v",
     ".ts",
     ".3gp",
+    ".ogv",
+    *STILL_SUFFIXES,
 )
-"""File names that are taken for videos."""
+"""File names that are taken for videos; a still image is a clip of one picture."""
+
+_TOO_LARGE: Final = re.compile(r"[Ss]ize (\d+)x(\d+) exceeds")
 
 _TAIL: Final = "the item keeps its text features"
 
@@ -76,23 +86,27 @@ def undecodable(name: str, why: str, size_bytes: int) -> DataError:
 
 
 @contextmanager
-def open_clip(path: Path, *, name: str) -> Iterator[tuple[Any, Any]]:
+def open_clip(path: Path, *, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Any, Any]]:
     """Open a file and pick its video stream; decoders run on one thread, so that many files decode side by side.
 
     Args:
         path: The file.
         name: How errors call it.
+        max_pixels: Largest frame, width x height; the decoder refuses larger ones in the middle of the file, too.
 
     Yields:
         PyAV's container and video stream.
 
     Raises:
-        DataError: The file is missing, empty, no known container, or holds no video.
+        DataError: The file is missing, empty, no known container, holds no video, or has too large frames.
         MissingExtraError: PyAV is not installed.
     """
-    av = require("av")
-    with open_file(path, name=name) as container:
-        size_bytes = path.stat().st_size
+    av, size_bytes = require("av"), _size_of(path, name)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    _check_size(still_size(head), name=name, max_pixels=max_pixels, size_bytes=size_bytes)
+    opened, refused = _open(av, path, still_format(head), name=name, max_pixels=max_pixels)
+    with opened as container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams or streams[0].codec_context is None:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
@@ -100,13 +114,16 @@ def open_clip(path: Path, *, name: str) -> Iterator[tuple[Any, Any]]:
                 name, f"no video stream that can be decoded ({container.format.name} with {kinds})", size_bytes
             )
         stream = streams[0]
+        size = (stream.width, stream.height) if stream.width else refused
+        _check_size(size, name=name, max_pixels=max_pixels, size_bytes=size_bytes)
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
         stream.thread_type = "NONE"
         stream.thread_count = 1
         yield container, stream
 
 
 def open_file(path: Path, *, name: str, formats: str = FORMATS) -> Any:
-    """Open a file whatever streams it has; FFmpeg's reason is only in its log, which is therefore listened to for this one call.
+    """Open a file whatever streams it has.
 
     Args:
         path: The file.
@@ -120,25 +137,50 @@ def open_file(path: Path, *, name: str, formats: str = FORMATS) -> Any:
         DataError: The file is missing, empty or no known container.
         MissingExtraError: PyAV is not installed.
     """
-    av = require("av")
+    container, _ = _open(require("av"), path, None, name=name, max_pixels=MAX_PIXELS, formats=formats)
+    return container
+
+
+def _size_of(path: Path, name: str) -> int:
+    """Bytes of a file that is there and not empty."""
     if not path.is_file():
         raise DataError(f"cannot decode '{name}': there is no such file; {_TAIL}")
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         raise undecodable(name, "the file is empty", 0)
-    level = av.logging.get_level()
+    return size_bytes
+
+
+def _check_size(size: tuple[int, int] | None, *, name: str, max_pixels: int, size_bytes: int) -> None:
+    """Refuse pictures that are declared too large."""
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise undecodable(name, f"a frame must have at most {max_pixels} pixels, has {size[0]} x {size[1]}", size_bytes)
+
+
+def _open(
+    av: Any, path: Path, still: str | None, *, name: str, max_pixels: int, formats: str = FORMATS
+) -> tuple[Any, tuple[int, int] | None]:
+    """Open the container; also the size of a picture that was refused while it was opened.
+
+    FFmpeg's reasons are only in its log, which is therefore listened to for this one call.
+    """
+    size_bytes, level = _size_of(path, name), av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
+    options = {"format_whitelist": formats, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
-        with av.logging.Capture():
-            return av.open(str(path), options={"format_whitelist": formats, "protocol_whitelist": "file"})
+        with av.logging.Capture() as log:
+            container = av.open(f"file:{path}", format=still, options=options)
     except (av.FFmpegError, ValueError) as error:
-        log = getattr(error, "log", None)
-        why = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
+        last = getattr(error, "log", None)
+        why = last[2].strip() if last else getattr(error, "strerror", None) or str(error)
         if "whitelist" in why:
-            why = f"{log[1].strip() if log else 'this format'} is not a video container"
+            why = f"{last[1].strip() if last else 'this format'} is not a video container"
         raise undecodable(name, why, size_bytes) from error
     finally:
         av.logging.set_level(level)
+    # The last one counts: the library first repeats what it had held back of earlier files.
+    refused = next((found for *_, text in reversed(log) if (found := _TOO_LARGE.search(text))), None)
+    return container, (int(refused[1]), int(refused[2])) if refused else None
 
 
 def declared_ms(container: Any, stream: Any) -> int | None:

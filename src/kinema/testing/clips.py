@@ -19,8 +19,15 @@ CODECS: Final[dict[str, str]] = {
     ".mpg": "mpeg1video",
     ".wmv": "wmv2",
     ".webm": "libvpx",
+    ".m4v": "mpeg4",
+    ".3gp": "mpeg4",
+    ".ts": "mpeg2video",
+    ".ogv": "libvpx",
 }
-"""Suffix -> codec."""
+"""Suffix -> codec. FFmpeg's own builds often cannot write Theora; VP8 is the other codec that Ogg files hold."""
+
+_FORMATS: Final = {".m4v": "mp4", ".ogv": "ogg"}
+_FIXED_RATES: Final = {".mpg": 24, ".ts": 25}
 
 _Pose = tuple[float, float, float, float]
 MOTIONS: Final[dict[str, _Pose]] = {
@@ -81,22 +88,33 @@ def render_clip(
     return write_clip(path, frames, fps=fps)
 
 
-def write_clip(path: Path, frames: list[NDArray[np.uint8]], *, fps: int = 12, gop: int = 12) -> Path:
+def write_clip(
+    path: Path,
+    frames: list[NDArray[np.uint8]],
+    *,
+    fps: int = 12,
+    gop: int = 12,
+    codec: str | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
     """Encode pictures.
 
     Args:
         path: Where to; the suffix chooses container and codec (see `CODECS`).
         frames: uint8 [H, W, 3] each, of one even size.
-        fps: Frames per second.
+        fps: Frames per second; MPEG streams have rates of their own.
         gop: Frames from one key frame to the next.
+        codec: FFmpeg's encoder; what the suffix says where None.
+        options: Of the encoder.
 
     Returns:
         ``path``.
     """
     av = require("av")
     height, width = frames[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(CODECS[path.suffix], rate=24 if path.suffix == ".mpg" else fps)
+    with av.open(str(path), "w", format=_FORMATS.get(path.suffix)) as container:
+        rate = _FIXED_RATES.get(path.suffix, fps)
+        stream: Any = container.add_stream(codec or CODECS[path.suffix], rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.bit_rate = 1_500_000
         stream.codec_context.gop_size = gop
