@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
     from kinema.steps.ingest import IngestReport
+    from kinema.steps.live import LiveReport
     from kinema.steps.pretraining import PretrainReport
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
@@ -217,6 +218,14 @@ class Project:
 
         parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
         return extract_project(folder=self.folder, settings=self.settings, extra=extra, **parts, progress=progress)
+
+    def take_in(self, video: str | Path, *, progress: Progress = silent) -> "LiveReport":
+        """Take a clip in, understand it and say where it stands, without training; see `kinema.steps.live.take_in`."""
+        from kinema.steps.live import take_in  # noqa: PLC0415  # the facade starts light
+
+        if self.media_root is None:
+            self.store.set_meta(_MEDIA_ROOT, "media")
+        return take_in(Path(video), project=self, rejects_folder=self.folder / "rejects", progress=progress)
 
     def duplicates(self, *, progress: Progress = silent) -> "DuplicateReport":
         """Find clips that show the same; see `kinema.steps.duplicates`. From then on a slate shows one of each group."""

@@ -15,6 +15,7 @@ def frames_of(pictures, shots_ms=()):
         times_ms=np.arange(len(pictures), dtype=np.int64) * 1000,
         pairs=np.zeros((0, 2, *pictures[0].shape), dtype=np.uint8),
         gaps_ms=np.zeros(0, dtype=np.float32),
+        pair_times_ms=np.zeros(0, dtype=np.int64),
         duration_ms=1000 * len(pictures),
         partial=False,
         quality=1.0,

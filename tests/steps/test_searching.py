@@ -11,7 +11,7 @@ from kinema.encoders.weights import find_checkpoint
 from kinema.errors import DataError, MissingExtraError, NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.project import Project
-from kinema.steps import query_media, searching
+from kinema.steps import bridges, query_media, searching
 
 CLIPS = {"drums": "containers/demo.mp4", "small": "real/small.mp4", "phone": "real/carphone_pristine.mp4"}
 CLIPS |= {"archer": "microvideo/archery.mp4", "cut": "real/shot_change.mp4", "face": "real/single_face.mp4"}
@@ -99,16 +99,16 @@ def test_a_name_and_a_number_find_their_item(shop):
 
 def test_the_encoder_is_loaded_once_and_the_index_is_kept(shop):
     shop.search("percussion")
-    before = searching._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses
+    before = bridges._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses
     shop.search("toys")
-    assert (searching._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses) == before
+    assert (bridges._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses) == before
 
 
 def test_a_missing_text_encoder_leaves_the_words_and_says_so(shop, monkeypatch):
     def missing(place, device):
         raise MissingExtraError("run: pip install it")
 
-    monkeypatch.setattr(searching, "_load_text_encoder", missing)
+    monkeypatch.setattr(bridges, "_load_text_encoder", missing)
     found = shop.search("portrait")
     assert ids(found) == ["face"]
     assert "words are compared, not their meaning: run: pip install it" in found.notice

@@ -286,7 +286,7 @@ def test_cold_items_are_raised_by_validation_unless_publication_dates_are_known(
         torch.manual_seed(0)
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
-        mixture, _ = selection.choose(network)
+        mixture, _, _ = selection.choose(network)
         found[share] = mixture.cold_bonus
     assert found[3.0] >= found[0.0]
     assert (found[3.0] == found[0.0]) if dated else (found[3.0] > found[0.0])

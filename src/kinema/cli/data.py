@@ -35,6 +35,7 @@ _FILE = click.Path(path_type=Path)
     "--map", "pairs", multiple=True, metavar="THEIRS=OURS", help="A column of theirs that is one of ours; may repeat."
 )
 @click.option("--strict", is_flag=True, help="A bad row is an error instead of being set aside.")
+@click.option("--live", is_flag=True, help="Understand the clips of --videos at once; nothing is trained.")
 @project_option
 @common_options
 def ingest(
@@ -48,6 +49,7 @@ def ingest(
     source: tuple[str, Path] | None,
     pairs: tuple[str, ...],
     strict: bool,
+    live: bool,
 ) -> None:
     """Read videos, items, users and events into the store.
 
@@ -59,10 +61,18 @@ def ingest(
       kinema ingest --videos clips/ --items items.csv --users users.csv --events events.parquet
       kinema ingest --source movielens-100k ml-100k/
       kinema ingest --events log.csv --map viewer=user --map film=item
+      kinema ingest --videos new.mp4 --live
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     mapping = _mapping(pairs)
+    if live:
+        if videos is None or items or users or events or source:
+            raise ConfigError(
+                "--live must come with --videos and nothing else to read; give a clip or a folder of them"
+            )
+        _take_in(output, folder, videos)
+        return
     with Project.find(folder) as project, output.progress("ingest") as progress:
         report = project.ingest(
             videos=videos,
@@ -85,6 +95,23 @@ def ingest(
         if report.rejects_folder:
             console.print(f"set aside, with file, row and reason: {report.rejects_folder}")
         console.print("next: kinema check, then kinema extract")
+
+    output.show(report, people)
+
+
+def _take_in(output: Output, folder: Path | None, videos: Path) -> None:
+    """Clips that are recommendable when the command ends."""
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+
+    with Project.find(folder) as project, output.progress("clips") as progress:
+        report = project.take_in(videos, progress=progress)
+
+    def people(console: Console) -> None:
+        rows = [[one.id, ", ".join(one.similar), ", ".join(one.audience), one.reason] for one in report.items]
+        console.print(table("new clips", ["item", "nearest items", "users it fits", "problem"], rows))
+        console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
+        for notice in report.notices:
+            console.print(notice)
 
     output.show(report, people)
 

@@ -104,7 +104,9 @@ def _join(one: Wants, other: Wants) -> Wants | None:
     return joined
 
 
-def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixels: int) -> Decoded:
+def decode(
+    path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixels: int, decode_seconds: float
+) -> Decoded:
     """Decode what is wanted of a clip; pictures that cannot be had do not keep the sound back, nor the other way round.
 
     Args:
@@ -113,6 +115,7 @@ def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixel
         name: How errors call the file.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
+        decode_seconds: Processor time after which what there is by then is taken.
 
     Returns:
         What could be had.
@@ -128,6 +131,7 @@ def decode(path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixel
                 max_side=wants.max_side,
                 max_seconds=max_seconds,
                 max_pixels=max_pixels,
+                decode_seconds=decode_seconds,
             )
         except KinemaError as error:
             no_pictures = str(error)

@@ -211,6 +211,7 @@ class ClipRun:
             readers=readers,
             max_seconds=self._settings.max_seconds,
             max_pixels=self._settings.max_pixels,
+            decode_seconds=self._settings.timeout_s / 2,
         )
 
     def _encode(

@@ -24,6 +24,7 @@ from kinema.encoders.clip_passes import decode, plan_passes
 from kinema.encoders.modality import Reader
 from kinema.errors import ConfigError, KinemaError
 from kinema.extras import require
+from kinema.media.limits import DECODE_SECONDS
 
 _TAIL = "the item keeps its text features"
 _MB = 1 << 20
@@ -39,6 +40,7 @@ class ClipRequest:
         readers: Modality -> what takes its arrays from the decoded clip.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
+        decode_seconds: Processor time of each pass after which what there is by then is taken.
     """
 
     path: str
@@ -46,6 +48,7 @@ class ClipRequest:
     readers: Mapping[str, Reader]
     max_seconds: float
     max_pixels: int
+    decode_seconds: float = DECODE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 name=request.name,
                 max_seconds=request.max_seconds,
                 max_pixels=request.max_pixels,
+                decode_seconds=request.decode_seconds,
             )
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
             reading.reasons.update(dict.fromkeys(names, _reason(request, error)))

@@ -6,15 +6,20 @@ is nearest.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from kinema.artifacts import sha256_file
-from kinema.errors import DataError
+from kinema.encoders.extract import ExtractReport
+from kinema.errors import DataError, NotBuiltError
+from kinema.progress import Progress, silent
 from kinema.sources.video_files import EXTENSIONS
+from kinema.steps.ingest import ingest
+from kinema.steps.slates import SlateMaker
+from kinema.store.protocols import Store
 
 FOLDER: Final = "live"
 """Where clips go that come from outside the media folder, inside it."""
@@ -52,6 +57,24 @@ class LiveReport:
     items: tuple[LiveItem, ...]
     seconds: Mapping[str, float]
     notices: tuple[str, ...] = ()
+
+
+class LiveProject(Protocol):
+    """The part of `kinema.project.Project` that this step needs."""
+
+    @property
+    def store(self) -> Store:
+        """Its data."""
+
+    @property
+    def media_root(self) -> Path | None:
+        """Where media paths start."""
+
+    def extract(self, *, progress: Progress = silent) -> ExtractReport:
+        """Make the vectors that are lacking."""
+
+    def slates(self) -> SlateMaker:
+        """The recommender as store and vectors are now."""
 
 
 class Stopwatch:
@@ -118,21 +141,54 @@ def copy_beside(video: Path, folder: Path) -> Path:
     raise DataError(f"'{folder.name}' must have room for one more '{video.name}', has 10,000; tidy it up")
 
 
-def described(
-    ids: tuple[str, ...],
+def take_in(
+    video: Path,
     *,
-    titles: Mapping[str, str],
-    reasons: Mapping[str, str],
-    similar: Callable[[str], tuple[str, ...]],
-    audience: Callable[[str], tuple[str, ...]],
-) -> tuple[LiveItem, ...]:
-    """Where new items stand among the others.
+    project: LiveProject,
+    rejects_folder: Path,
+    num_shown: int = 5,
+    progress: Progress = silent,
+) -> LiveReport:
+    """Take a clip in and say where it stands among the others.
 
     Args:
-        ids: Of the new items.
-        titles: By id.
-        reasons: Id -> why its clip cannot be used.
-        similar: Id -> items like it.
-        audience: Id -> users it fits.
+        video: A file, or a folder inside the media folder.
+        project: Where to.
+        rejects_folder: Where what was set aside is listed.
+        num_shown: Items and users named for each new item.
+        progress: Told files and clips.
+
+    Returns:
+        The items that came in with this call; a clip that was there already is none.
+
+    Raises:
+        DataError: The clip is no video file, or its folder lies elsewhere.
     """
-    return tuple(LiveItem(one, titles.get(one, ""), similar(one), audience(one), reasons.get(one, "")) for one in ids)
+    watch = Stopwatch()
+    store, root = project.store, project.media_root
+    if root is None:
+        raise NotBuiltError("a project must have a media folder, has none; run: kinema ingest --videos FOLDER")
+    known = set(store.items()["id"].to_list())
+    with watch.stage("take in"):
+        folder = placed(video, root)
+        ingest(store=store, videos=folder, media_root=root, rejects_folder=rejects_folder, progress=progress)
+    with watch.stage("understand"):
+        report = project.extract(progress=progress)
+    reasons = {one.raw.removeprefix("item "): one.reason for one in report.rejects}
+    with watch.stage("bind"):
+        maker = project.slates()
+    found = []
+    with watch.stage("place"):
+        for name, title in zip(maker.dataset.item_ids, maker.dataset.titles, strict=True):
+            if name not in known:
+                found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
+    return LiveReport(tuple(found), watch.seconds, report.notices)
+
+
+def _placed_item(maker: SlateMaker, name: str, title: str, reason: str, num_shown: int) -> LiveItem:
+    try:
+        audience = tuple(one.user for one in maker.audience(name, num_users=num_shown).members)
+    except NotBuiltError:
+        audience = ()
+    similar = tuple(one.id for one in maker.similar(name, num_items=num_shown).items)
+    return LiveItem(name, title, similar, audience, reason)

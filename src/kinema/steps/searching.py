@@ -4,7 +4,7 @@ The index is kept as long as the store, the vectors and the model stay as they a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinema.encoders.text import TextEncoder, load_text_encoder
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
 from kinema.recommend.search import TASTE, Question, SearchResult, check_text, search
 from kinema.recommend.search_reasons import SearchIndex
-from kinema.retrieval.content_search import Bridge, SearchSpace
+from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
 from kinema.settings import Settings
 from kinema.sources.values import moment
+from kinema.steps.bridges import TextQueries, Ways
 from kinema.steps.extracting import encoder_place
 from kinema.steps.query_media import clip_vectors, picture_vectors
 from kinema.steps.slates import SlateMaker
@@ -74,7 +74,8 @@ def search_project(
         raise NotBuiltError("the catalogue is empty; run: kinema ingest")
     tidy = check_text(text)
     queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
-    index = search_index(slates, folder / "artifacts" / "flm", queries)
+    ways = Ways(queries, encoder_place(settings.encoders.frames, folder), folder / "artifacts", settings.runtime.device)
+    index = search_index(slates, ways)
     vectors: dict[str, NDArray[np.float32]] = {}
     if tidy:
         vectors, index = _words(tidy, queries, dataset.features, index)
@@ -105,47 +106,13 @@ def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
     return {"history": dataset.histories.take(number), "profile_P": profile_P}
 
 
-@dataclass(frozen=True)
-class TextQueries:
-    """The text encoder of a project, loaded when the first query needs it.
-
-    Attributes:
-        place: Its name or folder; empty where the modality is off.
-        device: A torch device.
-    """
-
-    place: str
-    device: str
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the encoder; empty where the modality is off."""
-        return str(_load_text_encoder(self.place, self.device).fingerprint) if self.place else ""
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [N, D], unit rows. A text that was just asked for is not encoded again."""
-        return np.stack([_encoded(self, text) for text in texts])
-
-
-@lru_cache(maxsize=1)
-def _load_text_encoder(place: str, device: str) -> TextEncoder:
-    return load_text_encoder(place, device=device)
-
-
-@lru_cache(maxsize=64)
-def _encoded(queries: TextQueries, text: str) -> NDArray[np.float32]:
-    vectors_1D = _load_text_encoder(queries.place, queries.device).encode_query_text([text])
-    return np.asarray(vectors_1D[0], dtype=np.float32)
-
-
 @lru_cache(maxsize=2)
-def search_index(slates: SlateMaker, model_folder: Path, queries: TextQueries) -> SearchIndex:
+def search_index(slates: SlateMaker, ways: Ways) -> SearchIndex:
     """Index one reading of a project.
 
     Args:
         slates: The reading; the index is kept as long as it is asked for.
-        model_folder: The FLM artefact; without one, words find no pictures.
-        queries: What makes vectors of queries.
+        ways: What leads from words to vectors and pictures.
 
     Returns:
         Words, vectors, and the ways from words to pictures that the project has.
@@ -171,21 +138,9 @@ def search_index(slates: SlateMaker, model_folder: Path, queries: TextQueries) -
         },
         dataset.item_ids,
         spaces=spaces,
-        bridges=find_bridges(slates, model_folder, queries),
+        bridges=ways.bridges(slates),
         notices=() if "text" in spaces else (_NO_TEXT,),
     )
-
-
-def find_bridges(slates: SlateMaker, model_folder: Path, queries: TextQueries) -> list[Bridge]:
-    """The ways from words to pictures."""
-    features = slates.dataset.features
-    if slates.recommender.parts.scorer is None or not {"text", "frames"} <= features.keys():
-        return []
-    from kinema.flm.bridges import ModalityBridge  # noqa: PLC0415  # brings torch
-    from kinema.flm.model import FLM  # noqa: PLC0415  # the same
-
-    learnt = ModalityBridge.of(FLM.load(model_folder), features, source="text", target="frames")
-    return [] if learnt is None else [Bridge.projection(queries.encode, learnt.carry, learnt.rows_VD)]
 
 
 def _words(

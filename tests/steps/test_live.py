@@ -1,0 +1,63 @@
+import shutil
+
+import pytest
+
+from kinema.errors import DataError
+from kinema.project import Project
+from kinema.steps.live import copy_beside, placed
+
+SETTINGS = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[media]\nnum_frames = 2\n[runtime]\nworkers = 1\n'
+
+
+@pytest.fixture
+def shop(tmp_path, data_dir):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("small", "carphone_pristine"):
+        shutil.copy(data_dir / "clips" / "real" / f"{name}.mp4", clips / f"{name}.mp4")
+    Project.init(tmp_path / "shop").close()
+    (tmp_path / "shop" / "kinema.toml").write_text(SETTINGS)
+    with Project.open(tmp_path / "shop") as project:
+        project.ingest(videos=clips)
+        project.extract()
+        yield project
+
+
+def test_a_clip_from_elsewhere_is_copied_understood_and_placed_at_once(shop, data_dir):
+    report = shop.take_in(data_dir / "clips" / "real" / "bikes.mp4")
+    (item,) = report.items
+    assert (item.id, set(item.similar), item.reason) == ("bikes", {"small", "carphone_pristine"}, "")
+    assert (shop.media_root / "live" / "bikes.mp4").is_file()
+    assert set(report.seconds) == {"take in", "understand", "bind", "place"}
+    assert [one.id for one in shop.similar("small").items][-1] in {"bikes", "carphone_pristine"}
+    assert shop.take_in(data_dir / "clips" / "real" / "bikes.mp4").items == ()
+
+
+def test_a_clip_that_cannot_be_read_says_why_and_stays(shop, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no clip at all")
+    (item,) = shop.take_in(tmp_path / "broken.mp4").items
+    assert item.id == "broken"
+    assert "cannot decode" in item.reason
+
+
+def test_another_clip_of_the_same_name_keeps_its_name_with_a_number(tmp_path):
+    first, second = tmp_path / "a.mp4", tmp_path / "b" / "a.mp4"
+    second.parent.mkdir()
+    first.write_bytes(b"one")
+    second.write_bytes(b"two")
+    folder = tmp_path / "live"
+    folder.mkdir()
+    assert copy_beside(first, folder).name == "a.mp4"
+    assert copy_beside(first, folder).name == "a.mp4"
+    assert copy_beside(second, folder).name == "a-2.mp4"
+
+
+def test_what_is_no_clip_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(DataError, match=r"there is none; check the path"):
+        placed(tmp_path / "nothing.mp4", tmp_path / "media")
+    with pytest.raises(DataError, match=r"'notes.txt' must be a video file by its name"):
+        placed(tmp_path / "notes.txt", tmp_path / "media")
+    (tmp_path / "clips").mkdir()
+    with pytest.raises(DataError, match=r"must lie inside the media folder"):
+        placed(tmp_path / "clips", tmp_path / "media")
