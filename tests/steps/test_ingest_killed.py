@@ -89,7 +89,7 @@ def test_killed_again_and_again_the_store_ends_as_if_it_had_not_been(folder, see
         run = subprocess.Popen([sys.executable, "-c", RUN, str(folder), name], stdout=subprocess.PIPE, text=True)
         assert run.stdout.readline() == "open\n"
         if attempt < 6:
-            time.sleep(numbers.uniform(0, seconds / 3))
+            time.sleep(numbers.uniform(0, seconds / (3 * (attempt + 1))))
             run.send_signal(signal.SIGKILL)
         code = run.wait()
         run.stdout.close()

@@ -286,7 +286,7 @@ def steps_done(path):
     try:
         with safe_open(path, framework="pt") as stream:
             return json.loads(stream.metadata()["place"])["total_steps"]
-    except (FileNotFoundError, SafetensorError):
+    except (FileNotFoundError, SafetensorError, RuntimeError):  # looked between a file and the one that replaces it
         return 0
 
 

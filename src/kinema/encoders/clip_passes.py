@@ -12,6 +12,7 @@ from typing import Any
 
 from kinema.encoders.modality import Clip, Reader, Wants
 from kinema.errors import KinemaError
+from kinema.media.limits import DECODE_SECONDS
 from kinema.media.sampling import Frames, sample_frames
 
 _UNKNOWN_SHARE = 0.5
@@ -105,7 +106,13 @@ def _join(one: Wants, other: Wants) -> Wants | None:
 
 
 def decode(
-    path: Path, wants: Wants, *, name: str, max_seconds: float, max_pixels: int, decode_seconds: float
+    path: Path,
+    wants: Wants,
+    *,
+    name: str,
+    max_seconds: float,
+    max_pixels: int,
+    decode_seconds: float = DECODE_SECONDS,
 ) -> Decoded:
     """Decode what is wanted of a clip; pictures that cannot be had do not keep the sound back, nor the other way round.
 
