@@ -28,6 +28,7 @@ _BATCH: Final = 64
 _CUT_STEP: Final = 0.35
 _DOUBTFUL_STEP: Final = 0.25
 _TIMES_AROUND: Final = 4.0
+_TIMES_FAR: Final = 2.0
 _AROUND: Final = 6
 _CLOSE_MS: Final = 120.0
 _SHORTEST_MS: Final = 300.0
@@ -164,7 +165,9 @@ class ShotTrack:
             return keys
         whole = sizes[self._keys_before(np.arange(len(sizes)))]
         large = np.setdiff1d(np.flatnonzero(sizes >= _LARGE_SHARE * whole), keys)
-        usual = [np.percentile(sizes[max(0, one - _NEIGHBOURS) : one + _NEIGHBOURS], 80) for one in large.tolist()]
+        others = np.delete(np.arange(len(sizes)), keys)
+        places = np.searchsorted(others, large).tolist()
+        usual = [np.percentile(sizes[others[max(0, one - _NEIGHBOURS) : one + _NEIGHBOURS]], 80) for one in places]
         return large[sizes[large] >= _TIMES_USUAL * np.array(usual)].astype(np.int64)
 
     def unseen_keys(self) -> NDArray[np.int64]:
@@ -187,11 +190,12 @@ class ShotTrack:
     def doubtful(self) -> NDArray[np.int64]:
         """int64, numbers of the frames to look at because a cut may hide among them."""
         seen, looks = self._seen()
-        differ = steps(looks[:-1], looks[1:]) >= _DOUBTFUL_STEP
+        jumps, far = steps(looks[:-1], looks[1:]), ~self._close(seen)
         begun = seen[:0] if len(seen) < 2 else self._keys_before(seen[:-1])
         is_cheap = self.index.times_ms_N[seen[1:]] - self.index.times_ms_N[begun] <= 2 * _UNSEEN_MS
         hides = np.diff(np.searchsorted(self.suspects(), seen, side="right")) > 0
-        places = np.flatnonzero(~self._close(seen) & (hides | (differ & is_cheap)))
+        differ = jumps >= np.maximum(_DOUBTFUL_STEP, _TIMES_FAR * _medians_around(jumps, far))
+        places = np.flatnonzero(far & (hides | (differ & is_cheap)))
         wanted = [np.arange(seen[place] + 1, seen[place + 1]) for place in places.tolist()]
         return np.concatenate(wanted) if wanted else np.zeros(0, dtype=np.int64)
 
@@ -237,6 +241,20 @@ class ShotTrack:
         usual = lengths >= lengths.max() - 1
         is_set = usual.sum() > 1 or lengths.max() % 10 == 0 or lengths.max() % 12 == 0
         return keys[1:][~usual] if is_set else keys[1:]
+
+
+def _medians_around(jumps: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """For each step the median of the chosen ones around it, 0 where they are few.
+
+    In a clip that moves fast all far steps are large, and looking into each would mean to decode everything.
+    """
+    medians = np.zeros(len(jumps))
+    places = np.flatnonzero(among)
+    for one, place in enumerate(places.tolist()):
+        around = places[max(0, one - _AROUND) : one + _AROUND + 1]
+        if len(around) > _AROUND:
+            medians[place] = np.median(jumps[around])
+    return medians
 
 
 def _lasts(times_S: NDArray[np.float64], looks_SL: NDArray[np.float32], place: int, jump: float) -> bool:
