@@ -9,6 +9,7 @@ import pytest
 from kinema.media.decode import LONGEST_GAP_MS, _painter, _Run, decode_frames
 from kinema.media.index import read_index
 from kinema.media.limits import Deadline
+from kinema.media.probe import ClipFile
 from kinema.testing.clips import CODECS, write_clip
 
 NUM_FRAMES = 40
@@ -26,16 +27,17 @@ def number_of(picture):
 
 
 def index_of(path, max_ms=600_000):
-    return read_index(path, name=path.name, max_ms=max_ms, max_pixels=2**25)
+    with ClipFile(path) as file:
+        return read_index(file, max_ms=max_ms)
 
 
 def pictures_of(path, wanted, max_side=160):
-    return decode_frames(path, index_of(path), np.array(wanted), name="clip", max_side=max_side).pictures
+    return decode_frames(ClipFile(path), index_of(path), np.array(wanted), max_side=max_side).pictures
 
 
 def run_over(path):
     index = index_of(path)
-    return _Run(path, index, name="clip", paint=_painter(index, 160), deadline=None, watch=None)
+    return _Run(ClipFile(path), index, paint=_painter(index, 160), deadline=None, watch=None)
 
 
 @pytest.mark.parametrize("suffix", sorted(CODECS))
@@ -77,10 +79,10 @@ def test_frames_that_nothing_depends_on_are_left_out(tmp_path):
     codec, options = CODEC_CLIPS["h264.mp4"]
     path = write_clip(tmp_path / "clip.mp4", numbered(), fps=20, codec=codec, options=options)
     wanted = np.array([19, 39])
-    run = decode_frames(path, index_of(path), wanted, name="clip", max_side=64)
+    run = decode_frames(ClipFile(path), index_of(path), wanted, max_side=64)
     assert run.num_seen < 30
     seen = []
-    decode_frames(path, index_of(path), wanted, name="clip", max_side=64, watch=lambda number, _: seen.append(number))
+    decode_frames(ClipFile(path), index_of(path), wanted, max_side=64, watch=lambda number, _: seen.append(number))
     assert len(seen) >= run.num_seen
     # What comes after the last wanted packet of a group is not decoded for the watcher.
     gaps = [second - first for first, second in pairwise(sorted(seen)) if second not in wanted]
@@ -90,7 +92,7 @@ def test_frames_that_nothing_depends_on_are_left_out(tmp_path):
 def test_a_key_frame_costs_one_decoded_frame(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", numbered(), gop=10)
     index = index_of(path)
-    run = decode_frames(path, index, index.keys, name="clip", max_side=64, only_keys=True)
+    run = decode_frames(ClipFile(path), index, index.keys, max_side=64, only_keys=True)
     assert index.keys.tolist() == [0, 10, 20, 30]
     assert sorted(run.pictures) == [0, 10, 20, 30]
     assert run.num_seen == 4
@@ -109,7 +111,7 @@ def test_real_files_give_the_same_pictures_by_seeking_and_in_order(data_dir):
 def test_decoding_ends_when_time_is_over(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", numbered())
     wanted = np.array([0, 39])
-    run = decode_frames(path, index_of(path), wanted, name="clip", max_side=64, deadline=Deadline(-1.0))
+    run = decode_frames(ClipFile(path), index_of(path), wanted, max_side=64, deadline=Deadline(-1.0))
     assert run.late
     assert run.pictures == {}
 
@@ -135,7 +137,7 @@ def test_a_damaged_frame_is_replaced_by_the_next_good_one(tmp_path):
         start, size = packet.pos, packet.size
     content[start + 8 : start + 8 + size] = bytes(size)
     path.write_bytes(content)
-    run = decode_frames(path, index, np.array([5, 20]), name="clip", max_side=160)
+    run = decode_frames(ClipFile(path), index, np.array([5, 20]), max_side=160)
     found = run.pictures
     assert run.num_damaged > 0
     assert number_of(found[5][1]) == 5

@@ -9,6 +9,7 @@ import pytest
 from kinema.errors import DataError
 from kinema.media.index import read_index
 from kinema.media.limits import Deadline
+from kinema.media.probe import ClipFile
 from kinema.testing.clips import write_clip
 
 
@@ -20,7 +21,8 @@ def numbered(count=40):
 
 
 def index_of(path, max_ms=600_000, deadline=None):
-    return read_index(path, name=path.name, max_ms=max_ms, max_pixels=2**25, deadline=deadline)
+    with ClipFile(path) as file:
+        return read_index(file, max_ms=max_ms, deadline=deadline)
 
 
 def test_variable_frame_rates_keep_their_times(tmp_path):
@@ -47,8 +49,9 @@ def test_only_the_beginning_is_indexed_when_asked(tmp_path):
 
 def test_frames_beyond_the_limit_are_refused(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", numbered(2))
-    with pytest.raises(DataError, match="a frame must have at most 1000 pixels, has 160 x 48"):
-        read_index(path, name="clip.mp4", max_ms=1_000, max_pixels=1_000)
+    message = "'clip.mp4': a frame must have at most 1000 pixels, has 160 x 48"
+    with ClipFile(path, name="clip.mp4", max_pixels=1_000) as file, pytest.raises(DataError, match=message):
+        read_index(file, max_ms=1_000)
 
 
 def test_key_frames_and_packet_sizes_are_known(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kinema.errors import DataError
-from kinema.media.probe import FORMATS, probe
+from kinema.media.probe import FORMATS, packets_of, probe
 from kinema.testing.clips import CODECS, render_clip
 
 
@@ -77,3 +77,12 @@ def test_the_log_level_of_the_library_is_left_as_it_was(tmp_path):
         probe(tmp_path / "gone.mp4")
     probe(render_clip(tmp_path / "clip.mp4", seconds=0.5))
     assert av.logging.get_level() == before
+
+
+def test_a_stream_that_turns_up_late_ends_the_packets_and_no_more():
+    class Library:
+        def demux(self, *streams):
+            yield from streams
+            raise IndexError("list index out of range")
+
+    assert list(packets_of(Library(), "a", "b")) == ["a", "b"]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kinema.media.index import read_index
+from kinema.media.probe import ClipFile
 from kinema.media.sampling import sample_frames
 from kinema.media.shots import ShotTrack, looks_of, points_of, steps
 from kinema.testing.clips import MOTIONS, render_clip, write_clip
@@ -25,7 +26,7 @@ def cuts_of(path):
 
 @pytest.mark.parametrize("gop", [5, 12, 250])
 def test_cuts_are_found_wherever_the_key_frames_are(tmp_path, gop):
-    scenes = [picture(0.1, n) for n in range(40)] + [picture(0.9, n) for n in range(33)] + [picture(0.4)] * 27
+    scenes = [picture(0.1, n // 4) for n in range(40)] + [picture(0.9, n // 4) for n in range(33)] + [picture(0.4)] * 27
     path = write_clip(tmp_path / "clip.mkv", scenes, fps=25, gop=gop)
     assert cuts_of(path) == pytest.approx([1600, 2920], abs=100)
 
@@ -71,7 +72,7 @@ def test_pictures_of_a_few_pixels_have_looks():
 
 def test_frames_that_come_very_close_are_not_all_kept(tmp_path):
     path = write_clip(tmp_path / "clip.mkv", [picture(0.1)] * 30, fps=120)
-    index = read_index(path, name="clip", max_ms=10_000, max_pixels=10**6)
+    index = read_index(ClipFile(path), max_ms=10_000)
     track = ShotTrack(index)
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
@@ -82,6 +83,6 @@ def test_frames_that_come_very_close_are_not_all_kept(tmp_path):
 
 def test_a_track_that_saw_nothing_asks_for_key_frames(tmp_path):
     path = write_clip(tmp_path / "clip.mkv", [picture(0.1)] * 75, fps=25, gop=10)
-    track = ShotTrack(read_index(path, name="clip", max_ms=10_000, max_pixels=10**6))
+    track = ShotTrack(read_index(ClipFile(path), max_ms=10_000))
     assert track.unseen_keys().tolist() == [0, 20, 40, 60]
     assert track.doubtful().size == track.cuts().size == 0

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from kinema.extras import require
 from kinema.media.index import FrameIndex
 from kinema.media.limits import Deadline
-from kinema.media.probe import open_clip
+from kinema.media.probe import ClipFile, packets_of
 
 Watch = Callable[[int, Any], None]
 """Called with the number of a frame and the decoded frame, also for frames that were decoded only on the way."""
@@ -56,11 +55,10 @@ class Decoded:
 
 
 def decode_frames(
-    path: Path,
+    file: ClipFile,
     index: FrameIndex,
     wanted_W: NDArray[np.int64],
     *,
-    name: str,
     max_side: int,
     deadline: Deadline | None = None,
     watch: Watch | None = None,
@@ -70,10 +68,9 @@ def decode_frames(
     """Decode chosen frames.
 
     Args:
-        path: The file.
+        file: The file.
         index: Its index.
         wanted_W: Numbers of the frames in display order, ascending, without repeats.
-        name: How errors call the file.
         max_side: Longest side of the result, pixels; smaller pictures keep their size.
         deadline: When to stop with what there is; None for never.
         watch: Sees every frame that is decoded.
@@ -87,7 +84,7 @@ def decode_frames(
     Raises:
         DataError: The file cannot be opened.
     """
-    run = _Run(path, index, name=name, paint=_painter(index, max_side), deadline=deadline, watch=watch)
+    run = _Run(file, index, paint=_painter(index, max_side), deadline=deadline, watch=watch)
     if len(wanted_W) == 0:
         return run.result
     if index.timed:
@@ -98,15 +95,14 @@ def decode_frames(
 
 
 def watch_frames(
-    path: Path, index: FrameIndex, wanted_W: NDArray[np.int64], *, name: str, deadline: Deadline | None, watch: Watch
+    file: ClipFile, index: FrameIndex, wanted_W: NDArray[np.int64], *, deadline: Deadline | None, watch: Watch
 ) -> None:
     """Show chosen frames, and those decoded on the way, without keeping any; damage only ends the show.
 
     Args:
-        path: The file.
+        file: The file.
         index: Its index; nothing is shown without display times.
         wanted_W: Numbers of the frames in display order, ascending, without repeats.
-        name: How errors call the file.
         deadline: When to stop; None for never.
         watch: Sees the frames.
 
@@ -114,7 +110,7 @@ def watch_frames(
         DataError: The file cannot be opened.
     """
     if index.timed and len(wanted_W):
-        run = _Run(path, index, name=name, paint=_painter(index, 8), deadline=deadline, watch=watch)
+        run = _Run(file, index, paint=_painter(index, 8), deadline=deadline, watch=watch)
         run.by_seeking(wanted_W, keep=set())
 
 
@@ -123,9 +119,8 @@ class _Run:
     """One visit to a file.
 
     Attributes:
-        path: The file.
+        file: The file.
         index: Its index.
-        name: How errors call it.
         paint: From decoded frames to arrays.
         deadline: When to stop.
         watch: Sees every frame.
@@ -133,9 +128,8 @@ class _Run:
         fed_key: Stamp of the latest key frame that the decoder got.
     """
 
-    path: Path
+    file: ClipFile
     index: FrameIndex
-    name: str
     paint: Callable[[Any], NDArray[np.uint8]]
     deadline: Deadline | None
     watch: Watch | None
@@ -144,19 +138,27 @@ class _Run:
 
     def by_seeking(self, wanted_W: NDArray[np.int64], *, keep: set[int]) -> None:
         """Exact frames only; ends at the first one that a seek or a damaged packet missed."""
+        container, _ = self.file.shared()
+        if container.format.name in _STREAMS or len(self.index.key_stamps) == 0:
+            with self.file.fresh() as (container, stream):
+                self._collect(self._reading(container, stream, wanted_W), wanted_W, keep)
+        else:
+            self._collect(self._jumping(*self.file.shared(), wanted_W), wanted_W, keep)
+
+    def _collect(self, frames: Iterator[Any], wanted_W: NDArray[np.int64], keep: set[int]) -> None:
+        """Show all frames and keep the exact ones among the wanted, as long as none is missed."""
         wanted = wanted_W.tolist()
-        with open_clip(self.path, name=self.name) as (container, stream):
-            for frame in self._jumping(container, stream, wanted):
-                number = self._number(frame, 0)
-                if frame.pts is None or not wanted or number > wanted[0]:
-                    return
-                if frame.pts != self.index.stamps_N[number]:
-                    continue
-                self._show(number, frame)
-                if number == wanted[0]:
-                    wanted.pop(0)
-                    if number in keep:
-                        self._keep([number], number, frame)
+        for frame in frames:
+            number = self._number(frame, 0)
+            if frame.pts is None or not wanted or number > wanted[0]:
+                return
+            if frame.pts != self.index.stamps_N[number]:
+                continue
+            self._show(number, frame)
+            if number == wanted[0]:
+                wanted.pop(0)
+                if number in keep:
+                    self._keep([number], number, frame)
 
     def in_order(self, wanted: list[int], *, only_keys: bool) -> None:
         """The wanted frames or the first good ones after them; if nothing else can be had, the last good one.
@@ -165,7 +167,7 @@ class _Run:
         """
         wanted = [number for number in wanted if number not in self.result.pictures]
         last: tuple[int, Any] | None = None
-        with open_clip(self.path, name=self.name) as (container, stream):
+        with self.file.fresh() as (container, stream):
             if only_keys:
                 stream.codec_context.skip_frame = "NONKEY"
             for count, frame in enumerate(self._frames(container, stream)):
@@ -180,27 +182,36 @@ class _Run:
             if not self.result.pictures and last is not None:
                 self._keep(wanted[:1], *last)
 
-    def _jumping(self, container: Any, stream: Any, wanted: list[int]) -> Iterator[Any]:
-        """Frames up to the last wanted one, jumping over groups of pictures without any."""
+    def _jumping(self, container: Any, stream: Any, wanted_W: NDArray[np.int64]) -> Iterator[Any]:
+        """Frames up to the last wanted one, seeking to each group of pictures that has any."""
         av = require("av")
-        stamps = self.index.stamps_N[wanted]
-        groups = np.searchsorted(self.index.key_stamps, stamps, side="right") - 1
-        pairs = list(zip(groups.tolist(), stamps.tolist(), strict=True))
-        is_stream = container.format.name in _STREAMS
-        packets = self._packets(container, stream)
-        for group, members in groupby(pairs, key=lambda pair: pair[0]):
-            key = int(self.index.key_stamps[group]) if group > 0 else None
+        for key, stamps in self._groups(wanted_W):
             try:
-                if key is not None and not is_stream:
-                    container.seek(key, stream=stream, backward=True)
-                    packets = self._packets(container, stream)
+                container.seek(key, stream=stream, backward=True)
             except av.FFmpegError:
                 return
-            if key is not None and is_stream and key > self.fed_key:
-                packets = self._skip(packets, stream, key)
-            yield from self._group(packets, stream, [stamp for _, stamp in members], drains=not is_stream)
+            yield from self._group(self._packets(container, stream), stream, stamps, drains=True)
             if self.result.late:
                 return
+
+    def _reading(self, container: Any, stream: Any, wanted_W: NDArray[np.int64]) -> Iterator[Any]:
+        """The same by reading on from the beginning, decoding only those groups."""
+        packets = self._packets(container, stream)
+        for key, stamps in self._groups(wanted_W):
+            if key > self.fed_key:
+                packets = self._skip(packets, stream, key)
+            yield from self._group(packets, stream, stamps, drains=False)
+            if self.result.late:
+                return
+
+    def _groups(self, wanted_W: NDArray[np.int64]) -> Iterator[tuple[int, list[int]]]:
+        """Stamp of the key frame, and of the wanted frames, of each group that has any."""
+        stamps = self.index.stamps_N[wanted_W]
+        groups = np.maximum(np.searchsorted(self.index.key_stamps, stamps, side="right") - 1, 0)
+        pairs = zip(groups.tolist(), stamps.tolist(), strict=True)
+        for group, members in groupby(pairs, key=lambda pair: pair[0]):
+            key = self.index.key_stamps[group] if len(self.index.key_stamps) else self.index.stamps_N[0]
+            yield int(key), [stamp for _, stamp in members]
 
     def _skip(self, packets: Iterator[Any], stream: Any, key: int) -> Iterator[Any]:
         """The packets from a key frame on; those before it are read and not decoded."""
@@ -256,7 +267,7 @@ class _Run:
         """The packets from where the container stands, until time runs out or the file cannot be read on."""
         av = require("av")
         try:
-            for packet in container.demux(stream):
+            for packet in packets_of(container, stream):
                 self.result.late = self.deadline is not None and self.deadline.passed
                 if self.result.late:
                     return

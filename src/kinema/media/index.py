@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kinema.extras import require
 from kinema.media.limits import Deadline
-from kinema.media.probe import declared_ms, open_clip, undecodable
+from kinema.media.probe import ClipFile, declared_ms, packets_of
 from kinema.media.stills import still_is_whole
 
 _FPS_WHERE_UNKNOWN: Final = 25.0
@@ -62,16 +62,14 @@ class FrameIndex:
         return np.searchsorted(self.stamps_N, self.key_stamps).astype(np.int64)
 
 
-def read_index(path: Path, *, name: str, max_ms: int, max_pixels: int, deadline: Deadline | None = None) -> FrameIndex:
+def read_index(file: ClipFile, *, max_ms: int, deadline: Deadline | None = None) -> FrameIndex:
     """Index the frames of a file by reading its packets.
 
     The header's frame count cannot be used: it is 0 in flv and webm and an estimate elsewhere.
 
     Args:
-        path: The file.
-        name: How errors call it.
+        file: The file.
         max_ms: Stop after this much of the video, milliseconds, so that a film costs no more than a clip.
-        max_pixels: Largest frame, width x height; a few forged bytes could otherwise take all memory.
         deadline: When to stop with what there is; None for never.
 
     Returns:
@@ -80,12 +78,12 @@ def read_index(path: Path, *, name: str, max_ms: int, max_pixels: int, deadline:
     Raises:
         DataError: The file cannot be opened, has too large frames or no video packet.
     """
-    with open_clip(path, name=name, max_pixels=max_pixels) as (container, stream):
-        scan = _scan(container, stream, max_ms, deadline)
-        if not scan.packets:
-            raise undecodable(name, "no video packet found", path.stat().st_size)
-        quality = _quality(scan, container, stream) * (1.0 if _has_its_end(path) else _CUT_STILL_SHARE)
-        return _index(scan.packets, stream, quality=quality)
+    container, stream = file.shared()
+    scan = _scan(container, stream, max_ms, deadline)
+    if not scan.packets:
+        raise file.error("no video packet found")
+    quality = _quality(scan, container, stream) * (1.0 if _has_its_end(file.path) else _CUT_STILL_SHARE)
+    return _index(scan.packets, stream, quality=quality)
 
 
 def _has_its_end(path: Path) -> bool:
@@ -121,13 +119,16 @@ def _scan(container: Any, stream: Any, max_ms: int, deadline: Deadline | None) -
     av = require("av")
     scan = _Scan()
     beyond = 0
+    units_ms = {one.index: 1000 * float(one.time_base) for one in container.streams if one.time_base is not None}
     try:
-        for count, packet in enumerate(container.demux()):
-            if packet.size == 0 or packet.time_base is None:
+        for count, packet in enumerate(packets_of(container)):
+            unit_ms = units_ms.get(packet.stream_index)
+            if packet.size == 0 or unit_ms is None:
                 continue
             scan.num_corrupt += packet.is_corrupt
             stamp = packet.pts if packet.pts is not None else packet.dts
-            beyond, is_here = _clock(scan, packet, stamp, max_ms, beyond)
+            is_here = stamp is None or _clock(scan, stamp * unit_ms, (packet.duration or 0) * unit_ms, max_ms)
+            beyond = 0 if is_here else beyond + 1
             if packet.stream_index == stream.index:
                 scan.num_packets += 1
                 if is_here and not packet.is_discard:
@@ -141,18 +142,14 @@ def _scan(container: Any, stream: Any, max_ms: int, deadline: Deadline | None) -
     return scan
 
 
-def _clock(scan: _Scan, packet: Any, stamp: int | None, max_ms: int, beyond: int) -> tuple[int, bool]:
-    """Move the end of what is there; how many packets in a row lay beyond the limit, and whether this one is within."""
-    if stamp is None:
-        return beyond, True
-    time_ms = float(stamp * packet.time_base) * 1000
+def _clock(scan: _Scan, time_ms: float, length_ms: float, max_ms: int) -> bool:
+    """Move the end of what is there; false for a packet beyond the limit."""
     first_ms = min(scan.first_ms, time_ms)
     if time_ms - first_ms > max_ms:
-        return beyond + 1, False
+        return False
     scan.first_ms = first_ms
-    length_ms = float((packet.duration or 0) * packet.time_base) * 1000
     scan.end_ms = max(scan.end_ms, min(time_ms + length_ms - first_ms, float(max_ms)))
-    return 0, True
+    return True
 
 
 def _quality(scan: _Scan, container: Any, stream: Any) -> float:

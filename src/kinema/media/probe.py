@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kinema.errors import DataError
 from kinema.extras import require
@@ -151,6 +151,53 @@ def _size_of(path: Path, name: str) -> int:
     return size_bytes
 
 
+class ClipFile:
+    """A video file that is opened once for several readings, as opening some takes longer than decoding a frame.
+
+    Args:
+        path: The file.
+        name: How errors call it; the path as given where None.
+        max_pixels: Largest frame, width x height.
+
+    Example:
+        >>> with ClipFile(Path("clips/a.mp4")) as file:
+        ...     file.name
+        'clips/a.mp4'
+    """
+
+    def __init__(self, path: Path, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> None:
+        self.path = path
+        self.name = name or str(path)
+        self.max_pixels = max_pixels
+        self._stack = ExitStack()
+        self._shared: tuple[Any, Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shared = None
+        self._stack.close()
+
+    def shared(self) -> tuple[Any, Any]:
+        """PyAV's container and video stream, opened at the first call; they stand where the last reader left them.
+
+        Raises:
+            DataError: As `open_clip`.
+        """
+        if self._shared is None:
+            self._shared = self._stack.enter_context(self.fresh())
+        return self._shared
+
+    def fresh(self) -> AbstractContextManager[tuple[Any, Any]]:
+        """The same, opened anew: at the beginning, whatever the format."""
+        return open_clip(self.path, name=self.name, max_pixels=self.max_pixels)
+
+    def error(self, why: str) -> DataError:
+        """What to raise when nothing can be had of it (see `undecodable`)."""
+        return undecodable(self.name, why, self.path.stat().st_size)
+
+
 def _check_size(size: tuple[int, int] | None, *, name: str, max_pixels: int, size_bytes: int) -> None:
     """Refuse pictures that are declared too large."""
     if size is not None and size[0] * size[1] > max_pixels:
@@ -164,8 +211,10 @@ def _open(
 
     FFmpeg's reasons are only in its log, which is therefore listened to for this one call.
     """
-    size_bytes, level = _size_of(path, name), av.logging.get_level()
+    size_bytes, level, skipping = _size_of(path, name), av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    # A second file with the same fault says the same, and must be heard as well.
+    av.logging.set_skip_repeated(False)
     options = {"format_whitelist": formats, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
         with av.logging.Capture() as log:
@@ -178,9 +227,30 @@ def _open(
         raise undecodable(name, why, size_bytes) from error
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skipping)
     # The last one counts: the library first repeats what it had held back of earlier files.
     refused = next((found for *_, text in reversed(log) if (found := _TOO_LARGE.search(text))), None)
     return container, (int(refused[1]), int(refused[2])) if refused else None
+
+
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """The packets of a file, from where it stands.
+
+    Args:
+        container: As `open_clip` gives it.
+        streams: Of which streams; all where there is none.
+
+    Yields:
+        PyAV's packets, with an empty one per stream at the end. Where a stream turns up in the middle of a damaged file,
+        the library fails on that stream's last packet; this counts as the end.
+    """
+    packets = iter(container.demux(*streams))
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):
+            return
+        yield packet
 
 
 def declared_ms(container: Any, stream: Any) -> int | None:

@@ -21,7 +21,7 @@ from kinema.media.decode import Decoded, decode_frames, watch_frames
 from kinema.media.index import FrameIndex, read_index
 from kinema.media.limits import DECODE_SECONDS, MAX_BYTES, MAX_PIXELS, MAX_SECONDS, Deadline, decoding_bytes
 from kinema.media.moments import cover_shots, nearest_keys, on_screen, plan_pairs
-from kinema.media.probe import undecodable
+from kinema.media.probe import ClipFile
 from kinema.media.shots import ShotTrack
 
 Mode = Literal["even", "key", "shots"]
@@ -113,29 +113,27 @@ def sample_frames(
     ):
         if value < least:
             raise ConfigError(f"{label} must be >= {least}, got {value}")
-    name = name or str(path)
     deadline = Deadline(decode_seconds)
-    max_ms = round(max_seconds * 1000)
-    index = read_index(path, name=name, max_ms=max_ms, max_pixels=max_pixels, deadline=deadline)
-    needed = decoding_bytes(
-        *index.stored, pixel_format=index.pixel_format, num_pictures=num_frames + 2 * num_pairs, max_side=max_side
-    )
-    if needed > max_bytes:
-        why = f"decoding needs about {needed // 2**20} MB, at most {max_bytes // 2**20} MB are allowed"
-        raise undecodable(name, why, path.stat().st_size)
-    pass_ = _Pass(path, index, name=name, max_side=max_side, deadline=deadline, only_keys=mode == "key")
-    return pass_.sample(
-        num_frames, *plan_pairs(index, num_pairs, pair_ms, at_keys=mode == "key"), track=mode == "shots"
-    )
+    with ClipFile(path, name=name, max_pixels=max_pixels) as file:
+        index = read_index(file, max_ms=round(max_seconds * 1000), deadline=deadline)
+        needed = decoding_bytes(
+            *index.stored, pixel_format=index.pixel_format, num_pictures=num_frames + 2 * num_pairs, max_side=max_side
+        )
+        if needed > max_bytes:
+            limits = f"decoding needs about {needed // 2**20} MB, at most {max_bytes // 2**20} MB are allowed"
+            raise file.error(limits)
+        pass_ = _Pass(file, index, max_side=max_side, deadline=deadline, only_keys=mode == "key")
+        return pass_.sample(
+            num_frames, *plan_pairs(index, num_pairs, pair_ms, at_keys=mode == "key"), track=mode == "shots"
+        )
 
 
 @dataclass
 class _Pass:
     """One clip being sampled."""
 
-    path: Path
+    file: ClipFile
     index: FrameIndex
-    name: str
     max_side: int
     deadline: Deadline
     only_keys: bool
@@ -165,10 +163,9 @@ class _Pass:
 
     def _decode(self, wanted: NDArray[np.int64], shots: ShotTrack | None) -> Decoded:
         return decode_frames(
-            self.path,
+            self.file,
             self.index,
             wanted,
-            name=self.name,
             max_side=self.max_side,
             deadline=self.deadline,
             watch=shots.see if shots is not None else None,
@@ -179,7 +176,7 @@ class _Pass:
     def _cuts(self, shots: ShotTrack) -> NDArray[np.int64]:
         """Close the gaps between what was decoded anyway, and find the cuts."""
         for wanted in (shots.unseen_keys, shots.doubtful):
-            watch_frames(self.path, self.index, wanted(), name=self.name, deadline=self.deadline, watch=shots.see)
+            watch_frames(self.file, self.index, wanted(), deadline=self.deadline, watch=shots.see)
         return shots.cuts()
 
     def _frames(
@@ -195,7 +192,7 @@ class _Pass:
         shown = [pictures[number] for number in numbers if number in pictures] or list(pictures.values())[:1]
         if not shown:
             why = f"no frame decoded within {self.deadline.seconds:g} s" if found.late else "no frame decodes"
-            raise undecodable(self.name, why, self.path.stat().st_size)
+            raise self.file.error(why)
         pairs = [
             (pictures[first], pictures[second])
             for first, second in planned

@@ -11,7 +11,6 @@ Shape suffixes: S looks, ascending in time; P points; L numbers of a look; C cut
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +28,7 @@ _BATCH: Final = 64
 _CUT_STEP: Final = 0.35
 _DOUBTFUL_STEP: Final = 0.25
 _TIMES_AROUND: Final = 4.0
+_TIMES_FAR: Final = 2.0
 _AROUND: Final = 6
 _CLOSE_MS: Final = 120.0
 _SHORTEST_MS: Final = 300.0
@@ -163,41 +163,40 @@ class ShotTrack:
         sizes, keys = self.index.sizes_N, self.index.keys
         if len(keys) == 0:
             return keys
-        whole = sizes[keys[np.maximum(np.searchsorted(keys, np.arange(len(sizes)), side="right") - 1, 0)]]
+        whole = sizes[self._keys_before(np.arange(len(sizes)))]
         large = np.setdiff1d(np.flatnonzero(sizes >= _LARGE_SHARE * whole), keys)
-        usual = [np.percentile(sizes[max(0, one - _NEIGHBOURS) : one + _NEIGHBOURS], 80) for one in large.tolist()]
+        others = np.delete(np.arange(len(sizes)), keys)
+        places = np.searchsorted(others, large).tolist()
+        usual = [np.percentile(sizes[others[max(0, one - _NEIGHBOURS) : one + _NEIGHBOURS]], 80) for one in places]
         return large[sizes[large] >= _TIMES_USUAL * np.array(usual)].astype(np.int64)
 
     def unseen_keys(self) -> NDArray[np.int64]:
         """int64, numbers of key frames to look at, so that no second with a key frame in it stays unseen."""
         times = self.index.times_ms_N
         seen, _ = self._seen()
+        keys = self.index.keys
         bounds = np.concatenate([[-_UNSEEN_MS], times[seen], [times[-1] + _UNSEEN_MS]])
         wanted: list[int] = []
-        for before_ms, after_ms in pairwise(bounds.tolist()):
-            if after_ms - before_ms <= _UNSEEN_MS:
-                continue
-            last_ms = before_ms
-            for key in self.index.keys.tolist():
-                if before_ms < times[key] < after_ms and times[key] - last_ms >= _UNSEEN_MS / 2:
-                    wanted.append(key)
+        for place in np.flatnonzero(np.diff(bounds) > _UNSEEN_MS).tolist():
+            last_ms, after_ms = bounds[place : place + 2]
+            for key in keys[
+                np.searchsorted(times[keys], last_ms, side="right") : np.searchsorted(times[keys], after_ms)
+            ]:
+                if times[key] - last_ms >= _UNSEEN_MS / 2:
+                    wanted.append(int(key))
                     last_ms = times[key]
         return np.array(wanted, dtype=np.int64)
 
     def doubtful(self) -> NDArray[np.int64]:
         """int64, numbers of the frames to look at because a cut may hide among them."""
         seen, looks = self._seen()
-        differ = steps(looks[:-1], looks[1:]) >= _DOUBTFUL_STEP
-        suspects = self.suspects()
-        wanted = []
-        for place, (first, second) in enumerate(pairwise(seen.tolist())):
-            if self._is_close(first, second):
-                continue
-            begun = self._key_before(first)
-            is_cheap = self.index.times_ms_N[second] - self.index.times_ms_N[begun] <= 2 * _UNSEEN_MS
-            hides = np.any((suspects > first) & (suspects <= second))
-            if hides or (differ[place] and is_cheap):
-                wanted.append(np.arange(first + 1, second))
+        jumps, far = steps(looks[:-1], looks[1:]), ~self._close(seen)
+        begun = seen[:0] if len(seen) < 2 else self._keys_before(seen[:-1])
+        is_cheap = self.index.times_ms_N[seen[1:]] - self.index.times_ms_N[begun] <= 2 * _UNSEEN_MS
+        hides = np.diff(np.searchsorted(self.suspects(), seen, side="right")) > 0
+        differ = jumps >= np.maximum(_DOUBTFUL_STEP, _TIMES_FAR * _medians_around(jumps, far))
+        places = np.flatnonzero(far & (hides | (differ & is_cheap)))
+        wanted = [np.arange(seen[place] + 1, seen[place + 1]) for place in places.tolist()]
         return np.concatenate(wanted) if wanted else np.zeros(0, dtype=np.int64)
 
     def cuts(self) -> NDArray[np.int64]:
@@ -205,8 +204,8 @@ class ShotTrack:
         seen, looks = self._seen()
         times = self.index.times_ms_N[seen]
         jumps = steps(looks[:-1], looks[1:])
-        close = np.array([self._is_close(a, b) for a, b in pairwise(seen.tolist())], dtype=np.bool_)
-        early = np.array([self._is_early_key(b) for b in seen[1:].tolist()], dtype=np.bool_)
+        close = self._close(seen)
+        early = np.isin(seen[1:], self._early_keys())
         found: list[int] = []
         for place in np.flatnonzero((close | early) & (jumps >= _CUT_STEP)).tolist():
             nearby = slice(max(0, place - _AROUND), place + _AROUND + 1)
@@ -221,24 +220,41 @@ class ShotTrack:
         first_ms, last_ms = _SHORTEST_MS, float(self.index.duration_ms) - _SHORTEST_MS
         return np.array([seen[one + 1] for one in found if first_ms <= times[one + 1] <= last_ms], dtype=np.int64)
 
-    def _is_close(self, first: int, second: int) -> bool:
-        gap_ms = self.index.times_ms_N[second] - self.index.times_ms_N[first]
-        return second == first + 1 or bool(gap_ms <= _CLOSE_MS)
+    def _close(self, seen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the time between two seen frames is short enough to place a cut: bool [S - 1]."""
+        return np.asarray((np.diff(seen) == 1) | (np.diff(self.index.times_ms_N[seen]) <= _CLOSE_MS))
 
-    def _key_before(self, number: int) -> int:
-        """Where decoding of a frame begins."""
-        before = self.index.keys[self.index.keys <= number]
-        return int(before[-1]) if len(before) else 0
+    def _keys_before(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where decoding of each frame begins."""
+        keys = np.concatenate([[0], self.index.keys])
+        return keys[np.searchsorted(keys, numbers, side="right") - 1]
 
-    def _is_early_key(self, number: int) -> bool:
-        """Whether a frame is a key frame that came before the group of pictures had its usual length, if there is one."""
+    def _early_keys(self) -> NDArray[np.int64]:
+        """Key frames that came before the group of pictures had its usual length.
+
+        The longest group has it where there are several of that length, or where it is as round as encoders' settings are.
+        """
         keys = self.index.keys
-        place = int(np.searchsorted(keys, number))
-        if place == 0 or place == len(keys) or keys[place] != number:
-            return False
+        if len(keys) < 2:
+            return keys[:0]
         lengths = np.diff(keys)
         usual = lengths >= lengths.max() - 1
-        return not usual[place - 1] or int(usual.sum()) == 1
+        is_set = usual.sum() > 1 or lengths.max() % 10 == 0 or lengths.max() % 12 == 0
+        return keys[1:][~usual] if is_set else keys[1:]
+
+
+def _medians_around(jumps: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """For each step the median of the chosen ones around it, 0 where they are few.
+
+    In a clip that moves fast all far steps are large, and looking into each would mean to decode everything.
+    """
+    medians = np.zeros(len(jumps))
+    places = np.flatnonzero(among)
+    for one, place in enumerate(places.tolist()):
+        around = places[max(0, one - _AROUND) : one + _AROUND + 1]
+        if len(around) > _AROUND:
+            medians[place] = np.median(jumps[around])
+    return medians
 
 
 def _lasts(times_S: NDArray[np.float64], looks_SL: NDArray[np.float32], place: int, jump: float) -> bool:
