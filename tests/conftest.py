@@ -4,10 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kinema.threads import set_thread_policy
 
 set_thread_policy()
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("kinema", deadline=None)
+settings.load_profile("kinema")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
