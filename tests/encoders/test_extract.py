@@ -46,6 +46,9 @@ class Letters:
         rows = [[text.lower().count(chr(97 + n)) for n in range(26)] for text in texts]
         return np.array(rows, dtype=np.float32).reshape(len(texts), 26) + 0.5
 
+    def readable(self, texts):
+        return np.array([0.25 if "кот" in text else 1.0 for text in texts], dtype=np.float32)
+
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
@@ -82,6 +85,13 @@ def run(items, media, folder, *, frames=None, num_frames=8, **settings):
     return extract(
         items=items, media_root=media, folder=folder, **{"text": Letters(), "clips": clips, "workers": 0, **settings}
     )
+
+
+def test_texts_that_are_hardly_read_count_for_less_and_are_named(tmp_path):
+    items = pl.DataFrame({"num": [0, 1], "id": ["a", "b"], "title": ["a cat", "кот"]})
+    report = run(items, None, tmp_path)
+    assert any("hardly reads 1 of 2 texts, such as 'кот'" in notice for notice in report.notices)
+    assert load_features(tmp_path, items)["text"].quality_V.tolist() == [1.0, 0.25]
 
 
 def test_every_item_is_counted_once_per_modality_and_bad_clips_do_not_stop_good_ones(media, tmp_path):

@@ -17,7 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
@@ -26,6 +25,7 @@ from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
 from kinema.encoders.clip_vectors import ClipOutcome, ClipRun, ClipSettings
 from kinema.encoders.clip_worker import check_sendable
 from kinema.encoders.content_keys import ContentKeys, inside
+from kinema.encoders.languages import reading_notice
 from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
@@ -149,9 +149,10 @@ def extract(
         for name, encoder in clips.items()
     }
     counts = {}
+    unread = ""
     with Claims(folder) as claims:
         if text is not None:
-            counts[TEXT] = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
+            counts[TEXT], unread = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
         outcome = ClipRun(modalities, settings=settings, claims=claims).run(plan.files, progress=progress)
     _write_manifest(folder, text, modalities)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
@@ -159,7 +160,7 @@ def extract(
         counts=counts,
         rejects=_rejects(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=_notices(plan, modalities),
+        notices=(*filter(None, (unread,)), *_notices(plan, modalities)),
     )
 
 
@@ -273,14 +274,11 @@ def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_thr
 
 def _encode_texts(
     items: pl.DataFrame, keys: list[str], encoder: TextEncoder, folder: Path, *, claims: Claims, progress: Progress
-) -> ModalityCounts:
-    """Encode the texts that are not in the cache, and write them a few hundred at a time."""
+) -> tuple[ModalityCounts, str]:
+    """Encode the texts that are not in the cache, and write them a few hundred at a time; also what is hardly read."""
     shards = VectorShards(folder / _text_folder(encoder))
-    texts = {
-        key: item_text(row)
-        for key, row in zip(keys, items.iter_rows(named=True), strict=True)
-        if key and key not in shards
-    }
+    known = {key: item_text(row) for key, row in zip(keys, items.iter_rows(named=True), strict=True) if key}
+    texts = {key: text for key, text in known.items() if key not in shards}
     made: set[str] = set()
     work = SharedWork(
         sorted(texts, key=lambda key: len(texts[key])),
@@ -291,14 +289,16 @@ def _encode_texts(
     while not work.finished:
         some = work.take(_TEXT_FLUSH)
         if some:
-            shards.append(some, encoder.encode([texts[key] for key in some]), np.ones(len(some)))
+            wanted = [texts[key] for key in some]
+            shards.append(some, encoder.encode(wanted), encoder.readable(wanted))
             made.update(some)
             work.settle(some)
         elif not work.finished:
             work.wait()
         progress(work.num_done, work.total, "texts")
     computed, there = sum(key in made for key in keys), sum(key in shards for key in keys)
-    return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there)
+    notice = reading_notice(shards.quality(list(known)), list(known.values()), name=encoder.name)
+    return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there), notice
 
 
 def _count(plan: _Plan, modality: ClipModality, *, made: set[str]) -> ModalityCounts:
