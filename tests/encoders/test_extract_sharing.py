@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_extract import catalogue
+from small_catalogue import catalogue
 
 from kinema.encoders.extract import load_features
 from kinema.store.shard_files import map_shard
@@ -22,7 +22,7 @@ SHARE = """
 import json, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import test_extract as here
+import small_catalogue as here
 root, folder, name, pause = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 class Slow(here.MeanColour):
     def encode(self, frames):
