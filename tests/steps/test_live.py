@@ -28,6 +28,8 @@ def test_a_clip_from_elsewhere_is_copied_understood_and_placed_at_once(shop, dat
     (item,) = report.items
     assert (item.id, set(item.similar), item.reason) == ("bikes", {"small", "carphone_pristine"}, "")
     assert (shop.media_root / "live" / "bikes.mp4").is_file()
+    pictures = sorted(path.name.split(".", 1)[1] for path in (shop.artifacts / "pictures").iterdir())
+    assert pictures == ["poster.webp"] * 3 + ["strip.webp"] * 3
     assert set(report.seconds) == {"take in", "understand", "bind", "place"}
     assert [one.id for one in shop.similar("small").items][-1] in {"bikes", "carphone_pristine"}
     assert shop.take_in(data_dir / "clips" / "real" / "bikes.mp4").items == ()

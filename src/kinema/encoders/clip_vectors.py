@@ -44,6 +44,7 @@ class ClipSettings:
         workers: Decoding processes; 0 decodes in this process.
         batch_clips: Clips that are encoded together.
         encode_threads: Encoders that run at once.
+        pictures: Folder of posters and preview strips; None for none.
     """
 
     max_seconds: float
@@ -53,6 +54,7 @@ class ClipSettings:
     workers: int
     batch_clips: int
     encode_threads: int
+    pictures: Path | None = None
 
     @property
     def most_on_the_way(self) -> int:
@@ -212,6 +214,7 @@ class ClipRun:
             max_seconds=self._settings.max_seconds,
             max_pixels=self._settings.max_pixels,
             decode_seconds=self._settings.timeout_s / 2,
+            pictures=None if self._settings.pictures is None else (str(self._settings.pictures), key),
         )
 
     def _encode(

@@ -25,6 +25,8 @@ from kinema.encoders.modality import Reader
 from kinema.errors import ConfigError, KinemaError
 from kinema.extras import require
 from kinema.media.limits import DECODE_SECONDS
+from kinema.media.poster import POSTER_SUFFIX, write_pictures
+from kinema.media.sampling import Frames
 
 _TAIL = "the item keeps its text features"
 _MB = 1 << 20
@@ -41,6 +43,7 @@ class ClipRequest:
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
         decode_seconds: Processor time of each pass after which what there is by then is taken.
+        pictures: Where a poster and a preview strip are written, and what their names begin with; None for none.
     """
 
     path: str
@@ -49,6 +52,7 @@ class ClipRequest:
     max_seconds: float
     max_pixels: int
     decode_seconds: float = DECODE_SECONDS
+    pictures: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ def read_clip(request: ClipRequest) -> ClipReading:
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
             reading.reasons.update(dict.fromkeys(names, _reason(request, error)))
             continue
+        if request.pictures is not None and decoded.clip.frames is not None:
+            _draw(decoded.clip.frames, *request.pictures)
         for name in names:
             wants = request.readers[name].wants
             why = decoded.reason(wants)
@@ -112,6 +118,13 @@ def _reason(request: ClipRequest, error: Exception) -> str:
             "raise clip_memory_mb in [limits] of kinema.toml"
         )
     return f"cannot read '{request.name}': {type(error).__name__}: {error}; {_TAIL}"
+
+
+def _draw(frames: Frames, folder: str, stem: str) -> None:
+    """Poster and strip, once per clip; a clip whose pictures cannot be written is none the worse for recommending."""
+    if not (Path(folder) / f"{stem}{POSTER_SUFFIX}").is_file():
+        with suppress(OSError, KinemaError):
+            write_pictures(frames, Path(folder), stem)
 
 
 def write_request(stream: IO[bytes], request: ClipRequest) -> None:

@@ -104,6 +104,7 @@ def extract(
     max_pixels: int = 2**25,
     clip_timeout_s: float = DECODE_SECONDS,
     clip_memory_mb: int = CLIP_MEMORY_MB,
+    pictures: Path | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Make the vectors that a catalogue lacks.
@@ -122,6 +123,7 @@ def extract(
         max_pixels: Largest frame that is decoded, width x height.
         clip_timeout_s: A clip that takes longer is given up, seconds.
         clip_memory_mb: A clip whose decoding takes more memory is given up.
+        pictures: Folder for a poster and a preview strip of each clip that is decoded, named by its content key; None for none.
         progress: Told after each group of clips and each batch of texts.
 
     Returns:
@@ -141,6 +143,7 @@ def extract(
         workers=workers,
         batch_clips=batch_clips,
         encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
+        pictures=pictures,
     )
     _check(settings, clips, poolings)
     plan = _plan(items, media_root if clips else None, folder, num_threads=max(1, workers))

@@ -14,6 +14,9 @@ from kinema.errors import ConfigError
 from kinema.extras import require
 from kinema.media.sampling import Frames
 
+POSTER_SUFFIX: Final = ".poster.webp"
+"""Of a poster's name, in the default format."""
+
 PictureFormat = Literal["webp", "jpg"]
 """File formats that pictures are written in, by their suffix."""
 

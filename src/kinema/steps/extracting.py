@@ -81,6 +81,7 @@ def extract_project(
         workers=workers,
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
+        pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
         progress=progress,
     )
 
@@ -98,6 +99,7 @@ def extract_features(
     encode_threads: int | None = None,
     extra: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
+    pictures: Path | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Run the encoders; clips that cannot be decoded are recorded in the store.
@@ -116,6 +118,7 @@ def extract_features(
         encode_threads: Encoders that run at once; None takes one per core.
         extra: Modality -> encoder, beside those.
         poolings: Modality -> another way to its vectors than its encoder's own.
+        pictures: Folder for posters and preview strips; None for none.
         progress: Told clips and texts.
 
     Returns:
@@ -149,6 +152,7 @@ def extract_features(
         max_pixels=limits.max_clip_pixels,
         clip_timeout_s=limits.decode_seconds,
         clip_memory_mb=limits.clip_memory_mb,
+        pictures=pictures,
         progress=progress,
     )
     store.set_aside(report.rejects, all_of="clip")
