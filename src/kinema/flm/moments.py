@@ -19,7 +19,7 @@ from kinema.store.tokens import RaggedTokens
 MAX_WIDTH: Final = 64
 MAX_MOMENTS: Final = 32
 _LEAST_WIDTH: Final = 16
-_FIT_TOKENS: Final = 50_000
+_FIT_TOKENS: Final = 20_000
 _BLOCK: Final = 4096
 
 
