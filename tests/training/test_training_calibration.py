@@ -11,7 +11,7 @@ from kinema.store.features import ModalityFeatures
 from kinema.store.histories import Histories
 from kinema.store.splits import Cases, blocked_items
 from kinema.training import blending, calibration
-from kinema.training.calibration import Pretence, fit_cold, forget, pretended_cold
+from kinema.training.calibration import Pretence, affordable, fit_cold, forget, pretended_cold
 from kinema.training.preparation import prepare
 from kinema.training.selection import Selection
 from kinema.training.validation import ndcg, sample_cases
@@ -290,3 +290,9 @@ def test_cold_items_are_raised_by_validation_unless_publication_dates_are_known(
         found[share] = mixture.cold_bonus
     assert found[3.0] >= found[0.0]
     assert (found[3.0] == found[0.0]) if dated else (found[3.0] > found[0.0])
+
+
+@pytest.mark.parametrize(("most_lost", "expected"), [(0.0, 0.0), (0.1, 1.0), (0.5, 3.0)])
+def test_raising_stops_where_it_would_cost_too_much(most_lost, expected):
+    found = affordable(lambda bonus: 2.0 - 0.2 * bonus, least=0.0, wanted=3.0, most_lost=most_lost)
+    assert found == pytest.approx(expected, abs=0.05)

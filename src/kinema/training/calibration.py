@@ -91,6 +91,32 @@ def even_bonus(rates: Callable[[float], tuple[float, float]], *, share: float, l
     return float(grid[min(bisect_left(grid, x=True, key=enough), len(grid) - 1)])
 
 
+def affordable(value: Callable[[float], float], *, least: float, wanted: float, most_lost: float) -> float:
+    """The largest bonus up to the wanted one that does not cost too much.
+
+    Args:
+        value: Bonus -> what is not to fall too far; it falls from ``least`` on, but for small wiggles.
+        least: Smallest bonus.
+        wanted: Largest bonus.
+        most_lost: Share of the value at ``least`` that may be lost.
+
+    Returns:
+        A bonus between the two, to a twentieth of a logit.
+
+    Example:
+        >>> round(affordable(lambda bonus: 1.0 - 0.1 * bonus, least=0.0, wanted=3.0, most_lost=0.2), 1)
+        2.0
+    """
+    floor = value(least) * (1 - most_lost)
+    if value(wanted) >= floor:
+        return wanted
+    low, high = least, wanted
+    while high - low > _STEP:
+        middle = (low + high) / 2
+        low, high = (middle, high) if value(middle) >= floor else (low, middle)
+    return low
+
+
 @dataclass(frozen=True)
 class Pretence:
     """What the branches say when some items are served as cold ones.

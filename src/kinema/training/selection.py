@@ -19,7 +19,7 @@ from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.store.splits import Cases, blocked_items
 from kinema.training.blending import fit_mixture, likeliest_scale
-from kinema.training.calibration import best_bonus, even_bonus, fit_cold
+from kinema.training.calibration import affordable, best_bonus, even_bonus, fit_cold
 from kinema.training.preparation import Prepared
 from kinema.training.rehearsal import Asked, Rehearsal, branch_logits
 from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
@@ -290,7 +290,10 @@ class Selection:
         *,
         least: float,
     ) -> Mixture:
-        """Cold items raised by at least ``least``, and until they are found as often as the configuration wants."""
+        """Cold items raised by at least ``least``, and until they are found as often as the configuration wants.
+
+        Where that would cost more of NDCG over all cases than the share of the targets that are cold, as much as costs that.
+        """
         scored = [
             (mixture.blend(logits, cases.histories.lengths, cold_V), cold_V, cases, blocked_CV)
             for logits, cold_V, cases, blocked_CV in asked
@@ -306,7 +309,17 @@ class Selection:
             warm, cold = found / np.maximum(total, 1)
             return float(warm), float(cold)
 
+        def value(bonus: float) -> float:
+            found = [
+                ndcg(scores_CV + (bonus * cold_V).astype(np.float32), cases, blocked_CV)
+                for scores_CV, cold_V, cases, blocked_CV in scored
+            ]
+            return float(np.mean(found))
+
         bonus = even_bonus(rates, share=0.0 if self._dated else self._config.cold_share, least=least)
+        if bonus > least:
+            cold_T = np.concatenate([cold_V[cases.targets.items] for _, cold_V, cases, _ in scored])
+            bonus = affordable(value, least=least, wanted=bonus, most_lost=float(cold_T.mean()))
         return replace(mixture, cold_bonus=mixture.cold_bonus + bonus)
 
     def _sequential(
