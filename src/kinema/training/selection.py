@@ -264,7 +264,7 @@ class Selection:
             return replace(mixture, cold_bonus=mixture.cold_bonus - self._config.cold_discount)
         mixture = fit_cold(mixture, pretences, cases, blocked_CV)
         asked = [(one.logits, one.cold_V, cases, blocked_CV) for one in pretences]
-        return self._raised(mixture, asked, least=-self._config.cold_discount)
+        return self._raised(mixture, asked, least=-self._config.cold_discount, bounded=False)
 
     def _values(self, network: FLMNetwork) -> NDArray[np.float64]:
         """NDCG@10 per case of the sequential branch with the memory at its best weight."""
@@ -281,7 +281,7 @@ class Selection:
         mixture = replace(mixture, cold_bonus=0.0)
         scores_CV = mixture.blend(logits, cases.histories.lengths, cold_V)
         least = best_bonus(lambda bonus: self._ndcg(scores_CV + (bonus * cold_V).astype(np.float32)))
-        return self._raised(mixture, [(logits, cold_V, cases, self._blocked_CV)], least=least)
+        return self._raised(mixture, [(logits, cold_V, cases, self._blocked_CV)], least=least, bounded=True)
 
     def _raised(
         self,
@@ -289,10 +289,12 @@ class Selection:
         asked: Sequence[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.bool_], Cases, NDArray[np.bool_]]],
         *,
         least: float,
+        bounded: bool,
     ) -> Mixture:
         """Cold items raised by at least ``least``, and until they are found as often as the configuration wants.
 
-        Where that would cost more of NDCG over all cases than the share of the targets that are cold, as much as costs that.
+        Where ``bounded``, because these are true cases and not pretended ones, it may cost no more of NDCG over all of them than
+        the share of their targets that are cold.
         """
         scored = [
             (mixture.blend(logits, cases.histories.lengths, cold_V), cold_V, cases, blocked_CV)
@@ -317,7 +319,7 @@ class Selection:
             return float(np.mean(found))
 
         bonus = even_bonus(rates, share=0.0 if self._dated else self._config.cold_share, least=least)
-        if bonus > least:
+        if bounded and bonus > least:
             cold_T = np.concatenate([cold_V[cases.targets.items] for _, cold_V, cases, _ in scored])
             bonus = affordable(value, least=least, wanted=bonus, most_lost=float(cold_T.mean()))
         return replace(mixture, cold_bonus=mixture.cold_bonus + bonus)
