@@ -31,7 +31,7 @@ def test_a_clip_from_elsewhere_is_copied_understood_and_placed_at_once(shop, dat
     pictures = sorted(path.name.split(".", 1)[1] for path in (shop.artifacts / "pictures").iterdir())
     assert pictures == ["poster.webp"] * 3 + ["strip.webp"] * 3
     assert set(report.seconds) == {"take in", "understand", "bind", "place"}
-    assert [one.id for one in shop.similar("small").items][-1] in {"bikes", "carphone_pristine"}
+    assert "bikes" in {one.id for one in shop.similar("small").items}
     assert shop.take_in(data_dir / "clips" / "real" / "bikes.mp4").items == ()
 
 

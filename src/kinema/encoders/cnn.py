@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from kinema.artifacts import fingerprint
-from kinema.encoders.vision import check_pictures
+from kinema.encoders.vision import check_pictures, in_chunks
 from kinema.encoders.weights import PACKAGED, cnn_architecture, packaged_file, weights_digest
 from kinema.errors import ConfigError, StaleArtifactError
 from kinema.extras import require
@@ -62,7 +62,7 @@ class CnnFrameEncoder:
         )
         self._device = device
         self._model: Any = _fold(model.eval()).to(device).to(memory_format=torch.channels_last)
-        self.width = self.encode(np.zeros((1, frame_side, frame_side, 3), dtype=np.uint8)).shape[1]
+        self.width = self._encode(np.zeros((1, frame_side, frame_side, 3), dtype=np.uint8)).shape[1]
 
     @classmethod
     def load(cls, name: str, *, frame_side: int, device: str) -> "CnnFrameEncoder":
@@ -81,10 +81,8 @@ class CnnFrameEncoder:
         Raises:
             ConfigError: Not pictures.
         """
-        check_pictures(frames_NHW3)
         size = _CPU_BATCH if self._device == "cpu" else len(frames_NHW3)
-        chunks = [self._encode(frames_NHW3[start : start + size]) for start in range(0, len(frames_NHW3), max(1, size))]
-        return np.concatenate(chunks) if chunks else np.zeros((0, self.width), dtype=np.float32)
+        return in_chunks(self._encode, frames_NHW3, size=size, width=self.width)
 
     def class_probabilities(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the network's own classifier sees in pictures.

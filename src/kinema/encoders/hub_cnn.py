@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinema.artifacts import fingerprint
-from kinema.encoders.vision import check_pictures
+from kinema.encoders.vision import in_chunks
 from kinema.encoders.weights import load_pretrained, weights_digest
 from kinema.errors import ConfigError
 from kinema.extras import require
@@ -64,7 +64,7 @@ class HubCnnFrameEncoder:
         self._processor = processor
         self._device = device
         try:
-            self.width = self.encode(np.zeros((1, frame_side, frame_side, 3), dtype=np.uint8)).shape[1]
+            self.width = self._encode(np.zeros((1, frame_side, frame_side, 3), dtype=np.uint8)).shape[1]
         except (RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"frame encoder '{name}' must take squares of {frame_side} pixels, cannot: {error}; choose frame_side"
@@ -95,10 +95,8 @@ class HubCnnFrameEncoder:
         Raises:
             ConfigError: Not pictures.
         """
-        check_pictures(frames_NHW3)
         size = _CPU_BATCH if self._device == "cpu" else len(frames_NHW3)
-        chunks = [self._encode(frames_NHW3[start : start + size]) for start in range(0, len(frames_NHW3), max(1, size))]
-        return np.concatenate(chunks) if chunks else np.zeros((0, self.width), dtype=np.float32)
+        return in_chunks(self._encode, frames_NHW3, size=size, width=self.width)
 
     def _encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """One forward pass. Processors of these networks crop the edges off; here only their colours are used."""

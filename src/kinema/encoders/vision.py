@@ -8,6 +8,7 @@ taste for a style is about. `kinema.encoders.frames` runs them over clips.
 Shape suffixes: N pictures, H height, W width, 3 red-green-blue, D width of the vector.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -78,3 +79,25 @@ def check_pictures(frames_NHW3: NDArray[np.uint8]) -> None:
     """
     if frames_NHW3.ndim != 4 or frames_NHW3.shape[-1] != 3 or frames_NHW3.dtype != np.uint8:
         raise ConfigError(f"pictures must be uint8 [N, H, W, 3], got {frames_NHW3.dtype} {list(frames_NHW3.shape)}")
+
+
+def in_chunks(
+    encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]], frames_NHW3: NDArray[np.uint8], *, size: int, width: int
+) -> NDArray[np.float32]:
+    """Encode pictures a few at a time: a convolution over many at once leaves the processor's cache.
+
+    Args:
+        encode: One forward pass.
+        frames_NHW3: uint8 [N, side, side, 3]; N may be 0.
+        size: Pictures per pass.
+        width: D.
+
+    Returns:
+        float32 [N, D].
+
+    Raises:
+        ConfigError: Not pictures.
+    """
+    check_pictures(frames_NHW3)
+    chunks = [encode(frames_NHW3[start : start + size]) for start in range(0, len(frames_NHW3), max(1, size))]
+    return np.concatenate(chunks) if chunks else np.zeros((0, width), dtype=np.float32)
