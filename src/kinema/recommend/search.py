@@ -216,12 +216,15 @@ def _items(
     )
 
 
+def nothing_asked() -> DataError:
+    """The error for a search with nothing to go by."""
+    return DataError("a search needs words, a picture or a clip; the text is empty and there is neither of the others")
+
+
 def _check(question: Question, text: str) -> None:
     where = f"the search for '{text[:40]}'" if text else f"the search by {question.likened or 'nothing'}"
     if not text and not question.vectors:
-        raise DataError(
-            "a search needs words, a picture or a clip; the text is empty and there is neither of the others"
-        )
+        raise nothing_asked()
     check_count("num_items", question.num_items, where=where)
     if not 0 <= question.user_weight <= 1:
         raise DataError(f"user_weight must be in [0, 1], got {question.user_weight} in {where}")

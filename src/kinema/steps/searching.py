@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
-from kinema.recommend.search import TASTE, Question, SearchResult, check_text, search
+from kinema.recommend.search import TASTE, Question, SearchResult, check_text, nothing_asked, search
 from kinema.recommend.search_reasons import SearchIndex
 from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
@@ -73,15 +73,19 @@ def search_project(
     if not dataset.items.height:
         raise NotBuiltError("the catalogue is empty; run: kinema ingest")
     tidy = check_text(text)
-    queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
-    ways = Ways(queries, encoder_place(settings.encoders.frames, folder), folder / "artifacts", settings.runtime.device)
-    index = search_index(slates, ways)
+    if not tidy and image is None and clip is None:
+        raise nothing_asked()
+    # Files first: what cannot be read is said before the index is built.
     vectors: dict[str, NDArray[np.float32]] = {}
-    if tidy:
-        vectors, index = _words(tidy, queries, dataset.features, index)
     for path, read in ((image, picture_vectors), (clip, clip_vectors)):
         if path is not None:
             vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
+    queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
+    ways = Ways(queries, encoder_place(settings.encoders.frames, folder), folder / "artifacts", settings.runtime.device)
+    index = search_index(slates, ways)
+    if tidy:
+        words, index = _words(tidy, queries, dataset.features, index)
+        vectors = words | vectors
     question = Question(
         text=tidy,
         vectors=vectors,
