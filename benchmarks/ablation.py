@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py [--sets ml-100k beauty-cold tiktok] [--seconds 60] [--seeds 1] [--parts "LiGR blocks"]
 
-Modalities are switched off one at a time on sets that have more than one. Every run trains for the same time on one core of its own, so that a part which costs time has to earn it; two runs go side
-by side on two cores. Test numbers of one protocol, defaults otherwise. A part that pays on no set should be off.
+Modalities are switched off one at a time on sets that have more than one. Every run trains for the same CPU-seconds on one
+core, so that a part which costs time has to earn it; two runs go side by side on two cores. Test numbers of one protocol, defaults otherwise. A part that pays on no set should be off.
 Results go to ``results/ablation.json`` and, as a table, ``results/ablation.md``.
 """
 
@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,7 @@ def one_run(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
         item_ids=one.item_ids,
         config=config,
         seed=seed,
+        clock=time.process_time,
     )
     scorer = model.serve(features if model.whitenings else {}, split.train.num_items)
     ranker = ScorerRanker(part, scorer, one.profiles if model.profile_columns else None)
@@ -124,7 +126,7 @@ def main() -> None:
         return
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {"sets": {}}
     results["what"] = (
-        f"{arguments.seconds:.0f} s of training on one core each, {arguments.seeds} seed(s), test rows, one part changed at a time."
+        f"{arguments.seconds:.0f} CPU-seconds of training on one core each, {arguments.seeds} seed(s), test rows, one part changed at a time."
     )
     results["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version()}
     results["date"] = datetime.now(UTC).strftime("%Y-%m-%d")

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ CONFIG = FLMConfig(
 )
 
 
-def train(folder=None, *, seed=3, progress=silent, valid=True):
+def train(folder=None, *, seed=3, progress=silent, valid=True, config=CONFIG, clock=time.monotonic):
     random = np.random.default_rng(0)
     lists = [random.choice(NUM_ITEMS, 7, replace=False).tolist() for _ in range(NUM_USERS)]
     split = leave_one_out(Histories.from_lists(lists, NUM_ITEMS))
@@ -56,8 +58,9 @@ def train(folder=None, *, seed=3, progress=silent, valid=True):
         features=features,
         profiles=Profiles(random.normal(size=(NUM_USERS, 3)).astype(np.float32), ("a", "b", "c")),
         item_ids=[f"v{item}" for item in range(NUM_ITEMS)],
-        config=CONFIG,
+        config=config,
         seed=seed,
+        clock=clock,
         checkpoint_folder=folder,
         checkpoint_seconds=0.0,
         progress=progress,
@@ -104,6 +107,12 @@ def test_training_leaves_the_random_numbers_of_the_caller_alone():
     torch.manual_seed(11)
     train(valid=False)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_time_limit_counts_the_seconds_of_the_clock_it_is_given():
+    seconds = count()
+    report = train(config=replace(CONFIG, max_seconds=3.0), clock=lambda: next(seconds)).report
+    assert (report["steps"], report["seconds"]) == (4, 4.0)
 
 
 def test_keeping_checkpoints_changes_no_number(uninterrupted, tmp_path):

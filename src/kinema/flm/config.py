@@ -9,8 +9,8 @@ from kinema.flm.timing import TIME_KINDS, TimeKind
 
 _SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives")
 _POSITIVE: Final = (
-    "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "max_epochs",
-    "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
+    "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "num_pieces",
+    "max_epochs", "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
 )  # fmt: skip
 
 SIZES: Final[dict[str, dict[str, Any]]] = {
@@ -22,6 +22,7 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
         "num_heads": 4,
         "num_negatives": 1024,
         "batch_tokens": 4096,
+        "num_pieces": 4,
         "learning_rate": 2e-3,
     },
     "large": {
@@ -31,6 +32,7 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
         "num_heads": 8,
         "num_negatives": 4096,
         "batch_tokens": 16384,
+        "num_pieces": 8,
         "learning_rate": 1e-3,
     },
 }
@@ -87,6 +89,8 @@ class FLMConfig:
         weight_decay: Of AdamW, on matrices only.
         warmup_steps: Steps of linear growth to the peak.
         batch_tokens: Interactions per step.
+        num_pieces: Pieces of a step that are computed side by side, each on a core of its own. Part of the result, so it does
+            not follow the machine: give a machine of eight cores eight where training takes long.
         max_epochs: Passes over the training histories at most.
         max_seconds: Training time after which the current epoch is the last; 0 means no limit.
         evaluate_every: Epochs between two looks at validation.
@@ -137,6 +141,7 @@ class FLMConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 50
     batch_tokens: int = 1024
+    num_pieces: int = 2
     max_epochs: int = 60
     max_seconds: float = 0.0
     evaluate_every: int = 3

@@ -31,7 +31,7 @@ from kinema.training.negatives import draw_negatives
 from kinema.training.optimizer import Optimizer, fading, scheduled
 from kinema.training.preparation import Prepared, prepare
 from kinema.training.selection import Selection, default_weights
-from kinema.training.step import Stepper, dense_parameters, pieces_of, side_by_side
+from kinema.training.step import Stepper, dense_parameters, side_by_side
 
 
 def pretrain(
@@ -48,6 +48,7 @@ def pretrain(
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 5.0,
     on_look: Callable[[Mapping[str, Any]], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
     progress: Progress = silent,
 ) -> FLM:
     """Train FLM.
@@ -70,6 +71,7 @@ def pretrain(
         checkpoint_seconds: Time between two checkpoints.
         on_look: Told the new entry of the curve after each look at validation; an error it raises ends the training, so
             that a search can give up on a run.
+        clock: Seconds that ``max_seconds`` counts; ``time.process_time`` counts CPU-seconds.
         progress: Told after each epoch.
 
     Returns:
@@ -93,7 +95,7 @@ def pretrain(
     if valid is not None and valid.targets.lengths.any():
         selection = Selection(prepared, config=config, valid=valid, published_ms_V=published_ms_V, seed=seed)
     with torch.random.fork_rng(devices=[]):
-        run = replace(_start(prepared, config, seed, selection), on_look=on_look)
+        run = replace(_start(prepared, config, seed, selection), on_look=on_look, clock=clock)
         name, origin = run_name(config, seed, prepared, valid), dict[str, Any]()
         if source is not None and match is not None:
             origin = _carry(run.network, source, match, prepared)
@@ -161,6 +163,7 @@ class Run:
     selection: Selection | None
     chances_V: NDArray[np.float64]
     on_look: Callable[[Mapping[str, Any]], None] | None = None
+    clock: Callable[[], float] = time.monotonic
 
 
 def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, progress: Progress) -> Place:
@@ -181,7 +184,7 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
     if found is not None:
         place, best = found
     config = run.config
-    clock = saved = time.monotonic()
+    started, saved = run.clock(), time.monotonic()
     before = place.elapsed_seconds
     while not place.done:
         plan = plan_epoch(
@@ -192,10 +195,10 @@ def fit(run: Run, *, name: str, folder: Path | None, checkpoint_seconds: float, 
             epoch=place.epoch,
             timed=config.time_bias != "none",
         )
-        with side_by_side(run.network, run.task, num_pieces=pieces_of(config.batch_tokens)) as stepper:
+        with side_by_side(run.network, run.task, num_pieces=config.num_pieces) as stepper:
             while place.step < len(plan) and not place.done:
                 _step(run, stepper, place, plan)
-                place.elapsed_seconds = before + time.monotonic() - clock
+                place.elapsed_seconds = before + run.clock() - started
                 place.done = 0 < config.max_seconds < place.elapsed_seconds
                 if folder is not None and time.monotonic() - saved >= checkpoint_seconds:
                     save_checkpoint(
@@ -253,7 +256,7 @@ def _step(run: Run, stepper: Stepper, place: Place, plan: EpochPlan) -> None:
     found = stepper.gradients(
         plan.batch(place.step),
         negatives,
-        num_pieces=pieces_of(config.batch_tokens),
+        num_pieces=config.num_pieces,
         auxiliary=place.total_steps % config.auxiliary_every == 0,
         share=fading(done=done, floor=config.weight_floor),
         seed=derive_seed(run.seed, f"step/{place.epoch}/{place.step}"),

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -22,14 +21,6 @@ from kinema.flm.draws import Draws
 from kinema.flm.network import FLMNetwork
 from kinema.seeds import derive_seed
 from kinema.tasks.pretraining import PretrainingTask, Touched, Windows
-
-_PIECE_TOKENS: Final = 1024
-"""Predictions per piece, about: fewer leave a core more overhead than work."""
-
-
-def pieces_of(batch_tokens: int) -> int:
-    """Pieces a batch is cut into: at least two, so that two cores have work."""
-    return max(2, batch_tokens // _PIECE_TOKENS)
 
 
 @dataclass(frozen=True)
