@@ -40,7 +40,7 @@ class MediaSettings(_Section):
     sampling: Literal["even", "key", "shots"] = Field(
         default="even", description="evenly spaced; the key frames nearest to that, for speed; or every shot seen"
     )
-    pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip that is decoded")
+    pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip")
 
 
 class LimitSettings(_Section):

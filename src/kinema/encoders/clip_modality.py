@@ -85,8 +85,8 @@ class ClipModality:
 
     def refresh(self) -> None:
         """See what other processes have written."""
-        self.tokens.refresh()
-        self.vectors.refresh()
+        self.tokens.index.refresh()
+        self.vectors.index.refresh()
 
     def encode(
         self, names: Sequence[str], arrays: Sequence[Mapping[str, NDArray[Any]]], quality: Sequence[float]
@@ -129,7 +129,7 @@ class ClipModality:
     def append(self, rows: Sequence[tuple[str, Pooled]], *, only_vectors: bool = False) -> None:
         """Write clips to disk, under their keys."""
         if not only_vectors:
-            fresh = [(key, one) for key, one in rows if key not in self.tokens]
+            fresh = [(key, one) for key, one in rows if key not in self.tokens.index]
             self.tokens.append(
                 [key for key, _ in fresh],
                 [one.tokens_TD for _, one in fresh],

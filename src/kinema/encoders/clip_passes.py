@@ -84,6 +84,28 @@ def plan_passes(readers: Mapping[str, Reader]) -> list[tuple[Wants, tuple[str, .
     return passes
 
 
+def goes_along(reader: Reader, readers: Mapping[str, Reader]) -> bool:
+    """Whether a reader can be served by what is decoded for others anyway, with no further pass over the clip.
+
+    Args:
+        reader: The one more.
+        readers: Modality -> reader; a pass for sound alone is none that pictures can come from.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> frames, sound, more = (
+        ...     SimpleNamespace(wants=one)
+        ...     for one in (Wants(num_frames=8), Wants(sound_hz=16_000), Wants(num_frames=8, num_pairs=8))
+        ... )
+        >>> goes_along(more, {"frames": frames}), goes_along(more, {"sound": sound})
+        (True, False)
+    """
+    seen = any(wants_pictures(one.wants) for one in readers.values())
+    return (seen or not wants_pictures(reader.wants)) and (
+        len(plan_passes({**readers, "": reader})) == len(plan_passes(readers))
+    )
+
+
 def _join(one: Wants, other: Wants) -> Wants | None:
     """Exactly what each would get alone, or None where that cannot be had from one pass."""
     joined = one

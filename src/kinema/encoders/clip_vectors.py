@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from kinema.artifacts import fingerprint
 from kinema.encoders.clip_modality import ClipModality, Pooled
-from kinema.encoders.clip_passes import plan_passes
+from kinema.encoders.clip_passes import goes_along
 from kinema.encoders.clip_pictures import PictureFolder
 from kinema.encoders.clip_readers import ClipReaders
 from kinema.encoders.clip_worker import TAIL, ClipReading, ClipRequest
@@ -151,7 +151,7 @@ class ClipRun:
 
     def _is_done(self, key: str) -> bool:
         drawn = self._pictures is None or key in self._pictures
-        return drawn and all(key in one.vectors for one in self._modalities.values())
+        return drawn and all(key in one.vectors.index for one in self._modalities.values())
 
     def _tell_undrawn(self, files: Mapping[str, tuple[str, Path]]) -> None:
         """A reason for each clip that has all but a poster."""
@@ -172,9 +172,11 @@ class ClipRun:
             again = [
                 key
                 for key in files
-                if key in one.tokens and key not in one.vectors and name not in self._outcome.reasons.get(key, {})
+                if key in one.tokens.index
+                and key not in one.vectors.index
+                and name not in self._outcome.reasons.get(key, {})
             ]
-            work = SharedWork(again, claims=self._claims, is_done=one.vectors.__contains__, refresh=one.refresh)
+            work = SharedWork(again, claims=self._claims, is_done=one.vectors.index.__contains__, refresh=one.refresh)
             while not work.finished:
                 keys = work.take(_POOL_CLIPS)
                 try:
@@ -245,11 +247,12 @@ class ClipRun:
 
     def _request(self, key: str, name: str, path: Path) -> ClipRequest:
         """What is lacking of a clip."""
-        readers = {modality: one.encoder.reader for modality, one in self._modalities.items() if key not in one.tokens}
+        readers = {
+            modality: one.encoder.reader for modality, one in self._modalities.items() if key not in one.tokens.index
+        }
         for beside, one in self._along.items():
-            more = {**readers, beside: one.encoder.reader}
-            if key not in one.tokens and len(plan_passes(more)) == len(plan_passes(readers)):
-                readers = more
+            if key not in one.tokens.index and goes_along(one.encoder.reader, readers):
+                readers[beside] = one.encoder.reader
         return ClipRequest(
             path=str(path),
             name=name,

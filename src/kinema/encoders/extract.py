@@ -30,7 +30,7 @@ from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
 from kinema.errors import ConfigError
-from kinema.extras import require
+from kinema.extras import is_installed, require
 from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
@@ -118,7 +118,8 @@ def extract(
         max_pixels: Largest frame that is decoded, width x height.
         clip_timeout_s: A clip that takes longer is given up, seconds.
         clip_memory_mb: A clip whose decoding takes more memory is given up.
-        pictures: Folder for a poster and a preview strip of each clip that is decoded, named by its content key; None for none.
+        pictures: Folder for a poster and a preview strip of each clip, named by its content key; a clip that has its vectors
+            already is decoded for them. None, or no Pillow, for none.
         sampling: Which frames are taken, see `kinema.media.sampling.sample_frames`.
         progress: Told after each group of clips and each batch of texts.
 
@@ -139,7 +140,7 @@ def extract(
         workers=workers,
         batch_clips=batch_clips,
         encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
-        pictures=pictures,
+        pictures=pictures if is_installed("PIL") else None,
         sampling=sampling,
     )
     _check(settings, clips, poolings, along)
@@ -267,13 +268,13 @@ def _encode_texts(
     """Encode the texts that are not in the cache, and write them a few hundred at a time; also what is hardly read."""
     shards = VectorShards(folder / _text_folder(encoder))
     known = {key: item_text(row) for key, row in zip(keys, items.iter_rows(named=True), strict=True) if key}
-    texts = {key: text for key, text in known.items() if key not in shards}
+    texts = {key: text for key, text in known.items() if key not in shards.index}
     made: set[str] = set()
     work = SharedWork(
         sorted(texts, key=lambda key: len(texts[key])),
         claims=claims,
-        is_done=shards.__contains__,
-        refresh=shards.refresh,
+        is_done=shards.index.__contains__,
+        refresh=shards.index.refresh,
     )
     while not work.finished:
         some = work.take(_TEXT_FLUSH)
@@ -285,18 +286,18 @@ def _encode_texts(
         elif not work.finished:
             work.wait()
         progress(work.num_done, work.total, "texts")
-    computed, there = sum(key in made for key in keys), sum(key in shards for key in keys)
-    notice = reading_notice(shards.quality(list(known)), list(known.values()), name=encoder.name)
+    computed, there = sum(key in made for key in keys), sum(key in shards.index for key in keys)
+    notice = reading_notice(shards.index.quality(list(known)), list(known.values()), name=encoder.name)
     return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there), notice
 
 
 def _count(plan: Plan, modality: ClipModality, *, made: set[str]) -> ModalityCounts:
     """Sort the items of one modality of clips."""
-    quality = modality.vectors.quality(plan.clips)
+    quality = modality.vectors.index.quality(plan.clips)
     there = [row for row, key in enumerate(plan.clips) if quality[row] > 0]
     computed = sum(plan.clips[row] in made for row in there)
     failed = sum(
-        row in plan.broken or (bool(key) and key not in modality.vectors)
+        row in plan.broken or (bool(key) and key not in modality.vectors.index)
         for row, key in enumerate(plan.clips)
         if not quality[row] > 0
     )

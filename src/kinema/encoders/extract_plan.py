@@ -69,7 +69,7 @@ def notices_of(plan: Plan, modalities: Iterable[ClipModality], *, sampling: Mode
     partial: set[str] = set()
     alone: set[str] = set()
     for one in modalities:
-        quality = one.vectors.quality(keys)
+        quality = one.vectors.index.quality(keys)
         fewer = [key for key, value in zip(keys, quality.tolist(), strict=True) if 0 < value < 1]
         moments = one.tokens.lengths(fewer) if sampling == "key" else [0] * len(fewer)
         for key, count in zip(fewer, moments, strict=True):

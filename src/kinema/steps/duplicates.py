@@ -101,11 +101,11 @@ def duplicates_of_project(
         MissingExtraError: PyAV or OpenCV is not installed.
     """
     start = time.perf_counter()
-    prints = Fingerprints.open(folder / "artifacts" / "features", settings.limits)
+    prints = Fingerprints.open(folder / "artifacts" / "features", settings.limits, num_frames=settings.media.num_frames)
     clips, files, unreadable = _clips(store, media_root, prints.folder, workers=workers)
     if not clips:
         raise NotBuiltError("no item has a video file; run: kinema ingest --videos FOLDER")
-    lacking = {key for key in files if key not in prints.cache.vectors}
+    lacking = {key for key in files if key not in prints.cache.vectors.index}
     failed = prints.make(files, workers=workers, progress=progress)
     unreadable |= {files[key][0]: reason for key, reason in failed.items()}
     keys = [key for key in files if key not in failed]
@@ -235,7 +235,7 @@ def _members(
 ) -> tuple[Member, ...]:
     """The items of a group, the one to keep first."""
     members = []
-    for key, quality in zip(clips, prints.cache.vectors.quality(list(clips)).tolist(), strict=True):
+    for key, quality in zip(clips, prints.cache.vectors.index.quality(list(clips)).tolist(), strict=True):
         pixels, alike = _pixels(files[key][1]), found.alike.get(key, 1.0)
         for one in clips[key]:
             member = Member(one.item, one.title, one.file, counts.get(one.num, 0), round(quality, 3), pixels, alike)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from kinema.encoders.extract import TEXT, ExtractReport, extract
 from kinema.encoders.frames import load_frames
 from kinema.encoders.modality import ClipEncoder
-from kinema.encoders.picture_hash import PictureHash
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.sound import load_sound_encoder
 from kinema.encoders.text import load_text_encoder
@@ -17,7 +16,7 @@ from kinema.extras import require
 from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
-from kinema.steps.fingerprints import NAME
+from kinema.steps.fingerprints import NAME, fingerprint_encoder
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
 
@@ -86,7 +85,7 @@ def extract_project(
         extra=extra,
         pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
         sampling=settings.media.sampling,
-        along={NAME: PictureHash()} if settings.media.sampling == "even" else None,
+        along={NAME: fingerprint_encoder(settings.media.num_frames)} if settings.media.sampling == "even" else None,
         progress=progress,
     )
 

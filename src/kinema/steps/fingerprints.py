@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.clip_vectors import ClipRun, ClipSettings
 from kinema.encoders.modality import Tokens
-from kinema.encoders.picture_hash import PictureHash
+from kinema.encoders.picture_hash import PictureHash, PictureReader
 from kinema.extras import require
 from kinema.progress import Progress
 from kinema.settings import LimitSettings
@@ -25,7 +25,26 @@ from kinema.store.claims import Claims
 
 NAME: Final = "picture_hash"
 """What the folder of the fingerprints begins with; no modality may be called so."""
+_FRAMES: Final = (8, 16)
+"""Fewest and most frames of a fingerprint."""
 _NO_PICTURES: Final = "cannot compare '{}': it has no pictures"
+
+
+def fingerprint_encoder(num_frames: int) -> PictureHash:
+    """What makes the fingerprints of a project.
+
+    It takes the frames that the frame encoder takes, so that both come from one pass over a clip, unless those are too few
+    to tell copies by, or more than that needs.
+
+    Args:
+        num_frames: Frames sampled per clip for the frame encoder.
+
+    Example:
+        >>> [fingerprint_encoder(number).reader.num_frames for number in (2, 12, 64)]
+        [8, 12, 8]
+    """
+    fewest, most = _FRAMES
+    return PictureHash(PictureReader(num_frames=num_frames if fewest <= num_frames <= most else fewest))
 
 
 @dataclass(frozen=True)
@@ -43,18 +62,17 @@ class Fingerprints:
     cache: ClipModality
 
     @classmethod
-    def open(cls, folder: Path, limits: LimitSettings) -> "Fingerprints":
+    def open(cls, folder: Path, limits: LimitSettings, *, num_frames: int = 8) -> "Fingerprints":
         """Those of a project's features.
 
         Args:
             folder: Of the features.
             limits: What one clip may cost.
+            num_frames: Frames sampled per clip for the frame encoder.
         """
-        return cls(
-            folder,
-            limits,
-            ClipModality(folder, NAME, PictureHash(), pooling=None, max_seconds=limits.max_clip_seconds),
-        )
+        encoder = fingerprint_encoder(num_frames)
+        cache = ClipModality(folder, NAME, encoder, pooling=None, max_seconds=limits.max_clip_seconds)
+        return cls(folder, limits, cache)
 
     def make(self, files: Mapping[str, tuple[str, Path]], *, workers: int, progress: Progress) -> dict[str, str]:
         """Make what is lacking; every few clips are written, so a run that is stopped goes on where it was.
@@ -84,7 +102,7 @@ class Fingerprints:
         with Claims(self.folder) as claims:
             outcome = ClipRun({NAME: self.cache}, settings=settings, claims=claims).run(files, progress=progress)
         failed = {key: "; ".join(reasons.values()) for key, reasons in outcome.reasons.items()}
-        empty = self.cache.vectors.quality(list(files)) == 0
+        empty = self.cache.vectors.index.quality(list(files)) == 0
         nothing = [key for key, is_empty in zip(files, empty.tolist(), strict=True) if is_empty and key not in failed]
         return failed | {key: _NO_PICTURES.format(files[key][0]) for key in nothing}
 
