@@ -74,7 +74,8 @@ class TokenShards:
 
     Attributes:
         folder: The folder.
-        index: Its shards: which keys are there, since when another process wrote them, and of what quality.
+        index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
+            A key without a moment was looked at, too.
         width: D; None while there is no token.
     """
 

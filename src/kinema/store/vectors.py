@@ -24,7 +24,7 @@ class VectorShards:
 
     Attributes:
         folder: The folder.
-        index: Its shards: which keys are there, since when another process wrote them, and of what quality.
+        index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
         width: D; None while there is no vector.
 
     Example:
