@@ -16,7 +16,7 @@ from kinema.extras import require
 from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
-from kinema.steps.fingerprints import NAME, fingerprint_encoder
+from kinema.steps.fingerprints import made_along
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
 
@@ -85,7 +85,7 @@ def extract_project(
         extra=extra,
         pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
         sampling=settings.media.sampling,
-        along={NAME: fingerprint_encoder(settings.media.num_frames)} if settings.media.sampling == "even" else None,
+        along=made_along(settings),
         progress=progress,
     )
 

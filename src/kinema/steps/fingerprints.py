@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.clip_vectors import ClipRun, ClipSettings
-from kinema.encoders.modality import Tokens
+from kinema.encoders.modality import ClipEncoder, Tokens
 from kinema.encoders.picture_hash import PictureHash, PictureReader
 from kinema.extras import require
 from kinema.progress import Progress
-from kinema.settings import LimitSettings
+from kinema.settings import LimitSettings, Settings
 from kinema.store.claims import Claims
 
 NAME: Final = "picture_hash"
@@ -45,6 +45,19 @@ def fingerprint_encoder(num_frames: int) -> PictureHash:
     """
     fewest, most = _FRAMES
     return PictureHash(PictureReader(num_frames=num_frames if fewest <= num_frames <= most else fewest))
+
+
+def made_along(settings: Settings) -> dict[str, ClipEncoder]:
+    """What an extraction makes along with the vectors; nothing where frames are not evenly spaced, as fingerprints need them.
+
+    Args:
+        settings: Of the project.
+
+    Example:
+        >>> list(made_along(Settings()))
+        ['picture_hash']
+    """
+    return {NAME: fingerprint_encoder(settings.media.num_frames)} if settings.media.sampling == "even" else {}
 
 
 @dataclass(frozen=True)
