@@ -37,7 +37,10 @@ class MediaSettings(_Section):
         default="", description="folder that media paths start from; set by the first ingest with --videos"
     )
     num_frames: int = Field(default=8, ge=1, le=256, description="frames sampled per clip")
-    pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip that is decoded")
+    sampling: Literal["even", "key", "shots"] = Field(
+        default="even", description="evenly spaced; the key frames nearest to that, for speed; or every shot seen"
+    )
+    pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip")
 
 
 class LimitSettings(_Section):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,9 +34,21 @@ def tokens_of(grey_THW):
     return encoder.encode([encoder.reader.read(clip_of(grey_THW))])[0]
 
 
-def test_the_reader_wants_frames_and_nothing_else():
-    assert PictureReader(num_frames=12).wants == Wants(num_frames=12, max_side=256)
+def test_the_reader_wants_what_frames_and_motion_want():
+    assert PictureReader(num_frames=12).wants == Wants(num_frames=12, num_pairs=8, max_side=256)
     assert PictureReader().read(Clip(None, None, 0, 1000)) == {}
+
+
+def test_the_first_of_each_pair_is_a_moment_too_unless_it_is_a_frame():
+    clip = clip_of(scene())
+    first_P = np.stack([clip.frames.array[[0, 1]], clip.frames.array[[1, 2]]])
+    with_pairs = replace(
+        clip.frames, pairs=first_P, gaps_ms=np.full(2, 250.0, np.float32), pair_times_ms=np.array([250, 500])
+    )
+    reading = PictureReader().read(replace(clip, frames=with_pairs))
+    assert reading["times_ms"].tolist() == [0, 250, 500, 1000]
+    plain = PictureReader().read(clip)["grey"]
+    assert np.array_equal(reading["grey"], plain[[0, 0, 1, 2]])
 
 
 def test_every_moment_becomes_one_token_with_its_time():
@@ -118,4 +132,4 @@ def test_tokens_of_one_clip_do_not_depend_on_others():
 
 def test_the_fingerprint_follows_the_settings():
     assert PictureHash().fingerprint == PictureHash().fingerprint
-    assert PictureHash().fingerprint != PictureHash(PictureReader(num_frames=8)).fingerprint
+    assert PictureHash().fingerprint != PictureHash(PictureReader(num_frames=9)).fingerprint

@@ -35,6 +35,7 @@ def test_every_default_in_the_template_is_valid_when_uncommented():
         ({"flm": {"dropout": 1.5}}, r"flm.dropout must be .*, is 1.5"),
         ({"runtime": {"device": "gpu"}}, r"runtime.device must be 'cpu' or 'cuda', is 'gpu'"),
         ({"histories": {"kinds": ["clik"]}}, r"histories.kinds.0 must be 'impression', .*is 'clik'"),
+        ({"media": {"sampling": "best"}}, r"media.sampling must be 'even', 'key' or 'shots', is 'best'"),
         ({"media": {"num_frames": "many"}}, r"media.num_frames must be an integer.*is 'many'"),
     ],
 )

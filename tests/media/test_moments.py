@@ -76,10 +76,9 @@ def test_frames_move_to_shots_without_one():
     index = index_with(np.arange(100) * 40.0, keys=[0, 41, 60])
     cuts = np.array([40, 44, 60])
     none = np.zeros(0, dtype=np.int64)
-    assert cover_shots(np.array([12, 37, 62, 87]), none, index, none).tolist() == [12, 37, 62, 87]
-    assert cover_shots(np.array([12, 37, 62, 87]), cuts, index, none).tolist() == [12, 41, 52, 62]
-    assert cover_shots(np.array([12, 37, 62, 87]), cuts, index, np.array([47])).tolist() == [12, 41, 47, 62]
-    assert cover_shots(np.array([25, 75]), cuts, index, none).tolist() == [25, 75]
+    assert cover_shots(np.array([12, 37, 62, 87]), none, index).tolist() == [12, 37, 62, 87]
+    assert cover_shots(np.array([12, 37, 62, 87]), cuts, index).tolist() == [12, 41, 52, 62]
+    assert cover_shots(np.array([25, 75]), cuts, index).tolist() == [25, 75]
 
 
 @settings(deadline=None)
@@ -88,7 +87,7 @@ def test_as_many_shots_are_seen_as_there_are_frames(cuts, num_frames):
     index = index_with(np.arange(100) * 40.0, keys=[0, 25, 50, 75])
     frames = on_screen(index, (np.arange(num_frames) + 0.5) * index.duration_ms / num_frames)
     starts = np.array(sorted(cuts), dtype=np.int64)
-    covered = cover_shots(frames, starts, index, frames)
+    covered = cover_shots(frames, starts, index)
     assert len(covered) == len(frames)
     assert len(np.unique(covered)) == len(covered)
     seen_before, seen = (len(set(np.searchsorted(starts, one, side="right"))) for one in (frames, covered))

@@ -126,3 +126,41 @@ def test_a_project_without_clips_is_told_what_to_do(tmp_path):
         pytest.raises(NotBuiltError, match="no item has a video file; run"),
     ):
         project.duplicates()
+
+
+def test_an_extraction_makes_the_fingerprints_and_nothing_is_decoded_again(tmp_path, monkeypatch):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_clip(clips / "a.mp4", pan(seed=1))
+    write_clip(clips / "a_again.avi", pan(seed=1))
+    Project.init(tmp_path / "shop").close()
+    (tmp_path / "shop" / "kinema.toml").write_text(
+        '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n'
+    )
+    with Project.open(tmp_path / "shop") as project:
+        project.ingest(videos=clips)
+        assert list(project.extract().counts) == ["motion"]
+        assert list(project.dataset().features) == ["motion"]
+        monkeypatch.setattr("kinema.encoders.clip_vectors.ClipReaders", None)
+        report = project.duplicates()
+    assert (report.num_made, len(report.groups), report.unreadable) == (0, 1, {})
+
+
+def test_clips_are_decoded_in_processes_with_limits(tmp_path, monkeypatch):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_clip(clips / "a.mp4", pan(seed=1))
+    Project.init(tmp_path / "shop").close()
+    (tmp_path / "shop" / "kinema.toml").write_text(
+        "[limits]\nmax_clip_pixels = 2000\n[media]\nsampling = 'key'\n[runtime]\nworkers = 1\n"
+    )
+    monkeypatch.setattr("kinema.encoders.clip_readers.read_clip", None)
+    with Project.open(tmp_path / "shop") as project:
+        project.ingest(videos=clips)
+        report = project.duplicates()
+        assert "a frame must have at most 2000 pixels" in report.unreadable["a.mp4"]
+        (tmp_path / "shop" / "kinema.toml").write_text("[runtime]\nworkers = 1\n")
+    with Project.open(tmp_path / "shop") as project:
+        report = project.duplicates()
+        assert (report.num_made, report.unreadable) == (1, {})
+        assert project.dataset().features == {}

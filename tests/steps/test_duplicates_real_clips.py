@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kinema.encoders.content_keys import ContentKeys
-from kinema.encoders.picture_hash import PictureHash
 from kinema.progress import silent
+from kinema.settings import LimitSettings
 from kinema.steps.duplicates import search
 from kinema.steps.fingerprints import Fingerprints
 
@@ -107,12 +107,11 @@ def found(data_dir, tmp_path_factory):
         files |= {f"{source} {name}": path for name, path in write_copies(root / source, made).items()}
     keys = ContentKeys(tmp_path_factory.mktemp("keys")).update(files, num_threads=1)
     assert len(set(keys.values())) == len(files)
-    prints = Fingerprints(tmp_path_factory.mktemp("prints"), PictureHash(), max_seconds=600, max_pixels=2**25)
-    shards = prints.shards()
+    prints = Fingerprints.open(tmp_path_factory.mktemp("prints"), LimitSettings())
     names = {key: name for name, key in keys.items()}
-    failed = prints.make({keys[name]: (name, path) for name, path in files.items()}, shards, workers=1, progress=silent)
+    failed = prints.make({keys[name]: (name, path) for name, path in files.items()}, workers=1, progress=silent)
     assert failed == {}
-    groups = search(prints, shards, list(names), progress=silent).groups
+    groups = search(prints, list(names), progress=silent).groups
     return [sorted(names[key] for key in group) for group in groups]
 
 

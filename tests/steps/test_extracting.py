@@ -113,6 +113,26 @@ def test_limits_of_the_settings_reach_the_extraction(tmp_path, monkeypatch):
     assert [seen[name] for name in names] == [7.5, 5000, 9.0, 300, 2, 3, 3]
 
 
+def test_the_way_frames_are_taken_reaches_the_extraction(tmp_path, monkeypatch):
+    seen = []
+
+    def extract(**given):
+        seen.append((given["sampling"], list(given["along"] or {})))
+        raise NotBuiltError("enough")
+
+    monkeypatch.setattr(extracting, "extract", extract)
+    for name, line in (("plain", ""), ("keys", '[media]\nsampling = "key"\n')):
+        settings = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n' + line
+        (tmp_path / name).mkdir()
+        with make_project(tmp_path / name, settings) as project:
+            with pytest.raises(NotBuiltError, match="enough"):
+                project.extract()
+            monkeypatch.setenv("KINEMA_MEDIA__SAMPLING", "shots")
+            assert Project.open(project.folder).settings.media.sampling == "shots"
+            monkeypatch.delenv("KINEMA_MEDIA__SAMPLING")
+    assert seen == [("even", ["picture_hash"]), ("key", [])]
+
+
 def test_a_frame_beyond_the_limit_is_a_reason(tmp_path):
     settings = (
         '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[limits]\nmax_clip_pixels = 2000\n[runtime]\nworkers = 1\n'

@@ -39,7 +39,7 @@ def test_clips_of_different_length_come_back_in_the_order_asked(tmp_path):
         assert some.of(2)[1].tolist() == [0, 100, 200, 300, 400]
         assert some.quality_N.tolist() == [1, 0, 1, 0, 1, 1]
         assert opened.lengths(["b", "x", "c", "a"]).tolist() == [5, 0, 0, 2]
-        assert (len(opened), opened.width, "c" in opened, "x" in opened) == (4, 3, True, False)
+        assert (len(opened.index), opened.width, "c" in opened.index, "x" in opened.index) == (4, 3, True, False)
 
 
 def test_a_block_for_attention_has_a_mask(tmp_path):
@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_refused(tmp_path, tokens, times, message):
         shards.append(["k"], [tokens], [times], [1.0])
     with pytest.raises(DataError, match="one array with times and a quality per key, got 1 keys, 0 arrays"):
         shards.append(["k"], [], [], [])
-    assert TokenShards(tmp_path).keys() == {"a"}
+    assert TokenShards(tmp_path).index.keys() == {"a"}
 
 
 def test_flipped_bits_are_found_when_the_clip_is_read(tmp_path, capsys):
@@ -82,7 +82,7 @@ def test_flipped_bits_are_found_when_the_clip_is_read(tmp_path, capsys):
     assert len(reopened.get(["a"]).of(0)[1]) == 40
     with pytest.raises(StaleArtifactError, match=r"its checksum differs; it was set aside, .* kinema extract"):
         reopened.get(["b"])
-    assert reopened.keys() == set()
+    assert reopened.index.keys() == set()
     assert path.with_name(path.name + ".damaged").exists()
 
 
@@ -91,9 +91,9 @@ def test_a_truncated_shard_is_set_aside(tmp_path, capsys):
     path = next(tmp_path.glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-8])
     reopened = TokenShards(tmp_path)
-    assert reopened.damaged == (path.name,)
+    assert reopened.index.damaged == (path.name,)
     add(reopened, a=40)
-    assert "a" in TokenShards(tmp_path)
+    assert "a" in TokenShards(tmp_path).index
 
 
 def test_items_find_their_tokens_by_content(tmp_path):

@@ -31,8 +31,8 @@ def test_vectors_come_back_in_the_order_asked(tmp_path):
         assert vectors.dtype == quality.dtype == np.float32
         assert present.tolist() == [True, False, True, True, True]
         assert quality.tolist() == [0.25, 0, 1, 1, 0.5]
-        assert opened.keys() == {"a", "b", "c"}
-        assert (len(opened), opened.width, "a" in opened, "x" in opened) == (3, 3, True, False)
+        assert opened.index.keys() == {"a", "b", "c"}
+        assert (len(opened.index), opened.width, "a" in opened.index, "x" in opened.index) == (3, 3, True, False)
 
 
 def test_an_empty_folder_gives_vectors_of_no_width(tmp_path):
@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_refused(tmp_path, keys, vectors, quality, message)
     shards.append(["first"], rows(0), [1.0])
     with pytest.raises(DataError, match=message):
         shards.append(keys, vectors, quality)
-    assert VectorShards(tmp_path).keys() == {"first"}
+    assert VectorShards(tmp_path).index.keys() == {"first"}
 
 
 def test_half_written_files_are_ignored_and_cleaned(tmp_path):
@@ -79,7 +79,7 @@ def test_half_written_files_are_ignored_and_cleaned(tmp_path):
     of_the_living = tmp_path / f".x.safetensors.{os.getpid()}.draft"
     of_the_dead.write_bytes(b"half")
     of_the_living.write_bytes(b"half")
-    assert VectorShards(tmp_path).keys() == {"a"}
+    assert VectorShards(tmp_path).index.keys() == {"a"}
     assert not of_the_dead.exists()
     assert of_the_living.exists()
 
@@ -89,11 +89,11 @@ def test_a_damaged_shard_is_set_aside_and_its_keys_can_be_made_again(tmp_path, d
     shards = VectorShards(tmp_path)
     shards.append(["a"], rows(1), [1.0])
     shards.append(["b"], rows(2), [1.0])
-    name = shards._shards.places(["a"])[0].shard
+    name = shards.index.places(["a"])[0].shard
     (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
     reopened = VectorShards(tmp_path)
-    assert reopened.damaged == (name,)
-    assert reopened.keys() == {"b"}
+    assert reopened.index.damaged == (name,)
+    assert reopened.index.keys() == {"b"}
     assert (tmp_path / f"{name}.damaged").exists()
     assert reopened.append(["a"], rows(5), [1.0]) == 1
     assert VectorShards(tmp_path).get(["a", "b"])[0][:, 0].tolist() == [5, 2]
@@ -103,7 +103,7 @@ def test_flipped_bits_are_found_when_the_vector_is_read(tmp_path, capsys):
     shards = VectorShards(tmp_path)
     shards.append(["a"], rows(1), [1.0])
     shards.append(["b"], rows(2), [1.0])
-    name = shards._shards.places(["a"])[0].shard
+    name = shards.index.places(["a"])[0].shard
     content = bytearray((tmp_path / name).read_bytes())
     content[-1] ^= 1
     (tmp_path / name).write_bytes(content)
@@ -117,18 +117,18 @@ def test_flipped_bits_are_found_when_the_vector_is_read(tmp_path, capsys):
 def test_what_another_process_adds_is_seen_after_a_refresh(tmp_path):
     one, other = VectorShards(tmp_path), VectorShards(tmp_path)
     one.append(["a"], rows(1), [1.0])
-    assert "a" not in other
-    other.refresh()
-    assert "a" in other
+    assert "a" not in other.index
+    other.index.refresh()
+    assert "a" in other.index
     one.append(["b"], rows(2), [1.0])
-    other.refresh()
+    other.index.refresh()
     assert other.get(["a", "b"])[0][:, 0].tolist() == [1, 2]
 
 
 def test_vectors_are_mapped_and_not_copied_into_memory(tmp_path):
     shards = VectorShards(tmp_path)
     shards.append(["a"], rows(1), [1.0])
-    vectors = shards._read(shards._shards.places(["a"])[0].shard)
+    vectors = shards._read(shards.index.places(["a"])[0].shard)
     assert not vectors.flags.owndata
     assert not vectors.flags.writeable
 

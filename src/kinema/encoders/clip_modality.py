@@ -18,7 +18,7 @@ from kinema.artifacts import fingerprint
 from kinema.encoders.clip_passes import wants_pictures
 from kinema.encoders.modality import ClipEncoder, Tokens
 from kinema.encoders.pooling import Pooling
-from kinema.media.sampling import SAMPLING_VERSION
+from kinema.media.sampling import SAMPLING_VERSION, Mode
 from kinema.store.tokens import TokenShards
 from kinema.store.vectors import VectorShards
 
@@ -51,6 +51,7 @@ class ClipModality:
         encoder: The encoder.
         pooling: Another way to the vector than the encoder's own.
         max_seconds: How much of each clip is looked at: part of what tokens depend on.
+        sampling: Which frames are taken; the same, for modalities of pictures.
 
     Attributes:
         encoder: The encoder.
@@ -61,10 +62,17 @@ class ClipModality:
     """
 
     def __init__(
-        self, folder: Path, modality: str, encoder: ClipEncoder, *, pooling: Pooling | None, max_seconds: float
+        self,
+        folder: Path,
+        modality: str,
+        encoder: ClipEncoder,
+        *,
+        pooling: Pooling | None,
+        max_seconds: float,
+        sampling: Mode = "even",
     ) -> None:
         self.encoder = encoder
-        self.encoder_fingerprint = _token_fingerprint(encoder, max_seconds=max_seconds)
+        self.encoder_fingerprint = _token_fingerprint(encoder, max_seconds=max_seconds, sampling=sampling)
         pooled = _PLAIN if pooling is None else pooling.fingerprint
         self.fingerprint = fingerprint({"tokens": self.encoder_fingerprint, "pooling": pooled})
         place = folder / f"{modality}-{self.encoder_fingerprint}"
@@ -77,8 +85,8 @@ class ClipModality:
 
     def refresh(self) -> None:
         """See what other processes have written."""
-        self.tokens.refresh()
-        self.vectors.refresh()
+        self.tokens.index.refresh()
+        self.vectors.index.refresh()
 
     def encode(
         self, names: Sequence[str], arrays: Sequence[Mapping[str, NDArray[Any]]], quality: Sequence[float]
@@ -121,7 +129,7 @@ class ClipModality:
     def append(self, rows: Sequence[tuple[str, Pooled]], *, only_vectors: bool = False) -> None:
         """Write clips to disk, under their keys."""
         if not only_vectors:
-            fresh = [(key, one) for key, one in rows if key not in self.tokens]
+            fresh = [(key, one) for key, one in rows if key not in self.tokens.index]
             self.tokens.append(
                 [key for key, _ in fresh],
                 [one.tokens_TD for _, one in fresh],
@@ -158,9 +166,10 @@ class ClipModality:
         return f"cannot encode '{name}' ({self._modality}): {why}"
 
 
-def _token_fingerprint(encoder: ClipEncoder, *, max_seconds: float) -> str:
-    """Equal for equal tokens of equal files."""
+def _token_fingerprint(encoder: ClipEncoder, *, max_seconds: float, sampling: Mode) -> str:
+    """Equal for equal tokens of equal files; even sampling is not named, for it was the only one once."""
     reader: Any = encoder.reader
+    frames = SAMPLING_VERSION if sampling == "even" else [SAMPLING_VERSION, sampling]
     return fingerprint(
         {
             "encoder": encoder.fingerprint,
@@ -169,6 +178,6 @@ def _token_fingerprint(encoder: ClipEncoder, *, max_seconds: float) -> str:
                 asdict(reader) if is_dataclass(reader) and not isinstance(reader, type) else None,
             ],
             "max_seconds": max_seconds,
-            "sampling": SAMPLING_VERSION if wants_pictures(reader.wants) else None,
+            "sampling": frames if wants_pictures(reader.wants) else None,
         }
     )

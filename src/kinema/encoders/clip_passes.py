@@ -13,10 +13,11 @@ from typing import Any
 from kinema.encoders.modality import Clip, Reader, Wants
 from kinema.errors import KinemaError
 from kinema.media.limits import DECODE_SECONDS
-from kinema.media.sampling import Frames, sample_frames
+from kinema.media.sampling import Frames, Mode, sample_frames
 
 _UNKNOWN_SHARE = 0.5
-_SOUND_ONLY = "no video stream"
+SOUND_ONLY = "no video stream"
+"""In the reason why there are no pictures of a file that has sound only."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,28 @@ def plan_passes(readers: Mapping[str, Reader]) -> list[tuple[Wants, tuple[str, .
     return passes
 
 
+def goes_along(reader: Reader, readers: Mapping[str, Reader]) -> bool:
+    """Whether a reader can be served by what is decoded for others anyway, with no further pass over the clip.
+
+    Args:
+        reader: The one more.
+        readers: Modality -> reader; a pass for sound alone is none that pictures can come from.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> frames, sound, more = (
+        ...     SimpleNamespace(wants=one)
+        ...     for one in (Wants(num_frames=8), Wants(sound_hz=16_000), Wants(num_frames=8, num_pairs=8))
+        ... )
+        >>> goes_along(more, {"frames": frames}), goes_along(more, {"sound": sound})
+        (True, False)
+    """
+    seen = any(wants_pictures(one.wants) for one in readers.values())
+    return (seen or not wants_pictures(reader.wants)) and (
+        len(plan_passes({**readers, "": reader})) == len(plan_passes(readers))
+    )
+
+
 def _join(one: Wants, other: Wants) -> Wants | None:
     """Exactly what each would get alone, or None where that cannot be had from one pass."""
     joined = one
@@ -113,6 +136,7 @@ def decode(
     max_seconds: float,
     max_pixels: int,
     decode_seconds: float = DECODE_SECONDS,
+    mode: Mode = "even",
 ) -> Decoded:
     """Decode what is wanted of a clip; pictures that cannot be had do not keep the sound back, nor the other way round.
 
@@ -123,6 +147,7 @@ def decode(
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
         decode_seconds: Processor time after which what there is by then is taken.
+        mode: Which frames are taken.
 
     Returns:
         What could be had.
@@ -133,6 +158,7 @@ def decode(
             frames = sample_frames(
                 path,
                 name=name,
+                mode=mode,
                 num_frames=max(1, wants.num_frames),
                 num_pairs=wants.num_pairs,
                 max_side=wants.max_side,
@@ -147,7 +173,7 @@ def decode(
             sound = _listen(path, wants, name=name, max_seconds=max_seconds)
         except KinemaError as error:
             no_sound = str(error)
-    if sound is not None and _SOUND_ONLY in no_pictures:
+    if sound is not None and SOUND_ONLY in no_pictures:
         no_pictures = ""  # a song is whole without pictures
     length_ms = frames.duration_ms if frames else round(sound.duration_ms) if sound else 0
     return Decoded(

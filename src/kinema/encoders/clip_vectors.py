@@ -18,16 +18,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from kinema.artifacts import fingerprint
 from kinema.encoders.clip_modality import ClipModality, Pooled
+from kinema.encoders.clip_passes import goes_along
+from kinema.encoders.clip_pictures import PictureFolder
 from kinema.encoders.clip_readers import ClipReaders
-from kinema.encoders.clip_worker import ClipReading, ClipRequest
+from kinema.encoders.clip_worker import TAIL, ClipReading, ClipRequest
 from kinema.errors import StaleArtifactError
+from kinema.media.sampling import Mode
 from kinema.progress import Progress
 from kinema.store.claims import Claims, SharedWork
 
 _FLUSH_CLIPS: Final = 32
 """Clips between two writes to disk: what a crash can cost."""
 _POOL_CLIPS: Final = 256
+NO_POSTER: Final = "no poster"
+"""In the place of a modality, for the reason why there is no poster."""
+_TAIL: Final = "the item keeps its vectors"
 _AHEAD: Final = 4
 """Clips that wait for each decoding process."""
 
@@ -45,6 +52,7 @@ class ClipSettings:
         batch_clips: Clips that are encoded together.
         encode_threads: Encoders that run at once.
         pictures: Folder of posters and preview strips; None for none.
+        sampling: Which frames are taken.
     """
 
     max_seconds: float
@@ -55,11 +63,19 @@ class ClipSettings:
     batch_clips: int
     encode_threads: int
     pictures: Path | None = None
+    sampling: Mode = "even"
 
     @property
     def most_on_the_way(self) -> int:
         """Clips that are decoded, wait, or are encoded."""
         return _AHEAD * max(1, self.workers) + 2 * self.batch_clips * self.encode_threads
+
+    def picture_folder(self) -> PictureFolder | None:
+        """Where posters lie, and which cannot be had under these limits."""
+        if self.pictures is None:
+            return None
+        limits = [self.max_seconds, self.max_pixels, self.timeout_s, self.memory_mb]
+        return PictureFolder(self.pictures, fingerprint(limits))
 
 
 @dataclass
@@ -82,6 +98,7 @@ class _Done:
     key: str
     pooled: dict[str, Pooled] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    undrawn: str | None = None
 
 
 class ClipRun:
@@ -91,12 +108,23 @@ class ClipRun:
         modalities: Name -> encoder and cache.
         settings: How clips are read.
         claims: Of this process, on the folder of the cache.
+        along: Name -> what else is made of clips that are decoded for the modalities, where that needs no further pass over
+            the file. A clip that has none of it lacks nothing, and one that cannot have it is none the worse.
     """
 
-    def __init__(self, modalities: Mapping[str, ClipModality], *, settings: ClipSettings, claims: Claims) -> None:
-        self._modalities = modalities
+    def __init__(
+        self,
+        modalities: Mapping[str, ClipModality],
+        *,
+        settings: ClipSettings,
+        claims: Claims,
+        along: Mapping[str, ClipModality] | None = None,
+    ) -> None:
+        self._modalities = dict(modalities)
+        self._along = dict(along or {})
         self._settings = settings
         self._claims = claims
+        self._pictures = settings.picture_folder()
         self._outcome = ClipOutcome(made={name: set() for name in modalities})
 
     def run(self, files: Mapping[str, tuple[str, Path]], *, progress: Progress) -> ClipOutcome:
@@ -118,13 +146,24 @@ class ClipRun:
             self._pool_again(
                 files, progress=progress
             )  # another process may have been killed between tokens and vectors
+        self._tell_undrawn(files)
         return self._outcome
 
     def _is_done(self, key: str) -> bool:
-        return all(key in one.vectors for one in self._modalities.values())
+        drawn = self._pictures is None or key in self._pictures
+        return drawn and all(key in one.vectors.index for one in self._modalities.values())
+
+    def _tell_undrawn(self, files: Mapping[str, tuple[str, Path]]) -> None:
+        """A reason for each clip that has all but a poster."""
+        if self._pictures is None:
+            return
+        for key in files:
+            why = self._pictures.reason(key)
+            if why and key not in self._outcome.reasons:
+                self._outcome.reasons[key] = {NO_POSTER: f"no poster: {why.replace(TAIL, _TAIL)}"}
 
     def _refresh(self) -> None:
-        for one in self._modalities.values():
+        for one in (*self._modalities.values(), *self._along.values()):
             one.refresh()
 
     def _pool_again(self, files: Mapping[str, tuple[str, Path]], *, progress: Progress) -> None:
@@ -133,9 +172,11 @@ class ClipRun:
             again = [
                 key
                 for key in files
-                if key in one.tokens and key not in one.vectors and name not in self._outcome.reasons.get(key, {})
+                if key in one.tokens.index
+                and key not in one.vectors.index
+                and name not in self._outcome.reasons.get(key, {})
             ]
-            work = SharedWork(again, claims=self._claims, is_done=one.vectors.__contains__, refresh=one.refresh)
+            work = SharedWork(again, claims=self._claims, is_done=one.vectors.index.__contains__, refresh=one.refresh)
             while not work.finished:
                 keys = work.take(_POOL_CLIPS)
                 try:
@@ -206,11 +247,17 @@ class ClipRun:
 
     def _request(self, key: str, name: str, path: Path) -> ClipRequest:
         """What is lacking of a clip."""
-        readers = {modality: one.encoder.reader for modality, one in self._modalities.items() if key not in one.tokens}
+        readers = {
+            modality: one.encoder.reader for modality, one in self._modalities.items() if key not in one.tokens.index
+        }
+        for beside, one in self._along.items():
+            if key not in one.tokens.index and goes_along(one.encoder.reader, readers):
+                readers[beside] = one.encoder.reader
         return ClipRequest(
             path=str(path),
             name=name,
             readers=readers,
+            sampling=self._settings.sampling,
             max_seconds=self._settings.max_seconds,
             max_pixels=self._settings.max_pixels,
             decode_seconds=self._settings.timeout_s / 2,
@@ -221,8 +268,11 @@ class ClipRun:
         self, keys: Sequence[str], files: Mapping[str, tuple[str, Path]], readings: Sequence[ClipReading]
     ) -> list[_Done]:
         """All that a group of clips lacks."""
-        done = [_Done(key, reasons=dict(reading.reasons)) for key, reading in zip(keys, readings, strict=True)]
-        for modality, one in self._modalities.items():
+        done = [
+            _Done(key, reasons=dict(reading.reasons), undrawn=reading.undrawn)
+            for key, reading in zip(keys, readings, strict=True)
+        ]
+        for modality, one in (self._modalities | self._along).items():
             rows = [row for row, reading in enumerate(readings) if modality in reading.arrays]
             names = [files[keys[row]][0] for row in rows]
             quality = [readings[row].quality[modality] for row in rows]
@@ -237,13 +287,16 @@ class ClipRun:
     def _write(self, done: Sequence[_Done], *, only_vectors: bool = False) -> None:
         """Put clips into the caches, tokens first: vectors can be made again from them."""
         for one in done:
-            if one.reasons:
-                self._outcome.reasons.setdefault(one.key, {}).update(one.reasons)
-        for modality, cache in self._modalities.items():
+            reasons = {modality: why for modality, why in one.reasons.items() if modality not in self._along}
+            if reasons:
+                self._outcome.reasons.setdefault(one.key, {}).update(reasons)
+            if self._pictures is not None and one.undrawn is not None:
+                self._pictures.remember(one.key, one.undrawn)
+        for modality, cache in (self._modalities | self._along).items():
             rows = [(one.key, one.pooled[modality]) for one in done if modality in one.pooled]
             if rows:
                 cache.append(rows, only_vectors=only_vectors)
-                self._outcome.made[modality].update(key for key, _ in rows)
+                self._outcome.made.setdefault(modality, set()).update(key for key, _ in rows)
 
 
 def _done(key: str, modality: str, outcome: Pooled | str) -> _Done:

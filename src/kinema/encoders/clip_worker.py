@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,14 +21,15 @@ import psutil
 from numpy.typing import NDArray
 
 from kinema.encoders.clip_passes import decode, plan_passes
+from kinema.encoders.clip_pictures import LEAST_FRAMES, draw, draw_alone, is_drawn
 from kinema.encoders.modality import Reader
 from kinema.errors import ConfigError, KinemaError
 from kinema.extras import require
 from kinema.media.limits import DECODE_SECONDS
-from kinema.media.poster import POSTER_SUFFIX, write_pictures
-from kinema.media.sampling import Frames
+from kinema.media.sampling import Frames, Mode
 
-_TAIL = "the item keeps its text features"
+TAIL = "the item keeps its text features"
+"""At the end of a reason."""
 _MB = 1 << 20
 
 
@@ -44,6 +45,7 @@ class ClipRequest:
         max_pixels: Largest frame that is decoded.
         decode_seconds: Processor time of each pass after which what there is by then is taken.
         pictures: Where a poster and a preview strip are written, and what their names begin with; None for none.
+        sampling: Which frames are taken.
     """
 
     path: str
@@ -53,6 +55,7 @@ class ClipRequest:
     max_pixels: int
     decode_seconds: float = DECODE_SECONDS
     pictures: tuple[str, str] | None = None
+    sampling: Mode = "even"
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,42 @@ class ClipReading:
         reasons: Modality -> why there is nothing of it.
         quality: Modality -> share of what it was taken from that is there and decodes, in (0, 1].
         arrays: Modality -> its reader's arrays; empty where the clip has nothing for it, as a single picture for motion.
+        undrawn: Why there is no poster, empty for a clip without pictures; None where there is one, or none was wanted.
     """
 
     reasons: dict[str, str] = field(default_factory=dict)
     quality: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+    undrawn: str | None = None
 
 
 def unread(request: ClipRequest, why: str) -> ClipReading:
     """The reading of a clip of which nothing can be had."""
-    return ClipReading(reasons=dict.fromkeys(request.readers, f"cannot decode '{request.name}': {why}; {_TAIL}"))
+    reason = f"cannot decode '{request.name}': {why}; {TAIL}"
+    return ClipReading(dict.fromkeys(request.readers, reason), undrawn=None if request.pictures is None else reason)
 
 
 def read_clip(request: ClipRequest) -> ClipReading:
     """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns."""
     require("cv2").setNumThreads(1)
-    reading = ClipReading()
+    reading, lost = ClipReading(), ""
     for joined, names in plan_passes(request.readers):
         try:
             decoded = decode(
                 Path(request.path),
                 joined,
+                mode=request.sampling,
                 name=request.name,
                 max_seconds=request.max_seconds,
                 max_pixels=request.max_pixels,
                 decode_seconds=request.decode_seconds,
             )
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
-            reading.reasons.update(dict.fromkeys(names, _reason(request, error)))
+            lost = _reason(request, error)
+            reading.reasons.update(dict.fromkeys(names, lost))
             continue
-        if request.pictures is not None and decoded.clip.frames is not None:
+        lost = lost or decoded.no_pictures
+        if request.pictures is not None and decoded.clip.frames is not None and joined.num_frames >= LEAST_FRAMES:
             _draw(decoded.clip.frames, *request.pictures)
         for name in names:
             wants = request.readers[name].wants
@@ -105,7 +114,25 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 reading.reasons[name] = why
             else:
                 reading.arrays[name], reading.quality[name] = arrays, decoded.quality(wants)
-    return reading
+    return replace(reading, undrawn=_undrawn(request, lost))
+
+
+def _undrawn(request: ClipRequest, lost: str) -> str | None:
+    """Draw the poster if no pass has; see `ClipReading.undrawn`. `lost` says why the pictures cannot be read."""
+    if request.pictures is None or is_drawn(*request.pictures):
+        return None
+    try:
+        return lost or draw_alone(
+            Path(request.path),
+            *request.pictures,
+            mode=request.sampling,
+            name=request.name,
+            max_seconds=request.max_seconds,
+            max_pixels=request.max_pixels,
+            decode_seconds=request.decode_seconds,
+        )
+    except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
+        return _reason(request, error)
 
 
 def _reason(request: ClipRequest, error: Exception) -> str:
@@ -114,17 +141,17 @@ def _reason(request: ClipRequest, error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError) or "nsufficient memory" in str(error):
         return (
-            f"cannot decode '{request.name}': it takes more memory than a clip may; {_TAIL}; "
+            f"cannot decode '{request.name}': it takes more memory than a clip may; {TAIL}; "
             "raise clip_memory_mb in [limits] of kinema.toml"
         )
-    return f"cannot read '{request.name}': {type(error).__name__}: {error}; {_TAIL}"
+    return f"cannot read '{request.name}': {type(error).__name__}: {error}; {TAIL}"
 
 
 def _draw(frames: Frames, folder: str, stem: str) -> None:
     """Poster and strip, once per clip; a clip whose pictures cannot be written is none the worse for recommending."""
-    if not (Path(folder) / f"{stem}{POSTER_SUFFIX}").is_file():
+    if not is_drawn(folder, stem):
         with suppress(OSError, KinemaError):
-            write_pictures(frames, Path(folder), stem)
+            draw(frames, folder, stem)
 
 
 def write_request(stream: IO[bytes], request: ClipRequest) -> None:
@@ -191,7 +218,7 @@ def write_reading(stream: IO[bytes], reading: ClipReading) -> None:
         modality: [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
         for modality, arrays in reading.arrays.items()
     }
-    head = {"reasons": reading.reasons, "quality": reading.quality, "arrays": entries}
+    head = {"reasons": reading.reasons, "quality": reading.quality, "arrays": entries, "undrawn": reading.undrawn}
     stream.write(json.dumps(head).encode() + b"\n")
     for arrays in reading.arrays.values():
         stream.writelines(np.ascontiguousarray(array).tobytes() for array in arrays.values())
@@ -204,7 +231,7 @@ def read_reading(stream: IO[bytes]) -> ClipReading | None:
     if not line.endswith(b"\n"):
         return None
     head = json.loads(line)
-    reading = ClipReading(reasons=head["reasons"], quality=head["quality"])
+    reading = ClipReading(reasons=head["reasons"], quality=head["quality"], undrawn=head["undrawn"])
     for modality, entries in head["arrays"].items():
         arrays = reading.arrays.setdefault(modality, {})
         for name, dtype, shape in entries:

@@ -11,26 +11,27 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, get_args
 
 import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
 from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
-from kinema.encoders.clip_vectors import ClipOutcome, ClipRun, ClipSettings
+from kinema.encoders.clip_vectors import ClipRun, ClipSettings
 from kinema.encoders.clip_worker import check_sendable
-from kinema.encoders.content_keys import ContentKeys, inside
+from kinema.encoders.content_keys import ContentKeys
+from kinema.encoders.extract_plan import Plan, column, notices_of, plan_items, rejects_of, text_key
 from kinema.encoders.languages import reading_notice
 from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
-from kinema.errors import ConfigError, DataError
-from kinema.extras import require
+from kinema.errors import ConfigError
+from kinema.extras import is_installed, require
+from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.store.claims import Claims, SharedWork
@@ -79,16 +80,6 @@ class ExtractReport:
     notices: tuple[str, ...] = ()
 
 
-@dataclass
-class _Plan:
-    """Content keys of the items, by row; empty where there is nothing to encode or the file cannot be used."""
-
-    texts: list[str]
-    clips: list[str] = field(default_factory=list)
-    files: dict[str, tuple[str, Path]] = field(default_factory=dict)
-    broken: dict[int, str] = field(default_factory=dict)
-
-
 def extract(
     *,
     items: pl.DataFrame,
@@ -97,6 +88,7 @@ def extract(
     text: TextEncoder | None = None,
     clips: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
+    along: Mapping[str, ClipEncoder] | None = None,
     workers: int = 1,
     batch_clips: int = 4,
     encode_threads: int | None = None,
@@ -105,6 +97,7 @@ def extract(
     clip_timeout_s: float = DECODE_SECONDS,
     clip_memory_mb: int = CLIP_MEMORY_MB,
     pictures: Path | None = None,
+    sampling: Mode = "even",
     progress: Progress = silent,
 ) -> ExtractReport:
     """Make the vectors that a catalogue lacks.
@@ -116,6 +109,8 @@ def extract(
         text: Text encoder; None leaves the modality out, also of `load_features`.
         clips: Modality -> encoder of clips; any name that may be part of a folder's.
         poolings: Modality -> another way to its vectors than its encoder's own; tokens that are there are used.
+        along: Name -> an encoder whose tokens are kept beside, for clips that are decoded for the others without a further pass
+            over the file. They are no modality: `load_features` and `load_tokens` leave them out.
         workers: Decoding processes, >= 0; 0 decodes in this process, without protection from crashes and hangs.
         batch_clips: Clips that are encoded together, >= 1.
         encode_threads: Encoders that run at once, >= 1; None takes one per core beside decoding processes, else one.
@@ -123,7 +118,9 @@ def extract(
         max_pixels: Largest frame that is decoded, width x height.
         clip_timeout_s: A clip that takes longer is given up, seconds.
         clip_memory_mb: A clip whose decoding takes more memory is given up.
-        pictures: Folder for a poster and a preview strip of each clip that is decoded, named by its content key; None for none.
+        pictures: Folder for a poster and a preview strip of each clip, named by its content key; a clip that has its vectors
+            already is decoded for them. None, or no Pillow, for none.
+        sampling: Which frames are taken, see `kinema.media.sampling.sample_frames`.
         progress: Told after each group of clips and each batch of texts.
 
     Returns:
@@ -134,7 +131,7 @@ def extract(
         MissingExtraError: PyAV, OpenCV or safetensors is not installed.
     """
     start = time.perf_counter()
-    clips, poolings = dict(clips or {}), dict(poolings or {})
+    clips, poolings, along = dict(clips or {}), dict(poolings or {}), dict(along or {})
     settings = ClipSettings(
         max_seconds=max_seconds,
         max_pixels=max_pixels,
@@ -143,31 +140,42 @@ def extract(
         workers=workers,
         batch_clips=batch_clips,
         encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
-        pictures=pictures,
+        pictures=pictures if is_installed("PIL") else None,
+        sampling=sampling,
     )
-    _check(settings, clips, poolings)
-    plan = _plan(items, media_root if clips else None, folder, num_threads=max(1, workers))
-    modalities = {
-        name: ClipModality(folder, name, encoder, pooling=poolings.get(name), max_seconds=max_seconds)
-        for name, encoder in clips.items()
-    }
+    _check(settings, clips, poolings, along)
+    plan = plan_items(items, media_root if clips else None, folder, num_threads=max(1, workers))
+    modalities, beside = (
+        {
+            name: ClipModality(
+                folder, name, encoder, pooling=poolings.get(name), max_seconds=max_seconds, sampling=sampling
+            )
+            for name, encoder in some.items()
+        }
+        for some in (clips, along)
+    )
     counts = {}
     unread = ""
     with Claims(folder) as claims:
         if text is not None:
             counts[TEXT], unread = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
-        outcome = ClipRun(modalities, settings=settings, claims=claims).run(plan.files, progress=progress)
+        outcome = ClipRun(modalities, settings=settings, claims=claims, along=beside).run(plan.files, progress=progress)
     _write_manifest(folder, text, modalities)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
         counts=counts,
-        rejects=_rejects(items, plan, outcome),
+        rejects=rejects_of(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=(*filter(None, (unread,)), *_notices(plan, modalities)),
+        notices=(*filter(None, (unread,)), *notices_of(plan, modalities.values(), sampling=sampling)),
     )
 
 
-def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: Mapping[str, Pooling]) -> None:
+def _check(
+    settings: ClipSettings,
+    clips: Mapping[str, ClipEncoder],
+    poolings: Mapping[str, Pooling],
+    along: Mapping[str, ClipEncoder],
+) -> None:
     """Refuse what cannot work before any of it is done."""
     numbers = (settings.batch_clips, settings.workers, settings.timeout_s, settings.memory_mb, settings.encode_threads)
     if min(settings.batch_clips, settings.encode_threads) < 1 or settings.workers < 0 or min(numbers[2:4]) <= 0:
@@ -175,15 +183,17 @@ def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: M
             "extraction needs batch_clips and encode_threads >= 1, workers >= 0, clip_timeout_s and clip_memory_mb > 0, "
             f"got {numbers[0]}, {numbers[4]}, {numbers[1]}, {numbers[2]} and {numbers[3]}"
         )
-    for name in (*clips, *poolings):
-        if not name.isidentifier() or name == TEXT or name not in clips:
+    if settings.sampling not in get_args(Mode):
+        raise ConfigError(f"sampling must be one of {', '.join(get_args(Mode))}, got '{settings.sampling}'")
+    for name in (*clips, *poolings, *along):
+        if not name.isidentifier() or name == TEXT or (name in clips) == (name in along):
             raise ConfigError(
                 f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text', got '{name}'"
             )
     for module in ("av", "cv2") if clips else ():
         require(module)
     if settings.workers:
-        for name, encoder in clips.items():
+        for name, encoder in (*clips.items(), *along.items()):
             check_sendable(name, encoder.reader)
 
 
@@ -206,7 +216,7 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
     clips = _recorded_keys(folder, ordered)
     features = {}
     for modality, one in current.items():
-        keys = [_text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == TEXT else clips
+        keys = [text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == TEXT else clips
         vectors_VD, present_V, quality_V = VectorShards(folder / one["vectors"]).get(keys)
         features[modality] = ModalityFeatures(
             name=modality,
@@ -249,30 +259,7 @@ def _current(folder: Path) -> dict[str, dict[str, str]]:
 def _recorded_keys(folder: Path, ordered: pl.DataFrame) -> list[str]:
     """Content key of each item's clip when it was last extracted; empty where it has none."""
     recorded = ContentKeys(folder)
-    return [recorded.recorded(path) if path else "" for path in _column(ordered, "media_path")]
-
-
-def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_threads: int) -> _Plan:
-    """Find every item's content keys and the files behind them."""
-    plan = _Plan(texts=[_text_key(item_text(row)) for row in items.iter_rows(named=True)])
-    paths = _column(items, "media_path")
-    found: dict[str, Path] = {}
-    for row, name in enumerate(paths):
-        if name and media_root is not None and name not in found:
-            try:
-                found[name] = inside(media_root, name)
-            except DataError as error:
-                plan.broken[row] = str(error)
-    keys = ContentKeys(folder).update(found, num_threads=num_threads)
-    plan.clips = [keys.get(name, "") if name else "" for name in paths]
-    for row, (name, key) in enumerate(zip(paths, plan.clips, strict=True)):
-        if key:
-            plan.files.setdefault(key, (str(name), found[str(name)]))
-        elif name in found:
-            plan.broken[row] = (
-                f"cannot read '{name}': the file vanished or is not readable; the item keeps its text features"
-            )
-    return plan
+    return [recorded.recorded(path) if path else "" for path in column(ordered, "media_path")]
 
 
 def _encode_texts(
@@ -281,13 +268,13 @@ def _encode_texts(
     """Encode the texts that are not in the cache, and write them a few hundred at a time; also what is hardly read."""
     shards = VectorShards(folder / _text_folder(encoder))
     known = {key: item_text(row) for key, row in zip(keys, items.iter_rows(named=True), strict=True) if key}
-    texts = {key: text for key, text in known.items() if key not in shards}
+    texts = {key: text for key, text in known.items() if key not in shards.index}
     made: set[str] = set()
     work = SharedWork(
         sorted(texts, key=lambda key: len(texts[key])),
         claims=claims,
-        is_done=shards.__contains__,
-        refresh=shards.refresh,
+        is_done=shards.index.__contains__,
+        refresh=shards.index.refresh,
     )
     while not work.finished:
         some = work.take(_TEXT_FLUSH)
@@ -299,18 +286,18 @@ def _encode_texts(
         elif not work.finished:
             work.wait()
         progress(work.num_done, work.total, "texts")
-    computed, there = sum(key in made for key in keys), sum(key in shards for key in keys)
-    notice = reading_notice(shards.quality(list(known)), list(known.values()), name=encoder.name)
+    computed, there = sum(key in made for key in keys), sum(key in shards.index for key in keys)
+    notice = reading_notice(shards.index.quality(list(known)), list(known.values()), name=encoder.name)
     return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there), notice
 
 
-def _count(plan: _Plan, modality: ClipModality, *, made: set[str]) -> ModalityCounts:
+def _count(plan: Plan, modality: ClipModality, *, made: set[str]) -> ModalityCounts:
     """Sort the items of one modality of clips."""
-    quality = modality.vectors.quality(plan.clips)
+    quality = modality.vectors.index.quality(plan.clips)
     there = [row for row, key in enumerate(plan.clips) if quality[row] > 0]
     computed = sum(plan.clips[row] in made for row in there)
     failed = sum(
-        row in plan.broken or (bool(key) and key not in modality.vectors)
+        row in plan.broken or (bool(key) and key not in modality.vectors.index)
         for row, key in enumerate(plan.clips)
         if not quality[row] > 0
     )
@@ -320,31 +307,6 @@ def _count(plan: _Plan, modality: ClipModality, *, made: set[str]) -> ModalityCo
         missing=len(plan.clips) - len(there) - failed,
         failed=failed,
     )
-
-
-def _rejects(items: pl.DataFrame, plan: _Plan, outcome: ClipOutcome) -> tuple[Reject, ...]:
-    """One reject per item whose clip cannot be used, or not by every modality, in the items' order."""
-    broken = dict(plan.broken)
-    for row, key in enumerate(plan.clips):
-        if key in outcome.reasons:
-            broken[row] = "; ".join(dict.fromkeys(outcome.reasons[key].values()))
-    paths, ids = _column(items, "media_path"), _column(items, "id")
-    return tuple(
-        Reject(kind="clip", file=str(paths[row]), row=None, reason=broken[row], raw=f"item {ids[row]}")
-        for row in sorted(broken)
-    )
-
-
-def _notices(plan: _Plan, modalities: Mapping[str, ClipModality]) -> tuple[str, ...]:
-    """Clips that are used although a part of them is gone."""
-    keys = sorted(plan.files)
-    partial: set[str] = set()
-    for one in modalities.values():
-        quality = one.vectors.quality(keys)
-        partial.update(plan.files[key][0] for key, value in zip(keys, quality, strict=True) if 0 < value < 1)
-    if not partial:
-        return ()
-    return (f"truncated or damaged clips, used as far as they decode: {len(partial)}, such as '{min(partial)}'",)
 
 
 def _text_folder(encoder: TextEncoder) -> str:
@@ -373,13 +335,3 @@ def _write_manifest(folder: Path, text: TextEncoder | None, modalities: Mapping[
     draft = folder / f".{MANIFEST}.{os.getpid()}.draft"
     draft.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
-
-
-def _text_key(text: str) -> str:
-    """Content key of a text; empty for an empty one."""
-    return sha256(text.encode()).hexdigest() if text else ""
-
-
-def _column(items: pl.DataFrame, name: str) -> list[Any]:
-    """A column as a list, Nones where it is absent."""
-    return items[name].to_list() if name in items.columns else [None] * items.height

@@ -13,20 +13,18 @@ from kinema.media.index import FrameIndex
 _GOLDEN: Final = 0.6180339887
 
 
-def cover_shots(
-    frames_T: NDArray[np.int64], cuts: NDArray[np.int64], index: FrameIndex, at_hand: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def cover_shots(frames_T: NDArray[np.int64], cuts: NDArray[np.int64], index: FrameIndex) -> NDArray[np.int64]:
     """Move frames from the shots that have most to those that have none, longest first.
 
     Args:
         frames_T: int64 [T], numbers of evenly spaced frames, ascending.
         cuts: int64, numbers of the first frames of all shots but the first.
         index: The clip's frames.
-        at_hand: int64, numbers of frames that are decoded already.
 
     Returns:
         int64 [T], ascending. Where there are more shots than frames, the longest are seen. A shot that had none is seen
-        by what is nearest to its middle: a frame at hand, or else a key frame, which costs one decoded frame, or else any.
+        by the key frame nearest to its middle, which costs one decoded frame, or else by the frame there. What else is
+        decoded plays no part: it depends on who else reads the clip.
     """
     if len(cuts) == 0:
         return frames_T
@@ -42,9 +40,8 @@ def cover_shots(
             break
         place = shot_of.index(richest) + int(counts[richest]) // 2
         middle = (starts[shot] + ends[shot]) // 2
-        within = [one[(one >= starts[shot]) & (one < ends[shot])] for one in (at_hand, index.keys)]
-        cheapest = next((one for one in within if len(one)), np.array([middle]))
-        frames[place] = int(cheapest[np.abs(cheapest - middle).argmin()])
+        keys = index.keys[(index.keys >= starts[shot]) & (index.keys < ends[shot])]
+        frames[place] = int(keys[np.abs(keys - middle).argmin()]) if len(keys) else int(middle)
         shot_of[place] = shot
         order = np.argsort(frames)
         frames, shot_of = [frames[one] for one in order], [shot_of[one] for one in order]

@@ -9,7 +9,7 @@ Shape suffixes: T frames, P pairs, S shots, H height, W width, 3 red-green-blue.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -46,7 +46,8 @@ class Frames:
         pair_times_ms: int64 [P], when each pair begins, from the first frame.
         duration_ms: Length of what is there, milliseconds.
         partial: Whether the file is truncated or damaged.
-        quality: In (0, 1]; 1 for a whole file, else the share that is there and decodes.
+        quality: In (0, 1]; 1 for a whole file, else the share that is there and decodes. A clip that ``key`` shows by its
+            only key frame has the share which that is of the frames wanted.
         shots_ms: int64 [S], when each shot begins, the first at 0; empty where shots were not looked for.
     """
 
@@ -142,15 +143,16 @@ class _Pass:
         self, num_frames: int, firsts_P: NDArray[np.int64], seconds_P: NDArray[np.int64], *, track: bool
     ) -> Frames:
         """The samples."""
-        frames_T = on_screen(self.index, (np.arange(num_frames) + 0.5) * self.index.duration_ms / num_frames)
-        frames_T = nearest_keys(self.index.keys, frames_T, self.index) if self.only_keys else frames_T
+        even_T = on_screen(self.index, (np.arange(num_frames) + 0.5) * self.index.duration_ms / num_frames)
+        frames_T = nearest_keys(self.index.keys, even_T, self.index) if self.only_keys else even_T
+        share = 1 / len(even_T) if self.only_keys and len(self.index.keys) < 2 else 1.0
         wanted = np.unique(np.concatenate([frames_T, firsts_P, seconds_P]))
         shots = ShotTrack(self.index) if track and len(self.index.stamps_N) > 1 else None
         found = self._decode(wanted, shots)
         cuts = np.zeros(0, dtype=np.int64)
         if shots is not None:
             cuts = self._cuts(shots)
-            frames_T = cover_shots(frames_T, cuts, self.index, np.array(sorted(found.pictures), dtype=np.int64))
+            frames_T = cover_shots(frames_T, cuts, self.index)
             wanted = np.union1d(wanted, frames_T)
             more = self._decode(np.setdiff1d(frames_T, list(found.pictures)), None)
             found.pictures |= more.pictures
@@ -159,7 +161,8 @@ class _Pass:
         together = np.searchsorted(cuts, firsts_P, side="right") == np.searchsorted(cuts, seconds_P, side="right")
         planned = zip(firsts_P[together].tolist(), seconds_P[together].tolist(), strict=True)
         starts = [0, *(round(self.index.times_ms_N[cut]) for cut in cuts.tolist())] if track else []
-        return self._frames(found, frames_T.tolist(), planned, wanted, starts)
+        samples = self._frames(found, frames_T.tolist(), planned, wanted, starts)
+        return replace(samples, quality=samples.quality * share)
 
     def _decode(self, wanted: NDArray[np.int64], shots: ShotTrack | None) -> Decoded:
         return decode_frames(

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinema.artifacts import MANIFEST
 from kinema.schema import EventKind
 from kinema.store.features import ModalityFeatures, ModalityTokens, Profiles
 from kinema.store.histories import Histories, pack_histories
@@ -127,7 +128,7 @@ def read_dataset(
 
 
 def _read_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatures]:
-    if not folder.is_dir() or not items.height:
+    if not (folder / MANIFEST).is_file() or not items.height:
         return {}
     # A store without features needs no encoder.
     from kinema.encoders.extract import load_features, load_tokens  # noqa: PLC0415
@@ -143,7 +144,7 @@ def read_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:
         folder: Where `kinema extract` writes; may be absent.
         items: Of the store.
     """
-    if not folder.is_dir() or not items.height:
+    if not (folder / MANIFEST).is_file() or not items.height:
         return {}
     from kinema.encoders.extract import load_tokens  # noqa: PLC0415  # a store without features needs no encoder
 

@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from kinema.encoders.content_keys import ContentKeys, inside
-from kinema.encoders.picture_hash import PictureHash
 from kinema.errors import DataError, NotBuiltError
 from kinema.media.probe import probe
 from kinema.progress import Progress, silent
@@ -24,7 +23,6 @@ from kinema.settings import Settings
 from kinema.steps.copies import write_copies
 from kinema.steps.fingerprints import Fingerprints
 from kinema.store.protocols import Store
-from kinema.store.vectors import VectorShards
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,8 @@ def duplicates_of_project(
         settings: Its settings.
         store: Its data.
         media_root: Where media paths start.
-        workers: Clips decoded at once.
-        progress: Told fingerprints, then pairs.
+        workers: Decoding processes.
+        progress: Told clips, then pairs.
 
     Returns:
         The groups, also written to ``artifacts/duplicates``.
@@ -103,37 +101,31 @@ def duplicates_of_project(
         MissingExtraError: PyAV or OpenCV is not installed.
     """
     start = time.perf_counter()
-    prints = Fingerprints(
-        folder / "artifacts" / "fingerprints",
-        PictureHash(),
-        settings.limits.max_clip_seconds,
-        settings.limits.max_clip_pixels,
-    )
+    prints = Fingerprints.open(folder / "artifacts" / "features", settings.limits, num_frames=settings.media.num_frames)
     clips, files, unreadable = _clips(store, media_root, prints.folder, workers=workers)
     if not clips:
         raise NotBuiltError("no item has a video file; run: kinema ingest --videos FOLDER")
-    shards = prints.shards()
-    num_before = len(shards)
-    failed = prints.make(files, shards, workers=workers, progress=progress)
+    lacking = {key for key in files if key not in prints.cache.vectors.index}
+    failed = prints.make(files, workers=workers, progress=progress)
     unreadable |= {files[key][0]: reason for key, reason in failed.items()}
-    keys = [key for key in files if key in shards]
-    found = search(prints, shards, keys, progress=progress)
+    keys = [key for key in files if key not in failed]
+    found = search(prints, keys, progress=progress)
     counts = Counter(store.events(kinds=settings.histories.kinds, columns=["item"])["item"].to_list())
     grouped = {key for group in found.groups for key in group}
     shared = [[key] for key in keys if len(clips[key]) > 1 and key not in grouped]
     groups = tuple(
-        _members({key: clips[key] for key in group}, files, found, shards=shards, counts=counts)
+        _members({key: clips[key] for key in group}, files, found, prints=prints, counts=counts)
         for group in [*found.groups, *shared]
     )
     write_copies(
         folder / "artifacts" / "duplicates",
         [[one.item for one in group] for group in groups],
-        config={"encoder": prints.encoder.fingerprint, "least": [LEAST_ALIKE, MOST_CHANGE_LOST, LEAST_OVERLAP]},
+        config={"encoder": prints.cache.encoder_fingerprint, "least": [LEAST_ALIKE, MOST_CHANGE_LOST, LEAST_OVERLAP]},
     )
     return DuplicateReport(
         groups=groups,
         num_clips=sum(map(len, clips.values())),
-        num_made=len(shards) - num_before,
+        num_made=len(lacking.intersection(keys)),
         num_empty=found.num_empty,
         num_compared=found.num_compared,
         unreadable=unreadable,
@@ -198,23 +190,22 @@ def _clips(
     return clips, files, unreadable
 
 
-def search(prints: Fingerprints, shards: VectorShards, keys: Sequence[str], *, progress: Progress) -> Found:
+def search(prints: Fingerprints, keys: Sequence[str], *, progress: Progress) -> Found:
     """Find groups among fingerprints.
 
     Args:
         prints: The cache.
-        shards: Its shards.
         keys: N content keys that it has.
         progress: Told pairs.
 
     Returns:
         The groups.
     """
-    vectors_ND = prints.vectors(shards, keys)
+    vectors_ND = prints.vectors(keys)
 
     @lru_cache(maxsize=1024)
     def of(number: int) -> Prints:
-        return Prints(prints.tokens(shards, [keys[number]])[0])
+        return Prints(prints.tokens(keys[number]))
 
     pairs_P2, num_cut = near_pairs(vectors_ND)
     same = []
@@ -239,12 +230,12 @@ def _members(
     files: Mapping[str, tuple[str, Path]],
     found: Found,
     *,
-    shards: VectorShards,
+    prints: Fingerprints,
     counts: Mapping[int, int],
 ) -> tuple[Member, ...]:
     """The items of a group, the one to keep first."""
     members = []
-    for key, quality in zip(clips, shards.quality(list(clips)).tolist(), strict=True):
+    for key, quality in zip(clips, prints.cache.vectors.index.quality(list(clips)).tolist(), strict=True):
         pixels, alike = _pixels(files[key][1]), found.alike.get(key, 1.0)
         for one in clips[key]:
             member = Member(one.item, one.title, one.file, counts.get(one.num, 0), round(quality, 3), pixels, alike)

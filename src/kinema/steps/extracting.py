@@ -13,8 +13,10 @@ from kinema.encoders.sound import load_sound_encoder
 from kinema.encoders.text import load_text_encoder
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.extras import require
+from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
+from kinema.steps.fingerprints import made_along
 from kinema.steps.rejects import write_rejects
 from kinema.store.protocols import Store
 
@@ -82,6 +84,8 @@ def extract_project(
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
         pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
+        sampling=settings.media.sampling,
+        along=made_along(settings),
         progress=progress,
     )
 
@@ -100,6 +104,8 @@ def extract_features(
     extra: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
     pictures: Path | None = None,
+    sampling: Mode = "even",
+    along: Mapping[str, ClipEncoder] | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Run the encoders; clips that cannot be decoded are recorded in the store.
@@ -119,6 +125,8 @@ def extract_features(
         extra: Modality -> encoder, beside those.
         poolings: Modality -> another way to its vectors than its encoder's own.
         pictures: Folder for posters and preview strips; None for none.
+        sampling: Which frames of clips are taken.
+        along: What else is made of clips that are decoded, as the fingerprints that copies are found by; no modality.
         progress: Told clips and texts.
 
     Returns:
@@ -153,6 +161,8 @@ def extract_features(
         clip_timeout_s=limits.decode_seconds,
         clip_memory_mb=limits.clip_memory_mb,
         pictures=pictures,
+        sampling=sampling,
+        along=along,
         progress=progress,
     )
     store.set_aside(report.rejects, all_of="clip")

@@ -1,10 +1,12 @@
-"""The fingerprints of a project's clips: made once per file content.
+"""The fingerprints of a project's clips: made once per file content, beside the vectors and by the same decoding processes.
+
+An extraction makes them along with the vectors; what lacks, because the clips were encoded before or otherwise, is made
+when copies are looked for.
 
 Shape suffixes: N files, T moments, D width of a token.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,17 +14,50 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import fingerprint
-from kinema.encoders.modality import Clip, Tokens
-from kinema.encoders.picture_hash import PictureHash
-from kinema.errors import KinemaError, MissingExtraError
+from kinema.encoders.clip_modality import ClipModality
+from kinema.encoders.clip_vectors import ClipRun, ClipSettings
+from kinema.encoders.modality import ClipEncoder, Tokens
+from kinema.encoders.picture_hash import PictureHash, PictureReader
 from kinema.extras import require
-from kinema.media.sampling import SAMPLING_VERSION, sample_frames
 from kinema.progress import Progress
-from kinema.store.vectors import VectorShards
+from kinema.settings import LimitSettings, Settings
+from kinema.store.claims import Claims
 
-_FLUSH: Final = 32
-_READ: Final = 512
+NAME: Final = "picture_hash"
+"""What the folder of the fingerprints begins with; no modality may be called so."""
+_FRAMES: Final = (8, 16)
+"""Fewest and most frames of a fingerprint."""
+_NO_PICTURES: Final = "cannot compare '{}': it has no pictures"
+
+
+def fingerprint_encoder(num_frames: int) -> PictureHash:
+    """What makes the fingerprints of a project.
+
+    It takes the frames that the frame encoder takes, so that both come from one pass over a clip, unless those are too few
+    to tell copies by, or more than that needs.
+
+    Args:
+        num_frames: Frames sampled per clip for the frame encoder.
+
+    Example:
+        >>> [fingerprint_encoder(number).reader.num_frames for number in (2, 12, 64)]
+        [8, 12, 8]
+    """
+    fewest, most = _FRAMES
+    return PictureHash(PictureReader(num_frames=num_frames if fewest <= num_frames <= most else fewest))
+
+
+def made_along(settings: Settings) -> dict[str, ClipEncoder]:
+    """What an extraction makes along with the vectors; nothing where frames are not evenly spaced, as fingerprints need them.
+
+    Args:
+        settings: Of the project.
+
+    Example:
+        >>> list(made_along(Settings()))
+        ['picture_hash']
+    """
+    return {NAME: fingerprint_encoder(settings.media.num_frames)} if settings.media.sampling == "even" else {}
 
 
 @dataclass(frozen=True)
@@ -30,98 +65,65 @@ class Fingerprints:
     """A cache of fingerprints by content key.
 
     Attributes:
-        folder: For content keys, and a folder for each kind of fingerprint.
-        encoder: Makes them.
-        max_seconds: Only so much of each clip's beginning is looked at.
-        max_pixels: Largest frame that is decoded.
+        folder: Of the features; content keys are kept there, too.
+        limits: What one clip may cost.
+        cache: Where they lie.
     """
 
     folder: Path
-    encoder: PictureHash
-    max_seconds: float
-    max_pixels: int
+    limits: LimitSettings
+    cache: ClipModality
 
-    def shards(self) -> VectorShards:
-        """Where they lie. One row is the number of moments, their times, and the tokens."""
-        parts = {"encoder": self.encoder.fingerprint, "sampling": SAMPLING_VERSION, "max_seconds": self.max_seconds}
-        return VectorShards(self.folder / f"{self.encoder.name}-{fingerprint(parts)}")
+    @classmethod
+    def open(cls, folder: Path, limits: LimitSettings, *, num_frames: int = 8) -> "Fingerprints":
+        """Those of a project's features.
 
-    def make(
-        self, files: Mapping[str, tuple[str, Path]], shards: VectorShards, *, workers: int, progress: Progress
-    ) -> dict[str, str]:
+        Args:
+            folder: Of the features.
+            limits: What one clip may cost.
+            num_frames: Frames sampled per clip for the frame encoder.
+        """
+        encoder = fingerprint_encoder(num_frames)
+        cache = ClipModality(folder, NAME, encoder, pooling=None, max_seconds=limits.max_clip_seconds)
+        return cls(folder, limits, cache)
+
+    def make(self, files: Mapping[str, tuple[str, Path]], *, workers: int, progress: Progress) -> dict[str, str]:
         """Make what is lacking; every few clips are written, so a run that is stopped goes on where it was.
 
         Args:
             files: Content key -> (name for errors, file).
-            shards: From `shards`.
-            workers: Clips decoded at once, >= 1.
-            progress: Told after each clip.
+            workers: Decoding processes.
+            progress: Told after each group of clips.
 
         Returns:
-            Content key -> reason, for the clips that cannot be read.
+            Content key -> reason, for the clips of which there is none.
 
         Raises:
             MissingExtraError: PyAV or OpenCV is not installed.
         """
         for module in ("av", "cv2"):
             require(module)
-        lacking = [key for key in files if key not in shards]
-        failed: dict[str, str] = {}
-        with ThreadPoolExecutor(workers, thread_name_prefix="kinema-fingerprints") as threads:
-            for start in range(0, len(lacking), _FLUSH):
-                some = lacking[start : start + _FLUSH]
-                made: dict[str, tuple[NDArray[np.float32], float]] = {}
-                for key, row in zip(some, threads.map(lambda key: self._row(*files[key]), some), strict=True):
-                    if isinstance(row, str):
-                        failed[key] = row
-                    else:
-                        made[key] = row
-                    progress(start + len(made) + len(failed), len(lacking), "fingerprints")
-                if made:
-                    shards.append(
-                        list(made), np.stack([row for row, _ in made.values()]), [q for _, q in made.values()]
-                    )
-        return failed
+        settings = ClipSettings(
+            max_seconds=self.limits.max_clip_seconds,
+            max_pixels=self.limits.max_clip_pixels,
+            timeout_s=self.limits.decode_seconds,
+            memory_mb=self.limits.clip_memory_mb,
+            workers=workers,
+            batch_clips=1,
+            encode_threads=1,
+        )
+        with Claims(self.folder) as claims:
+            outcome = ClipRun({NAME: self.cache}, settings=settings, claims=claims).run(files, progress=progress)
+        failed = {key: "; ".join(reasons.values()) for key, reasons in outcome.reasons.items()}
+        empty = self.cache.vectors.index.quality(list(files)) == 0
+        nothing = [key for key, is_empty in zip(files, empty.tolist(), strict=True) if is_empty and key not in failed]
+        return failed | {key: _NO_PICTURES.format(files[key][0]) for key in nothing}
 
-    def tokens(self, shards: VectorShards, keys: Sequence[str]) -> list[Tokens]:
-        """Read fingerprints that are there."""
-        most = self.encoder.reader.num_frames
-        rows_NX = shards.get(keys)[0]
-        return [
-            Tokens(row[1 + most :].reshape(most, -1)[: int(row[0])], row[1 : 1 + int(row[0])].astype(np.int64))
-            for row in rows_NX
-        ]
+    def tokens(self, key: str) -> Tokens:
+        """Read a fingerprint that is there."""
+        tokens_TD, times_ms_T = self.cache.tokens.get([key]).of(0)
+        return Tokens(tokens_TD.astype(np.float32), times_ms_T)
 
-    def vectors(self, shards: VectorShards, keys: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [N, width], the coarse vectors; fingerprints are read a few hundred at a time."""
-        vectors_ND = np.zeros((len(keys), self.encoder.width), dtype=np.float32)
-        for start in range(0, len(keys), _READ):
-            some = self.tokens(shards, keys[start : start + _READ])
-            vectors_ND[start : start + len(some)] = [self.encoder.pool(one) for one in some]
-        return vectors_ND
-
-    def _row(self, name: str, path: Path) -> tuple[NDArray[np.float32], float] | str:
-        """One clip as a row and its quality, or why it cannot be read."""
-        reader = self.encoder.reader
-        try:
-            frames = sample_frames(
-                path,
-                num_frames=reader.num_frames,
-                num_pairs=0,
-                max_side=reader.wants.max_side,
-                max_seconds=self.max_seconds,
-                max_pixels=self.max_pixels,
-                name=name,
-            )
-            (tokens,) = self.encoder.encode([reader.read(Clip(frames, None, 0, frames.duration_ms))])
-        except MissingExtraError:
-            raise
-        except KinemaError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
-            return f"cannot read '{name}': {type(error).__name__}: {error}"
-        num, most = len(tokens.times_ms_T), reader.num_frames
-        row = np.zeros(1 + most + most * self.encoder.token_width, dtype=np.float32)
-        row[0], row[1 : 1 + num] = num, tokens.times_ms_T
-        row[1 + most : 1 + most + tokens.tokens_TD.size] = tokens.tokens_TD.ravel()
-        return row, frames.quality
+    def vectors(self, keys: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [N, D], the coarse vectors."""
+        return self.cache.vectors.get(keys)[0]

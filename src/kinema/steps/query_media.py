@@ -56,8 +56,8 @@ def picture_vectors(
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
     encoder = _encoder("frames", settings, folder)
     with TemporaryDirectory(prefix="kinema-query-") as scratch:
-        limit = settings.limits.max_clip_seconds
-        here = ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=limit)
+        limit, mode = settings.limits.max_clip_seconds, settings.media.sampling
+        here = ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=limit, sampling=mode)
         if here.fingerprint != features["frames"].encoder:
             raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     assert isinstance(encoder, FrameTokens)
@@ -142,6 +142,7 @@ def _extract_one(
             max_pixels=settings.limits.max_clip_pixels,
             clip_timeout_s=settings.limits.decode_seconds,
             clip_memory_mb=settings.limits.clip_memory_mb,
+            sampling=settings.media.sampling,
         )
         if report.rejects:
             raise DataError(report.rejects[0].reason.removesuffix(_TAIL))

@@ -122,14 +122,26 @@ class ShardFolder:
         return set(self._places)
 
     def __contains__(self, key: object) -> bool:
+        """Whether a key is there."""
         return key in self._places
 
     def __len__(self) -> int:
+        """Number of keys."""
         return len(self._places)
 
     def places(self, keys: Sequence[str]) -> list[Place | None]:
         """Where keys lie, None where absent."""
         return [self._places.get(key) for key in keys]
+
+    def by_shard(self, keys: Sequence[str]) -> dict[str, tuple[list[int], list[int]]]:
+        """Name of a shard -> places among the keys, and the rows of these in the shard; absent keys are left out."""
+        found: dict[str, tuple[list[int], list[int]]] = {}
+        for number, place in enumerate(self.places(keys)):
+            if place is not None:
+                numbers, rows = found.setdefault(place.shard, ([], []))
+                numbers.append(number)
+                rows.append(place.row)
+        return found
 
     def quality(self, keys: Sequence[str]) -> NDArray[np.float32]:
         """float32 [N], quality of each key, 0 where absent; reads nothing from disk."""

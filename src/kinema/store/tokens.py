@@ -74,38 +74,15 @@ class TokenShards:
 
     Attributes:
         folder: The folder.
+        index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
+            A key without a moment was looked at, too.
         width: D; None while there is no token.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.width: int | None = None
-        self._shards = ShardFolder(folder, check=self._check)
-
-    @property
-    def damaged(self) -> tuple[str, ...]:
-        """Names of the shards that were set aside when the folder was read."""
-        return self._shards.damaged
-
-    def keys(self) -> set[str]:
-        """All keys that were looked at, also those without a moment."""
-        return self._shards.keys()
-
-    def __contains__(self, key: object) -> bool:
-        """Whether a key was looked at."""
-        return key in self._shards
-
-    def __len__(self) -> int:
-        """Number of keys."""
-        return len(self._shards)
-
-    def refresh(self) -> None:
-        """See what other processes have added meanwhile."""
-        self._shards.refresh()
-
-    def quality(self, keys: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [N], quality of each key, 0 where absent; reads nothing from disk."""
-        return self._shards.quality(keys)
+        self.index = ShardFolder(folder, check=self._check)
 
     def append(
         self,
@@ -147,7 +124,7 @@ class TokenShards:
             _OFFSETS: np.cumsum([0, *(len(one) for one in times_ms)], dtype=np.int64),
         }
         arrays[_CRC] = np.array([_crc(arrays, row) for row in range(len(keys))], dtype=np.int64)
-        self._shards.write(keys, [round(float(one), 6) for one in quality_N], arrays)
+        self.index.write(keys, [round(float(one), 6) for one in quality_N], arrays)
 
     def get(self, keys: Sequence[str]) -> RaggedTokens:
         """Read tokens; only the rows of these keys are touched.
@@ -162,32 +139,26 @@ class TokenShards:
             StaleArtifactError: A shard turned out to be damaged; it has been set aside.
         """
         nothing = np.zeros((0, self.width or 0), dtype=np.float16), np.zeros(0, dtype=np.int64)
-        parts = [nothing if place is None else self._row(place.shard, place.row) for place in self._shards.places(keys)]
+        parts = [nothing if place is None else self._row(place.shard, place.row) for place in self.index.places(keys)]
         return RaggedTokens(
             tokens_MD=np.concatenate([nothing[0], *(tokens for tokens, _ in parts)]),
             times_ms_M=np.concatenate([nothing[1], *(times for _, times in parts)]),
             offsets=np.cumsum([0, *(len(times) for _, times in parts)], dtype=np.int64),
-            quality_N=self.quality(keys),
+            quality_N=self.index.quality(keys),
         )
 
     def lengths(self, keys: Sequence[str]) -> NDArray[np.int64]:
         """int64 [N], number of moments of each key, 0 where absent; reads no tokens."""
-        by_shard: dict[str, list[tuple[int, int]]] = {}
-        for row, place in enumerate(self._shards.places(keys)):
-            if place is not None:
-                by_shard.setdefault(place.shard, []).append((row, place.row))
         found = np.zeros(len(keys), dtype=np.int64)
-        for name, pairs in by_shard.items():
-            offsets = self._shards.open(name).arrays[_OFFSETS]
-            for row, within in pairs:
-                found[row] = offsets[within + 1] - offsets[within]
+        for name, (numbers, rows) in self.index.by_shard(keys).items():
+            found[numbers] = np.diff(self.index.open(name).arrays[_OFFSETS])[rows]
         return found
 
     def _row(self, name: str, row: int) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
         """One clip of a shard, compared with its checksum."""
-        arrays = self._shards.open(name).arrays
+        arrays = self.index.open(name).arrays
         if _crc(arrays, row) != int(arrays[_CRC][row]):
-            raise self._shards.set_aside(name, "its checksum differs")
+            raise self.index.set_aside(name, "its checksum differs")
         part = slice(int(arrays[_OFFSETS][row]), int(arrays[_OFFSETS][row + 1]))
         return arrays[_TOKENS][part], arrays[_TIMES][part]
 

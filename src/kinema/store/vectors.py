@@ -24,6 +24,7 @@ class VectorShards:
 
     Attributes:
         folder: The folder.
+        index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
         width: D; None while there is no vector.
 
     Example:
@@ -39,28 +40,7 @@ class VectorShards:
         self.folder = folder
         self.width: int | None = None
         self._verified: set[str] = set()
-        self._shards = ShardFolder(folder, check=self._check)
-
-    @property
-    def damaged(self) -> tuple[str, ...]:
-        """Names of the shards that were set aside when the folder was read."""
-        return self._shards.damaged
-
-    def keys(self) -> set[str]:
-        """All keys that have a vector."""
-        return self._shards.keys()
-
-    def __contains__(self, key: object) -> bool:
-        """Whether a key has a vector."""
-        return key in self._shards
-
-    def __len__(self) -> int:
-        """Number of vectors."""
-        return len(self._shards)
-
-    def refresh(self) -> None:
-        """See what other processes have added meanwhile."""
-        self._shards.refresh()
+        self.index = ShardFolder(folder, check=self._check)
 
     def append(
         self, keys: Sequence[str], vectors_ND: NDArray[np.float32], quality_N: Sequence[float] | NDArray[np.floating]
@@ -89,11 +69,11 @@ class VectorShards:
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise DataError(f"vectors must be finite, the one of key '{keys[row]}' in row {row} is not")
-        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self._shards}
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self.index}
         rows = sorted(first.values())
         if rows:
             chosen = np.ascontiguousarray(vectors[rows])
-            self._shards.write(
+            self.index.write(
                 [keys[row] for row in rows],
                 [round(float(quality_N[row]), 6) for row in rows],
                 {_VECTORS: chosen},
@@ -115,29 +95,19 @@ class VectorShards:
         Raises:
             StaleArtifactError: A shard turned out to be damaged; it has been set aside.
         """
-        places = self._shards.places(keys)
         vectors_ND = np.zeros((len(keys), self.width or 0), dtype=np.float32)
-        by_shard: dict[str, list[tuple[int, int]]] = {}
-        for row, place in enumerate(places):
-            if place is not None:
-                by_shard.setdefault(place.shard, []).append((row, place.row))
-        for name, pairs in by_shard.items():
-            into, taken = (list(one) for one in zip(*pairs, strict=True))
-            vectors_ND[into] = self._read(name)[taken]
-        present_N = np.array([place is not None for place in places], dtype=np.bool_)
-        return vectors_ND, present_N, self.quality(keys)
-
-    def quality(self, keys: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [N], quality of each key, 0 where absent; reads nothing from disk."""
-        return self._shards.quality(keys)
+        present_N = np.zeros(len(keys), dtype=np.bool_)
+        for name, (numbers, rows) in self.index.by_shard(keys).items():
+            vectors_ND[numbers], present_N[numbers] = self._read(name)[rows], True
+        return vectors_ND, present_N, self.index.quality(keys)
 
     def _read(self, name: str) -> NDArray[np.float32]:
         """The vectors of a shard, mapped; compared with their checksum the first time."""
-        shard = self._shards.open(name)
+        shard = self.index.open(name)
         vectors_ND: NDArray[np.float32] = shard.arrays[_VECTORS]
         if name not in self._verified:
             if zlib.crc32(vectors_ND.data) != int(shard.metadata[_CRC]):
-                raise self._shards.set_aside(name, "its checksum differs")
+                raise self.index.set_aside(name, "its checksum differs")
             self._verified.add(name)
         return vectors_ND
 
