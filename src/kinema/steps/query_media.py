@@ -55,15 +55,23 @@ def picture_vectors(
     if "frames" not in features:
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
     encoder = _encoder("frames", settings, folder)
-    with TemporaryDirectory(prefix="kinema-query-") as scratch:
-        limit = settings.limits.max_clip_seconds
-        here = ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=limit)
-        if here.fingerprint != features["frames"].encoder:
-            raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
+    if frames_fingerprint(encoder, max_seconds=settings.limits.max_clip_seconds) != features["frames"].encoder:
+        raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     assert isinstance(encoder, FrameTokens)
     cv2, side = require("cv2"), encoder.pictures.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
     return {"frames": encoder.pictures.encode(squeezed[None])[0]}
+
+
+def frames_fingerprint(encoder: ClipEncoder, *, max_seconds: float) -> str:
+    """What the catalogue's frame vectors are marked with where this encoder has made them.
+
+    Args:
+        encoder: Of frames.
+        max_seconds: How much of each clip is looked at.
+    """
+    with TemporaryDirectory(prefix="kinema-query-") as scratch:
+        return ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=max_seconds).fingerprint
 
 
 def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
