@@ -11,6 +11,7 @@ from kinema.cli.output import Output, common_options, project_option, table
 if TYPE_CHECKING:
     from kinema.recommend.search import SearchResult
 
+_MOST_OF_TEXT = 60
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -84,6 +85,6 @@ def search(
             published_since=published_since,
             hide_seen=hide_seen,
         )
-    asked = [f"'{found.text}'"] if found.text else []
+    asked = [f"'{found.text[:_MOST_OF_TEXT]}{'...' if len(found.text) > _MOST_OF_TEXT else ''}'"] if found.text else []
     title = " and ".join([*asked, *(path.name for path in (image, clip) if path is not None)])
     output.show(found, lambda console: print_search(console, found, title=f"for {title}", explain=explain))

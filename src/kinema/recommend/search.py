@@ -236,12 +236,21 @@ def nothing_asked() -> DataError:
 
 
 def _check(question: Question, text: str) -> None:
-    where = f"the search for '{text[:40]}'" if text else f"the search by {question.likened or 'nothing'}"
     if not text and not question.vectors:
         raise nothing_asked()
-    check_count("num_items", question.num_items, where=where)
-    if not 0 <= question.user_weight <= 1:
-        raise DataError(f"user_weight must be in [0, 1], got {question.user_weight} in {where}")
+    check_numbers(text, question.likened, num_items=question.num_items, user_weight=question.user_weight)
+
+
+def check_numbers(text: str, likened: str, *, num_items: int, user_weight: float) -> None:
+    """Refuse numbers that no search can have; see `Question`.
+
+    Raises:
+        DataError: One is out of range.
+    """
+    where = f"the search for '{text[:40]}'" if text else f"the search by {likened or 'nothing'}"
+    check_count("num_items", num_items, where=where)
+    if not 0 <= user_weight <= 1:
+        raise DataError(f"user_weight must be in [0, 1], got {user_weight} in {where}")
 
 
 def _signals(
@@ -340,6 +349,6 @@ def _word_notices(
     if not any(one.name == "words" for one in signals):
         what = "has any of these words" if match.variants else "can be found by signs alone"
         notices.append(f"no item {what}: nearest by meaning" if by_meaning else f"no item {what}")
-    elif match.unknown:
+    elif match.unknown and not index.named(text):
         notices.append(f"no item has {', '.join(repr(word) for word in match.unknown[:5])}")
     return [*notices, *(f"'{word}' was read as '{other}'" for word, other in match.misspelt.items())]

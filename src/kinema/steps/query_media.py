@@ -95,7 +95,7 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         kinds = ", ".join(PICTURES)
         raise DataError(
-            f"cannot read picture '{path.name}': not a whole {kinds} file ({type(error).__name__})"
+            f"cannot read picture '{path.name}': not a whole {kinds} file; a video is given as a clip"
         ) from error
 
 

@@ -14,7 +14,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
-from kinema.recommend.search import PICTURES, WEIGHTS, Question, SearchResult, check_text, nothing_asked, search
+from kinema.recommend.search import (
+    PICTURES,
+    WEIGHTS,
+    Question,
+    SearchResult,
+    check_numbers,
+    check_text,
+    nothing_asked,
+    search,
+)
 from kinema.recommend.search_reasons import SearchIndex
 from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
@@ -75,6 +84,10 @@ def search_project(
     tidy = check_text(text)
     if not tidy and image is None and clip is None:
         raise nothing_asked()
+    likened = " and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None)
+    taste = settings.search.user_weight if user_weight is None else user_weight
+    check_numbers(tidy, likened, num_items=num_items, user_weight=taste)
+    since_ms = _moment(published_since)
     # Files first: what cannot be read is said before the index is built.
     vectors: dict[str, NDArray[np.float32]] = {}
     for path, read in ((image, picture_vectors), (clip, clip_vectors)):
@@ -90,12 +103,12 @@ def search_project(
     question = Question(
         text=tidy,
         vectors=vectors,
-        likened=" and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None),
+        likened=likened,
         num_items=num_items,
         categories=tuple(categories),
-        published_since_ms=_moment(published_since),
+        published_since_ms=since_ms,
         user=user,
-        user_weight=settings.search.user_weight if user_weight is None else user_weight,
+        user_weight=taste,
         weights=_weights(settings.search),
         hide_seen=hide_seen,
     )
