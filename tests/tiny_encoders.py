@@ -56,6 +56,17 @@ def save_clip(folder):
     return str(folder)
 
 
+def save_siglip(folder):
+    text = {**SMALL, "intermediate_size": 64, "vocab_size": len(TOKENS), "max_position_embeddings": 12}
+    text |= {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
+    transformers.set_seed(0)
+    config = transformers.SiglipConfig(text_config=text, vision_config=TOWER)
+    transformers.SiglipModel(config).save_pretrained(folder)
+    transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    save_tokenizer(folder)
+    return str(folder)
+
+
 def topic_items(count, *, seed=0):
     """Rows of items; item n has topic n % TOPICS. Title and description share the topic, seldom a word."""
     random = np.random.default_rng(seed)

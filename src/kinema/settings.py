@@ -122,6 +122,23 @@ class RecommendSettings(_Section):
     )
 
 
+class SearchSettings(_Section):
+    """What counts in an answer to a search; see docs/search.md."""
+
+    user_weight: float = Field(
+        default=0.2, ge=0, le=1, description="how much of the score is the taste of the user who asks"
+    )
+    words_weight: float = Field(
+        default=1.0, ge=0, le=10, description="the query's words found in title, tags, description"
+    )
+    text_weight: float = Field(
+        default=1.0, ge=0, le=10, description="nearness of the query's meaning to the item's text"
+    )
+    pictures_weight: float = Field(
+        default=1.0, ge=0, le=10, description="the query's words in the picture, times what each way there counts"
+    )
+
+
 class EvaluationSettings(_Section):
     """Protocols and intervals."""
 
@@ -158,6 +175,7 @@ class Settings(BaseSettings):
     histories: HistorySettings = HistorySettings()
     flm: FLMSettings = FLMSettings()
     recommend: RecommendSettings = RecommendSettings()
+    search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from kinema.cli.main import main
 from kinema.project import Project
+from kinema.recommend.search import search
+from kinema.steps import searching
 
 
 @pytest.fixture
@@ -42,6 +44,24 @@ def test_machines_get_everything(shop):
     assert [item["id"] for item in found["items"]] == ["v3"]
     assert found["items"][0]["evidence"]["words"]["river"]["field"] == "tags"
     assert {"weights", "trace", "notice", "bridges", "user_weight"} <= found.keys()
+
+
+def test_the_weight_of_taste_is_the_settings_unless_given(shop, monkeypatch):
+    asked = []
+
+    def answer(parts, index, question, **rest):
+        asked.append(question)
+        return search(parts, index, question, **rest)
+
+    monkeypatch.setattr(searching, "search", answer)
+    (shop / "kinema.toml").write_text("[search]\nuser_weight = 0.7\nwords_weight = 2.0\n")
+    assert json.loads(call(shop, "river", "--json"))["weights"] == {"words": 2.0}
+    call(shop, "river", "--user-weight", "0.1")
+    assert [one.user_weight for one in asked] == [0.7, 0.1]
+
+
+def test_a_long_question_is_shortened_in_the_heading(shop):
+    assert f"for '{'otter ' * 10}...'" in " ".join(call(shop, "otter " * 100).split("\n"))
 
 
 def test_nothing_found_is_said(shop):

@@ -2,25 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 import transformers
 
 from kinema.encoders.frames import FrameTokens
 from kinema.encoders.shared_space import has_shared_space, load_shared_space
+from kinema.encoders.vision import load_frame_encoder
 from kinema.errors import ConfigError
-from tiny_encoders import SMALL, TOKENS, TOWER, save_bert, save_clip, save_tokenizer, save_vit
+from tiny_encoders import save_bert, save_clip, save_siglip, save_vit
 
 TEXTS = ["ak al", "bk", "ck cl cm cn co cp ck cl", ""]
-
-
-def save_siglip(folder):
-    text = {**SMALL, "intermediate_size": 64, "vocab_size": len(TOKENS), "max_position_embeddings": 12}
-    text |= {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
-    transformers.set_seed(0)
-    config = transformers.SiglipConfig(text_config=text, vision_config=TOWER)
-    transformers.SiglipModel(config).save_pretrained(folder)
-    transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
-    save_tokenizer(folder)
-    return str(folder)
 
 
 SAVE = {"clip": save_clip, "siglip": save_siglip}
@@ -56,7 +47,7 @@ def test_cosines_are_the_checkpoints_own(space):
     batch.pop("token_type_ids", None)
     if space._fills:
         batch.pop("attention_mask")
-    pixels = space._processor(images=list(pictures(2)), return_tensors="pt")["pixel_values"]
+    pixels = space.pictures._processor(images=list(pictures(2)), return_tensors="pt")["pixel_values"]
     output = space._model(pixel_values=pixels, **batch)
     cosines = space.encode_pictures(pictures(2)) @ space.encode_texts(TEXTS[:2]).T
     bias = space._model.logit_bias.item() if hasattr(space._model, "logit_bias") else 0.0
@@ -67,13 +58,29 @@ def test_the_picture_half_is_a_frame_encoder(space):
     encoder = FrameTokens(space.pictures, num_frames=2)
     reading = {"frames": pictures(2), "times_ms": np.array([0, 500])}
     assert encoder.reader.side == 32
-    assert encoder.encode([reading])[0].tokens_TD == pytest.approx(space.encode_pictures(pictures(2)))
+    tokens_TD = encoder.encode([reading])[0].tokens_TD
+    assert tokens_TD.shape[1] == encoder.width == 3 * 32 + space.width
+    assert tokens_TD[:, -space.width :] == pytest.approx(space.encode_pictures(pictures(2)))
+    assert space.pictures.fingerprint == load_frame_encoder(space.name).fingerprint
+
+
+def test_another_projection_is_another_encoder(tmp_path):
+    before = load_frame_encoder(save_clip(tmp_path / "clip")).fingerprint
+    model = transformers.CLIPModel.from_pretrained(tmp_path / "clip")
+    with torch.no_grad():
+        model.visual_projection.weight *= -1
+    model.save_pretrained(tmp_path / "clip")
+    assert load_frame_encoder(str(tmp_path / "clip")).fingerprint != before
 
 
 def test_the_configuration_tells_who_shares_a_space(tmp_path):
     assert has_shared_space(save_clip(tmp_path / "clip"))
     assert not has_shared_space(save_vit(tmp_path / "vit"))
-    assert not has_shared_space("nobody/nothing")
+    (tmp_path / "adapted").mkdir()
+    (tmp_path / "adapted" / "config.json").write_text('{"architecture": "efficientnet-lite0"}')
+    assert not has_shared_space(str(tmp_path / "adapted"))
+    with pytest.raises(ConfigError, match="'nobody/nothing' cannot be loaded"):
+        has_shared_space("nobody/nothing")
 
 
 def test_a_model_without_two_towers_is_refused(tmp_path):

@@ -49,7 +49,9 @@ def test_any_vision_transformer_of_the_hub_form_works(tmp_path, kind):
     assert encoder.frame_side == 32
     batch = pictures(5, 32)
     vectors = encoder.encode(batch)
-    assert vectors.shape == (5, encoder.width) == (5, 96)
+    shared = {"clip": 16, "siglip": 32}.get(kind, 0)
+    assert encoder.shared_width == shared
+    assert vectors.shape == (5, encoder.width) == (5, 96 + shared)
     assert vectors.dtype == np.float32
     alone = np.concatenate([encoder.encode(one[None]) for one in batch])
     assert vectors == pytest.approx(alone, abs=1e-5)

@@ -33,6 +33,8 @@ def test_every_default_in_the_template_is_valid_when_uncommented():
         ),
         ({"fml": {}}, r"unknown key 'fml' in kinema.toml, did you mean 'flm'\? allowed: .*encoders"),
         ({"flm": {"dropout": 1.5}}, r"flm.dropout must be .*, is 1.5"),
+        ({"search": {"user_weight": 1.5}}, r"search.user_weight must be less than or equal to 1, is 1.5"),
+        ({"search": {"words_weight": -1}}, r"search.words_weight must be greater than or equal to 0, is -1"),
         ({"runtime": {"device": "gpu"}}, r"runtime.device must be 'cpu' or 'cuda', is 'gpu'"),
         ({"histories": {"kinds": ["clik"]}}, r"histories.kinds.0 must be 'impression', .*is 'clik'"),
         ({"media": {"sampling": "best"}}, r"media.sampling must be 'even', 'key' or 'shots', is 'best'"),

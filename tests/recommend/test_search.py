@@ -18,7 +18,7 @@ from small_world import (
 
 from kinema.errors import DataError
 from kinema.recommend.parts import Parts
-from kinema.recommend.search import Question, search
+from kinema.recommend.search import PICTURES, WEIGHTS, Question, search
 from kinema.recommend.search_reasons import SearchIndex
 from kinema.retrieval.content_search import Bridge, SearchSpace
 from kinema.retrieval.popularity import DAY_MS
@@ -27,7 +27,7 @@ from kinema.schema import Item
 ANIMALS = {"text": np.float32([1, 0, 0])}
 
 
-def parts(items=None, scorer=None):
+def parts(items=None, scorer=None, copies=None):
     return Parts.of(
         catalogue=world_catalogue(items),
         scorer=scorer or world_scorer(),
@@ -36,6 +36,7 @@ def parts(items=None, scorer=None):
         popularity_V=None,
         segments=None,
         fresh_days=14,
+        copies_V=copies,
     )
 
 
@@ -48,6 +49,43 @@ def index(items=None, *, vectors=True, bridges=()):
 
 def ask(text="", *, on=None, at=None, now_ms=NOW, past=None, **question):
     return search(at or parts(), on or index(), Question(text, **question), now_ms=now_ms, history=past)
+
+
+def test_the_weights_of_a_question_are_used_and_told():
+    found = ask("otters", vectors=ANIMALS, weights={**WEIGHTS, "text": 0.5, "words": 2.0})
+    assert found.weights == {"words": 2.0, "text": 0.5}
+    bridge = Bridge.shared(Sea(), np.float32([[1, 0]] * NUM_ITEMS))
+    assert ask("sea", on=index(bridges=[bridge]), weights={**WEIGHTS, PICTURES: 2.0}).weights["look"] == 1.2
+
+
+class Sea:
+    def encode_texts(self, texts):
+        return np.float32([[1, 0]] * len(texts))
+
+
+def test_an_answer_has_one_of_the_copies_of_a_clip_and_names_the_others():
+    plain = ask(vectors=ANIMALS, likened="the clip", num_items=3)
+    first, second = ids(plain)[:2]
+    copies = np.full(NUM_ITEMS, -1)
+    copies[[int(first[1:]), int(second[1:])]] = 4
+    found = ask(vectors=ANIMALS, likened="the clip", num_items=3, at=parts(copies=copies))
+    assert ids(found)[0] == first
+    assert second not in ids(found)
+    assert len(found.items) == 3
+    assert found.items[0].evidence["copies"] == [second]
+    assert "copies" not in found.items[1].evidence
+    assert removed_adds_up(found.trace)
+    short = ask(vectors=ANIMALS, likened="the clip", num_items=NUM_ITEMS, at=parts(copies=copies))
+    assert "1 copies" in short.notice
+    asked_for = ask(second, at=parts(copies=copies))
+    assert ids(asked_for)[0] == second
+
+
+def test_copies_of_what_was_seen_are_left_out_with_it():
+    copies = np.full(NUM_ITEMS, -1)
+    copies[[0, 1]] = 4
+    found = ask(vectors=ANIMALS, user="u", past=history(0), hide_seen=True, at=parts(copies=copies))
+    assert not {"v0", "v1"} & set(ids(found))
 
 
 def ids(found):

@@ -144,7 +144,9 @@ def test_files_that_are_not_what_they_should_be_are_refused(shop, tmp_path, monk
     image.fromarray(np.zeros((40, 40, 3), dtype=np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "black.png").read_bytes()[:60])
     for name in ("fake.png", "half.png"):
-        with pytest.raises(DataError, match=f"cannot read picture '{name}': not a whole JPEG, PNG"):
+        with pytest.raises(
+            DataError, match=f"cannot read picture '{name}': not a whole JPEG, PNG.* file; a video is given as a clip"
+        ):
             shop.search(image=tmp_path / name)
     with pytest.raises(DataError, match=r"cannot read picture 'none.png': there is no such file"):
         shop.search(image=tmp_path / "none.png")
@@ -175,6 +177,12 @@ def test_what_a_project_lacks_is_said(tmp_path):
         add_items(
             project, tmp_path, {"id": ["v1", "v2"], "title": ["Otters", "Kites"], "published_at": [None, "2026-02-01"]}
         )
+        with pytest.raises(
+            DataError, match=r"num_items must be a whole number in 1..1000, got 0 in the search by the clip"
+        ):
+            project.search(clip=tmp_path / "a.mp4", num_items=0)
+        with pytest.raises(DataError, match=r"user_weight must be in \[0, 1\], got 2 in the search for 'otters'"):
+            project.search("otters", image=tmp_path / "none.png", user_weight=2)
         found = project.search("otters")
         assert (ids(found), found.user) == (["v1"], "")
         assert "no text vectors: words are compared, not their meaning; run: kinema extract" in found.notice

@@ -11,6 +11,7 @@ from kinema.cli.output import Output, common_options, project_option, table
 if TYPE_CHECKING:
     from kinema.recommend.search import SearchResult
 
+_MOST_OF_TEXT = 60
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -39,7 +40,7 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
 @click.option("--image", type=_FILE, help="Find clips that look like this picture.")
 @click.option("--clip", type=_FILE, help="Find clips like this one, which need not be in the catalogue.")
 @click.option("--user", default="", help="Let this user's taste count a little.")
-@click.option("--user-weight", default=0.2, show_default=True, help="How much of the score it is, 0 to 1.")
+@click.option("--user-weight", type=float, help="How much of the score it is, 0 to 1; without it, as in kinema.toml.")
 @click.option("-n", "--num-items", default=10, show_default=True, help="How many, 1 to 1000.")
 @click.option("--category", "categories", multiple=True, help="Only items with this category; may repeat.")
 @click.option("--published-since", metavar="DATE", help="Only items published since, such as 2026-01-31.")
@@ -55,7 +56,7 @@ def search(
     image: Path | None,
     clip: Path | None,
     user: str,
-    user_weight: float,
+    user_weight: float | None,
     num_items: int,
     categories: tuple[str, ...],
     published_since: str | None,
@@ -84,6 +85,6 @@ def search(
             published_since=published_since,
             hide_seen=hide_seen,
         )
-    asked = [f"'{found.text}'"] if found.text else []
+    asked = [f"'{found.text[:_MOST_OF_TEXT]}{'...' if len(found.text) > _MOST_OF_TEXT else ''}'"] if found.text else []
     title = " and ".join([*asked, *(path.name for path in (image, clip) if path is not None)])
     output.show(found, lambda console: print_search(console, found, title=f"for {title}", explain=explain))

@@ -1,49 +1,26 @@
 """CLIP and SigLIP: one space for pictures and texts, so that words find frames.
 
+As the frame encoder of a project such a checkpoint puts every clip's place in the space into the last columns of its vector
+(`kinema.encoders.vit`); the text half is loaded when somebody searches.
+
 Shape suffixes: N pictures or texts, H height, W width, 3 red-green-blue, D width of the space.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinema.artifacts import fingerprint
-from kinema.encoders.vision import check_pictures
-from kinema.encoders.weights import load_pretrained, weights_digest
+from kinema.encoders.vision import in_chunks
+from kinema.encoders.vit import VitFrameEncoder, shared_width
+from kinema.encoders.weights import cnn_architecture, load_pretrained
 from kinema.errors import ConfigError
 from kinema.extras import require
 from kinema.threads import set_thread_policy
-
-_VERSION: Final = 1
-
-
-@dataclass(frozen=True)
-class SharedPictures:
-    """The picture half of a shared space, in the form of a frame encoder: `kinema.encoders.frames.FrameTokens` runs it.
-
-    Attributes:
-        name: As in the configuration.
-        width: D.
-        fingerprint: Equal for equal vectors.
-        frame_side: Pixels.
-        space: Whose half it is.
-    """
-
-    name: str
-    width: int
-    fingerprint: str
-    frame_side: int
-    space: "SharedSpace"
-
-    def encode(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 [N, D], see `SharedSpace.encode_pictures`."""
-        return self.space.encode_pictures(frames_NHW3)
 
 
 class SharedSpace:
@@ -52,13 +29,13 @@ class SharedSpace:
     Attributes:
         name: As in the configuration.
         width: D.
-        fingerprint: Equal for equal vectors, of pictures and of texts.
-        frame_side: Side of the squares the pictures are given as, pixels.
+        pictures: The picture half as a frame encoder; the last D columns of its vectors are places in the space.
         scale: What cosines are multiplied by in the checkpoint's own training; larger means sharper.
     """
 
     def __init__(self, *, name: str, model: Any, processor: Any, tokenizer: Any, batch_size: int, device: str) -> None:
-        if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
+        self.width = shared_width(model)
+        if not self.width:
             raise ConfigError(
                 f"shared space '{name}' must be CLIP, SigLIP or alike, with a tower for pictures and one for texts, is "
                 f"{type(model).__name__}"
@@ -66,9 +43,9 @@ class SharedSpace:
         if batch_size < 1:
             raise ConfigError(f"batch_size of a shared space must be >= 1, got {batch_size}")
         self.name = name
-        self.frame_side = int(model.config.vision_config.image_size)
         self._model = model.eval().to(device)
-        self._processor = processor
+        side = int(model.config.vision_config.image_size)
+        self.pictures = VitFrameEncoder(name=name, model=model, processor=processor, frame_side=side, device=device)
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._device = device
@@ -76,19 +53,6 @@ class SharedSpace:
         # SigLIP was trained on texts padded to full length, without a mask; for CLIP the padding is masked.
         self._fills = str(model.config.model_type).startswith("siglip")
         self.scale = float(torch.exp(model.logit_scale.detach())) if hasattr(model, "logit_scale") else 1.0
-        self.fingerprint = fingerprint(
-            {
-                "shared_space": _VERSION,
-                "weights": weights_digest(model.state_dict()),
-                "processor": processor.to_dict(),
-            }
-        )
-        self.width = int(self.encode_texts([""]).shape[1])
-
-    @property
-    def pictures(self) -> SharedPictures:
-        """The picture half as a frame encoder."""
-        return SharedPictures(self.name, self.width, self.fingerprint, self.frame_side, self)
 
     def encode_pictures(self, frames_NHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures in the space.
@@ -103,14 +67,8 @@ class SharedSpace:
         Raises:
             ConfigError: Not pictures.
         """
-        check_pictures(frames_NHW3)
-
-        def see(start: int) -> Tensor:
-            some = list(frames_NHW3[start : start + self._batch_size])
-            pixels = self._processor(images=some, return_tensors="pt")["pixel_values"]
-            return _pooled(self._model.get_image_features(pixel_values=pixels.to(self._device)))
-
-        return self._unit_rows(see, len(frames_NHW3))
+        whole_ND = in_chunks(self.pictures.encode, frames_NHW3, size=self._batch_size, width=self.pictures.width)
+        return whole_ND[:, -self.width :]
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts in the space.
@@ -121,28 +79,22 @@ class SharedSpace:
         Returns:
             float32 [N, D], unit rows, in the order given. A row does not depend on the other texts (to 1e-5).
         """
-
-        def read(start: int) -> Tensor:
-            batch = self._tokenizer(
-                list(texts[start : start + self._batch_size]),
-                padding="max_length" if self._fills else True,
-                truncation=True,
-                max_length=self._longest,
-                return_tensors="pt",
-            ).to(self._device)
-            batch.pop("token_type_ids", None)
-            if self._fills:
-                batch.pop("attention_mask", None)
-            return _pooled(self._model.get_text_features(**batch))
-
-        return self._unit_rows(read, len(texts))
-
-    def _unit_rows(self, part: Any, count: int) -> NDArray[np.float32]:
-        """float32 [count, D], batch by batch."""
-        if not count:
+        if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
+        starts = range(0, len(texts), self._batch_size)
+        return np.concatenate([self._read(list(texts[start : start + self._batch_size])) for start in starts])
+
+    def _read(self, texts: list[str]) -> NDArray[np.float32]:
+        """float32 [N, D], one batch."""
+        padding = "max_length" if self._fills else True
+        batch = self._tokenizer(
+            texts, padding=padding, truncation=True, max_length=self._longest, return_tensors="pt"
+        ).to(self._device)
+        batch.pop("token_type_ids", None)
+        if self._fills:
+            batch.pop("attention_mask", None)
         with torch.inference_mode():
-            rows_ND = torch.cat([part(start).float() for start in range(0, count, self._batch_size)])
+            rows_ND = _pooled(self._model.get_text_features(**batch)).float()
             return np.asarray(torch.nn.functional.normalize(rows_ND, dim=-1).cpu().numpy(), dtype=np.float32)
 
 
@@ -186,18 +138,17 @@ def has_shared_space(name: str, *, cache: Path | None = None) -> bool:
         name: As for `kinema.encoders.vision.load_frame_encoder`; only its configuration is read.
         cache: Where hub downloads are kept; the hub's default where None.
 
+    Raises:
+        ConfigError: The name leads to no checkpoint.
+        MissingExtraError: transformers is not installed.
+
     Example:
         >>> has_shared_space("packaged:efficientnet-lite0")
         False
     """
-    if name.startswith("packaged:"):
+    if cnn_architecture(name):
         return False
-    try:
-        config = load_pretrained(
-            require("transformers").AutoConfig.from_pretrained, name, role="frames", cache_dir=cache
-        )
-    except ConfigError:  # the packaged network, adapted, has a configuration of our own
-        return False
+    config = load_pretrained(require("transformers").AutoConfig.from_pretrained, name, role="frames", cache_dir=cache)
     return hasattr(config, "vision_config") and hasattr(config, "text_config")
 
 

@@ -114,8 +114,8 @@ CHECKPOINTS: Final[tuple[Checkpoint, ...]] = (
     ),
     Checkpoint("google/vit-base-patch16-224", "frames", "ViT-B/16, ImageNet-21k and 1k classes", 2304, "Apache-2.0"),
     Checkpoint("facebook/dinov2-small", "frames", "ViT-S/14, self-supervised on LVD-142M", 1152, "Apache-2.0"),
-    Checkpoint("openai/clip-vit-base-patch32", "frames", "ViT-B/32, image and text pairs", 2304, "MIT"),
-    Checkpoint("google/siglip-base-patch16-224", "frames", "ViT-B/16, image and text pairs", 2304, "Apache-2.0"),
+    Checkpoint("openai/clip-vit-base-patch32", "frames", "ViT-B/32, image and text pairs", 2816, "MIT"),
+    Checkpoint("google/siglip-base-patch16-224", "frames", "ViT-B/16, image and text pairs", 3072, "Apache-2.0"),
     Checkpoint("MIT/ast-finetuned-audioset-10-10-0.4593", "sound", "AST-B, AudioSet classes", 768, "BSD-3-Clause"),
     Checkpoint("microsoft/resnet-50", "frames", "ResNet-50, ImageNet classes", 5632, "Apache-2.0"),
     Checkpoint(

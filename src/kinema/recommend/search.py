@@ -10,20 +10,19 @@ Shape suffixes: V items, D width, K items of the answer.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
-from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
+from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
+from kinema.recommend.search_filters import narrow, num_with_copies, one_of_copies, with_copies
 from kinema.recommend.search_reasons import SearchIndex, Signal, reasons
-from kinema.recommend.stages import filter_items
 from kinema.recommend.trace import Trace
 from kinema.retrieval.content_search import deviations
 from kinema.retrieval.text_match import WordMatch
@@ -35,7 +34,10 @@ MAX_TEXT: Final = 1000
 TASTE: Final = 0.2
 """Weight of the user's taste unless another is asked for: it orders what answers the question equally well."""
 
-WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0}
+PICTURES: Final = "pictures"
+"""Stands in `WEIGHTS` for all ways from words to pictures: their own weights are multiplied by it."""
+
+WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0, PICTURES: 1.0}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
 _MOST_TASTE: Final = 3.0
@@ -55,6 +57,7 @@ class Question:
         published_since_ms: Only items published from this moment on, UTC milliseconds; None for all.
         user: User id; empty for nobody.
         user_weight: w of the module's formula, in [0, 1].
+        weights: What each part counts, >= 0; see `WEIGHTS`.
         hide_seen: Leave out what the user has interacted with.
     """
 
@@ -66,6 +69,7 @@ class Question:
     published_since_ms: int | None = None
     user: str = ""
     user_weight: float = TASTE
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     hide_seen: bool = False
 
 
@@ -80,7 +84,7 @@ class SearchItem:
         score: The sum of ``parts``.
         parts: What each signal adds to the score; ``taste`` is the user's.
         why: In plain words.
-        evidence: The words found, and the cosine in each modality.
+        evidence: The words found, the cosine in each modality, and the ids of copies that are left out.
     """
 
     id: str
@@ -159,7 +163,15 @@ def search(
     _check(question, text)
     trace = Trace()
     past = one_row(history, len(parts.catalogue))
-    allowed_V, removed = _narrow(parts, question, past, now_ms=now_ms, trace=trace)
+    seen: NDArray[np.integer] = past.items if question.hide_seen else np.empty(0, dtype=np.int64)
+    allowed_V, removed = narrow(
+        parts.catalogue,
+        categories=question.categories,
+        published_since_ms=question.published_since_ms,
+        seen=seen,
+        now_ms=now_ms,
+        trace=trace,
+    )
     match = index.words.find(text) if text else None
     signals = _signals(index, question, text, match, allowed_V)
     named_V = _named(index, text, len(allowed_V))
@@ -173,13 +185,15 @@ def search(
     weight = question.user_weight if taste_V is not None else 0.0
     added = _contributions(signals, taste_V, weight)
     score_V = np.sum([np.zeros(len(allowed_V)), *added.values()], axis=0)
-    items_K = _order(score_V, named_V, found_V, question.num_items)
-    trace.step("rank", num_found, len(items_K), removed={"below the answer": num_found - len(items_K)}, taste=weight)
+    order_K = _order(score_V, named_V, found_V, question.num_items + num_with_copies(parts))
+    trace.step("rank", num_found, len(order_K), removed={"below the answer": num_found - len(order_K)}, taste=weight)
+    single_K, removed["copies"] = one_of_copies(parts, order_K, seen=seen, trace=trace)
+    items_K = single_K[: question.num_items]
     told = reasons(
         index, signals, items_K, match=match, likened=question.likened, added=added, named_V=named_V, user=question.user
     )
-    items = _items(parts.catalogue, items_K, score_V, added, told)
-    trace.step("explain", len(items), len(items))
+    items = _items(parts.catalogue, items_K, score_V, added, with_copies(parts, items_K, allowed_V, told))
+    trace.step("explain", len(single_K), len(items), removed={"below the answer": len(single_K) - len(items)})
     short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
     notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
     return SearchResult(
@@ -222,57 +236,21 @@ def nothing_asked() -> DataError:
 
 
 def _check(question: Question, text: str) -> None:
-    where = f"the search for '{text[:40]}'" if text else f"the search by {question.likened or 'nothing'}"
     if not text and not question.vectors:
         raise nothing_asked()
-    check_count("num_items", question.num_items, where=where)
-    if not 0 <= question.user_weight <= 1:
-        raise DataError(f"user_weight must be in [0, 1], got {question.user_weight} in {where}")
+    check_numbers(text, question.likened, num_items=question.num_items, user_weight=question.user_weight)
 
 
-def _narrow(
-    parts: Parts, question: Question, past: Histories, *, now_ms: int, trace: Trace
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Items that may appear, and how many each filter took out."""
-    catalogue = parts.catalogue
-    seen = past.items if question.hide_seen else np.empty(0, dtype=np.int64)
-    left = filter_items(catalogue, seen=seen, exclude=(), now_ms=now_ms, trace=trace, scenario="search")
-    allowed_V, removed = left.allowed_V, dict(left.removed)
-    wanted = _known_categories(catalogue.categories, question.categories)
-    rules: dict[str, NDArray[np.bool_]] = {}
-    if wanted:
-        has_V = [any(name.casefold() in wanted for name in names) for names in catalogue.categories]
-        rules["of another category"] = np.array(has_V, dtype=np.bool_)
-    if question.published_since_ms is not None:
-        dates_V = catalogue.published_ms_V
-        rules["published before"] = (dates_V >= question.published_since_ms) & (dates_V != UNKNOWN_DATE)
-    if rules:
-        before, dropped = int(allowed_V.sum()), {}
-        for reason, kept_V in rules.items():
-            dropped[reason] = int((allowed_V & ~kept_V).sum())
-            allowed_V = allowed_V & kept_V
-        trace.step("narrow", before, int(allowed_V.sum()), removed=dropped)
-        removed |= dropped
-    return allowed_V, removed
-
-
-def _known_categories(categories: tuple[tuple[str, ...], ...], wanted: tuple[str, ...]) -> set[str]:
-    """The categories asked for, in lower case.
+def check_numbers(text: str, likened: str, *, num_items: int, user_weight: float) -> None:
+    """Refuse numbers that no search can have; see `Question`.
 
     Raises:
-        DataError: No item has one of them.
+        DataError: One is out of range.
     """
-    if not wanted:
-        return set()
-    known = {name.casefold(): name for names in categories for name in names}
-    for name in wanted:
-        if name.casefold() not in known:
-            close = get_close_matches(name.casefold(), known, n=1)
-            hint = f", did you mean '{known[close[0]]}'?" if close else ";"
-            raise DataError(
-                f"unknown category '{name}'{hint} known: {', '.join(sorted(known.values())[:20]) or 'none'}"
-            )
-    return {name.casefold() for name in wanted}
+    where = f"the search for '{text[:40]}'" if text else f"the search by {likened or 'nothing'}"
+    check_count("num_items", num_items, where=where)
+    if not 0 <= user_weight <= 1:
+        raise DataError(f"user_weight must be in [0, 1], got {user_weight} in {where}")
 
 
 def _signals(
@@ -282,20 +260,25 @@ def _signals(
     found: list[Signal] = []
     if match is not None:
         reached_V = match.shares_V > 0
-        found.append(Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, WEIGHTS["words"]))
+        found.append(
+            Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, question.weights["words"])
+        )
     described_V = np.zeros(len(allowed_V), dtype=np.bool_)
     for name, vector_D in question.vectors.items():
         space = index.spaces[name]
         cosines_V = space.closeness(vector_D)
         values_V = deviations(cosines_V, allowed_V)
-        found.append(Signal(name, values_V, space.present_V, WEIGHTS.get(name, _OTHER_WEIGHT), cosines_V))
+        found.append(Signal(name, values_V, space.present_V, question.weights.get(name, _OTHER_WEIGHT), cosines_V))
         if name == "text":
             described_V = space.present_V
+    pictures = question.weights[PICTURES]
     for bridge in index.bridges if text else ():
         cosines_V = bridge.space.closeness(bridge.ask(text))
         alone_V = np.where(described_V, 1.0, bridge.weight_alone / bridge.weight)
         values_V = deviations(cosines_V, allowed_V) * alone_V
-        found.append(Signal(bridge.name, values_V, bridge.space.present_V, bridge.weight, cosines_V, bridge.how))
+        found.append(
+            Signal(bridge.name, values_V, bridge.space.present_V, bridge.weight * pictures, cosines_V, bridge.how)
+        )
     return [one for one in found if (one.reached_V & allowed_V).any()]
 
 
@@ -366,6 +349,6 @@ def _word_notices(
     if not any(one.name == "words" for one in signals):
         what = "has any of these words" if match.variants else "can be found by signs alone"
         notices.append(f"no item {what}: nearest by meaning" if by_meaning else f"no item {what}")
-    elif match.unknown:
+    elif match.unknown and not index.named(text):
         notices.append(f"no item has {', '.join(repr(word) for word in match.unknown[:5])}")
     return [*notices, *(f"'{word}' was read as '{other}'" for word, other in match.misspelt.items())]

@@ -1,4 +1,6 @@
-"""The ways from words to pictures that a project has: what its model has aligned, and the names of what is recognised.
+"""The ways from words to pictures that a project has.
+
+A space that both share; or else what its model has aligned, and the names of what is recognised.
 
 Shape suffixes: C classes, D width, V items.
 """
@@ -7,21 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
 from kinema.encoders.class_names import class_names, name_vectors, picture_words
+from kinema.encoders.frames import FrameTokens
 from kinema.encoders.text import TextEncoder, load_text_encoder
-from kinema.encoders.weights import DEFAULT_FRAMES
-from kinema.errors import MissingExtraError
+from kinema.encoders.weights import DEFAULT_FRAMES, cnn_architecture
+from kinema.errors import ConfigError, MissingExtraError
+from kinema.media.sampling import Mode
 from kinema.retrieval.content_search import Bridge
+from kinema.steps.query_media import frames_fingerprint
 from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
 
+if TYPE_CHECKING:
+    from kinema.encoders.shared_space import SharedSpace
+
 _NAMES: Final = "class_names"
+_NO_SPACE: Final = (
+    "pictures are not searched for the words: the frame encoder shares no space with words and names nothing it sees"
+)
+_OTHER_FRAMES: Final = (
+    "pictures are not searched for the words: the frames vectors come from another encoder or other media settings than "
+    "kinema.toml names; run: kinema extract"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,29 @@ def _encoded(queries: TextQueries, text: str) -> NDArray[np.float32]:
     return np.asarray(vectors_1D[0], dtype=np.float32)
 
 
+@lru_cache(maxsize=1)
+def _load_shared_space(place: str, device: str) -> "SharedSpace | None":
+    """Both halves of the frame encoder; None where it does not read."""
+    if cnn_architecture(place):
+        return None
+    from kinema.encoders.shared_space import has_shared_space, load_shared_space  # noqa: PLC0415  # brings torch
+
+    return load_shared_space(place, device=device) if has_shared_space(place) else None
+
+
+@dataclass(frozen=True)
+class Bridges:
+    """What was found.
+
+    Attributes:
+        found: The ways.
+        notice: Why there is none; empty where there is one, or nothing to say.
+    """
+
+    found: tuple[Bridge, ...] = ()
+    notice: str = ""
+
+
 @dataclass(frozen=True)
 class Ways:
     """What leads from words to vectors and pictures in a project.
@@ -66,30 +104,61 @@ class Ways:
         frames: Name or folder of the frame encoder.
         artifacts: Folder of the model; vectors of class names are kept there.
         device: A torch device.
+        num_frames: Frames per clip in the settings.
+        max_seconds: How much of each clip is looked at in the settings.
+        sampling: Which frames are taken in the settings.
     """
 
     queries: TextQueries
     frames: str
     artifacts: Path
     device: str
+    num_frames: int
+    max_seconds: float
+    sampling: Mode = "even"
 
-    def bridges(self, slates: SlateMaker) -> list[Bridge]:
-        """The ways from words to the catalogue's pictures."""
-        features = slates.dataset.features
-        if not self.queries.place or "frames" not in features or not features["frames"].present_V.any():
-            return []
+    def bridges(self, slates: SlateMaker) -> Bridges:
+        """The ways from words to the catalogue's pictures.
+
+        A space that the frame encoder shares with words is all that is needed where there is one. Without, pictures are
+        reached by what the model has aligned and by the names of what is recognised.
+        """
+        frames = slates.dataset.features.get("frames")
+        if not self.frames or frames is None or not frames.present_V.any():
+            return Bridges()
         try:
-            found = self._recognised(features["frames"])
+            space = _load_shared_space(self.frames, self.device)
+            return self._through_text(slates, frames) if space is None else self._shared(space, frames)
         except MissingExtraError:
-            return []  # the search says for itself that words are all there is
-        if slates.recommender.parts.scorer is not None and "text" in features:
+            return Bridges()  # the search says for itself that words are all there is
+        except ConfigError as error:
+            return Bridges(notice=f"pictures are not searched for the words: {error}")
+
+    def _shared(self, space: "SharedSpace", frames: ModalityFeatures) -> Bridges:
+        """The pictures' places are the last columns of the vectors that are there."""
+        tokens = FrameTokens(space.pictures, num_frames=self.num_frames)
+        if frames_fingerprint(tokens, max_seconds=self.max_seconds, sampling=self.sampling) != frames.encoder:
+            return Bridges(notice=_OTHER_FRAMES)
+        pictures_VD = frames.vectors_VD[:, -space.width :] * frames.present_V[:, None]
+        return Bridges((Bridge.shared(space, pictures_VD.astype(np.float32)),))
+
+    def _through_text(self, slates: SlateMaker, frames: ModalityFeatures) -> Bridges:
+        """By the names of classes and through the model; both start from the text encoder's vectors."""
+        if not self.queries.place:
+            return Bridges(notice=f"{_NO_SPACE}, and there is no text encoder")
+        features, found = slates.dataset.features, self._recognised(frames)
+        has_model = slates.recommender.parts.scorer is not None
+        if has_model and "text" in features:
             from kinema.flm.bridges import ModalityBridge  # noqa: PLC0415  # brings torch
             from kinema.flm.model import FLM  # noqa: PLC0415  # the same
 
             learnt = ModalityBridge.of(FLM.load(self.artifacts / "flm"), features, source="text", target="frames")
             if learnt is not None:
                 found.append(Bridge.projection(self.queries.encode, learnt.carry, learnt.rows_VD))
-        return found
+        lacking = (
+            "the model has not aligned them" if has_model else "no model has aligned them yet; run: kinema pretrain"
+        )
+        return Bridges(tuple(found), "" if found else f"{_NO_SPACE}, and {lacking}")
 
     def _recognised(self, frames: ModalityFeatures) -> list[Bridge]:
         """By the names of classes; only the packaged network has the classifier it was trained with."""

@@ -19,6 +19,7 @@ from kinema.encoders.frames import FrameTokens
 from kinema.encoders.modality import ClipEncoder
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.extras import require
+from kinema.media.sampling import Mode
 from kinema.settings import Settings
 from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions, encoder_place
 from kinema.store.features import ModalityFeatures
@@ -55,15 +56,27 @@ def picture_vectors(
     if "frames" not in features:
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
     encoder = _encoder("frames", settings, folder)
-    with TemporaryDirectory(prefix="kinema-query-") as scratch:
-        limit, mode = settings.limits.max_clip_seconds, settings.media.sampling
-        here = ClipModality(Path(scratch), "frames", encoder, pooling=None, max_seconds=limit, sampling=mode)
-        if here.fingerprint != features["frames"].encoder:
-            raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
+    limit, mode = settings.limits.max_clip_seconds, settings.media.sampling
+    if frames_fingerprint(encoder, max_seconds=limit, sampling=mode) != features["frames"].encoder:
+        raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     assert isinstance(encoder, FrameTokens)
     cv2, side = require("cv2"), encoder.pictures.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
     return {"frames": encoder.pictures.encode(squeezed[None])[0]}
+
+
+def frames_fingerprint(encoder: ClipEncoder, *, max_seconds: float, sampling: Mode) -> str:
+    """What the catalogue's frame vectors are marked with where this encoder has made them.
+
+    Args:
+        encoder: Of frames.
+        max_seconds: How much of each clip is looked at.
+        sampling: Which frames are taken.
+    """
+    with TemporaryDirectory(prefix="kinema-query-") as scratch:
+        place = Path(scratch)
+        here = ClipModality(place, "frames", encoder, pooling=None, max_seconds=max_seconds, sampling=sampling)
+        return here.fingerprint
 
 
 def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
@@ -87,7 +100,7 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         kinds = ", ".join(PICTURES)
         raise DataError(
-            f"cannot read picture '{path.name}': not a whole {kinds} file ({type(error).__name__})"
+            f"cannot read picture '{path.name}': not a whole {kinds} file; a video is given as a clip"
         ) from error
 
 

@@ -14,13 +14,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
-from kinema.recommend.search import TASTE, Question, SearchResult, check_text, nothing_asked, search
+from kinema.recommend.search import (
+    PICTURES,
+    WEIGHTS,
+    Question,
+    SearchResult,
+    check_numbers,
+    check_text,
+    nothing_asked,
+    search,
+)
 from kinema.recommend.search_reasons import SearchIndex
 from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
-from kinema.settings import Settings
+from kinema.settings import SearchSettings, Settings
 from kinema.sources.values import moment
-from kinema.steps.bridges import TextQueries, Ways
+from kinema.steps.bridges import Bridges, TextQueries, Ways
 from kinema.steps.extracting import encoder_place
 from kinema.steps.query_media import clip_vectors, picture_vectors
 from kinema.steps.slates import SlateMaker
@@ -39,7 +48,7 @@ def search_project(
     image: str | Path | None = None,
     clip: str | Path | None = None,
     user: str = "",
-    user_weight: float = TASTE,
+    user_weight: float | None = None,
     num_items: int = 10,
     categories: Sequence[str] = (),
     published_since: int | str | None = None,
@@ -55,7 +64,7 @@ def search_project(
         image: A picture file; finds clips that look like it.
         clip: A video file; finds clips that look, move and sound like it. It needs no place in the catalogue.
         user: User id whose taste counts a little; empty for nobody.
-        user_weight: How much, in [0, 1].
+        user_weight: How much, in [0, 1]; None takes the settings'.
         num_items: How many, 1..1000.
         categories: Only items with one of these.
         published_since: Only items published since: UTC milliseconds, or a date such as ``2026-01-31``.
@@ -75,29 +84,41 @@ def search_project(
     tidy = check_text(text)
     if not tidy and image is None and clip is None:
         raise nothing_asked()
+    likened = " and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None)
+    taste = settings.search.user_weight if user_weight is None else user_weight
+    check_numbers(tidy, likened, num_items=num_items, user_weight=taste)
+    since_ms = _moment(published_since)
     # Files first: what cannot be read is said before the index is built.
     vectors: dict[str, NDArray[np.float32]] = {}
     for path, read in ((image, picture_vectors), (clip, clip_vectors)):
         if path is not None:
             vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
     queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
-    ways = Ways(queries, encoder_place(settings.encoders.frames, folder), folder / "artifacts", settings.runtime.device)
-    index = search_index(slates, ways)
+    index = search_index(slates)
     if tidy:
+        if settings.search.pictures_weight:
+            index = _with_bridges(index, word_bridges(slates, _ways(queries, settings, folder)))
         words, index = _words(tidy, queries, dataset.features, index)
         vectors = words | vectors
     question = Question(
         text=tidy,
         vectors=vectors,
-        likened=" and ".join(name for name, path in (("the picture", image), ("the clip", clip)) if path is not None),
+        likened=likened,
         num_items=num_items,
         categories=tuple(categories),
-        published_since_ms=_moment(published_since),
+        published_since_ms=since_ms,
         user=user,
-        user_weight=user_weight,
+        user_weight=taste,
+        weights=_weights(settings.search),
         hide_seen=hide_seen,
     )
     return search(recommender.parts, index, question, now_ms=recommender.now_ms(), **_past(slates, user))
+
+
+def _weights(settings: SearchSettings) -> dict[str, float]:
+    """What each part of a score counts."""
+    chosen = {"words": settings.words_weight, "text": settings.text_weight, PICTURES: settings.pictures_weight}
+    return {**WEIGHTS, **chosen}
 
 
 def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
@@ -110,16 +131,44 @@ def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
     return {"history": dataset.histories.take(number), "profile_P": profile_P}
 
 
+def _ways(queries: TextQueries, settings: Settings, folder: Path) -> Ways:
+    """What leads from words to vectors and pictures in a project."""
+    return Ways(
+        queries,
+        encoder_place(settings.encoders.frames, folder),
+        folder / "artifacts",
+        settings.runtime.device,
+        num_frames=settings.media.num_frames,
+        max_seconds=settings.limits.max_clip_seconds,
+        sampling=settings.media.sampling,
+    )
+
+
 @lru_cache(maxsize=2)
-def search_index(slates: SlateMaker, ways: Ways) -> SearchIndex:
+def word_bridges(slates: SlateMaker, ways: Ways) -> Bridges:
+    """The ways from words to pictures; kept as the index is. Who searches with a picture alone waits for no encoder of words.
+
+    Args:
+        slates: One reading of a project.
+        ways: What leads there.
+    """
+    return ways.bridges(slates)
+
+
+def _with_bridges(index: SearchIndex, bridges: Bridges) -> SearchIndex:
+    """The index with the ways from words to pictures."""
+    return replace(index, bridges=bridges.found, notices=(*index.notices, *filter(None, (bridges.notice,))))
+
+
+@lru_cache(maxsize=2)
+def search_index(slates: SlateMaker) -> SearchIndex:
     """Index one reading of a project.
 
     Args:
         slates: The reading; the index is kept as long as it is asked for.
-        ways: What leads from words to vectors and pictures.
 
     Returns:
-        Words, vectors, and the ways from words to pictures that the project has.
+        Words and vectors.
     """
     dataset = slates.dataset
     items = dataset.items
@@ -142,7 +191,6 @@ def search_index(slates: SlateMaker, ways: Ways) -> SearchIndex:
         },
         dataset.item_ids,
         spaces=spaces,
-        bridges=ways.bridges(slates),
         notices=() if "text" in spaces else (_NO_TEXT,),
     )
 

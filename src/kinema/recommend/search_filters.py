@@ -1,0 +1,121 @@
+"""What may appear in the answer to a search: narrowed down by the question, and one of the copies of each clip.
+
+Shape suffixes: V items, K items of the answer.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import DataError
+from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
+from kinema.recommend.parts import Parts
+from kinema.recommend.stages import Ranked, drop_copies, filter_items
+from kinema.recommend.trace import Trace
+
+
+def narrow(
+    catalogue: Catalogue,
+    *,
+    categories: Sequence[str],
+    published_since_ms: int | None,
+    seen: NDArray[np.integer],
+    now_ms: int,
+    trace: Trace,
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Items that may appear.
+
+    Args:
+        catalogue: All items.
+        categories: Only items with one of these, in any case; empty for all.
+        published_since_ms: Only items published from this moment on, UTC milliseconds; None for all.
+        seen: Numbers of items to leave out.
+        now_ms: Items published later are not there yet.
+        trace: Told the counts.
+
+    Returns:
+        The mask, and how many each filter took out.
+
+    Raises:
+        DataError: A category is unknown.
+    """
+    left = filter_items(catalogue, seen=seen, exclude=(), now_ms=now_ms, trace=trace, scenario="search")
+    allowed_V, removed = left.allowed_V, dict(left.removed)
+    wanted = _known_categories(catalogue.categories, categories)
+    rules: dict[str, NDArray[np.bool_]] = {}
+    if wanted:
+        has_V = [any(name.casefold() in wanted for name in names) for names in catalogue.categories]
+        rules["of another category"] = np.array(has_V, dtype=np.bool_)
+    if published_since_ms is not None:
+        dates_V = catalogue.published_ms_V
+        rules["published before"] = (dates_V >= published_since_ms) & (dates_V != UNKNOWN_DATE)
+    if rules:
+        before, dropped = int(allowed_V.sum()), {}
+        for reason, kept_V in rules.items():
+            dropped[reason] = int((allowed_V & ~kept_V).sum())
+            allowed_V = allowed_V & kept_V
+        trace.step("narrow", before, int(allowed_V.sum()), removed=dropped)
+        removed |= dropped
+    return allowed_V, removed
+
+
+def _known_categories(categories: tuple[tuple[str, ...], ...], wanted: Sequence[str]) -> set[str]:
+    """The categories asked for, in lower case.
+
+    Raises:
+        DataError: No item has one of them.
+    """
+    if not wanted:
+        return set()
+    known = {name.casefold(): name for names in categories for name in names}
+    for name in wanted:
+        if name.casefold() not in known:
+            close = get_close_matches(name.casefold(), known, n=1)
+            hint = f", did you mean '{known[close[0]]}'?" if close else ";"
+            raise DataError(
+                f"unknown category '{name}'{hint} known: {', '.join(sorted(known.values())[:20]) or 'none'}"
+            )
+    return {name.casefold() for name in wanted}
+
+
+def one_of_copies(
+    parts: Parts, items_K: NDArray[np.int64], *, seen: NDArray[np.integer], trace: Trace
+) -> tuple[NDArray[np.int64], int]:
+    """Of the copies of one clip the best.
+
+    Args:
+        parts: With or without groups of copies.
+        items_K: Best first.
+        seen: Items left out because they were seen; their copies are left out as well.
+        trace: Told the counts, where there are groups.
+
+    Returns:
+        What is left, in the same order, and how many were dropped.
+    """
+    nothing_K = np.zeros(len(items_K))
+    ranked = Ranked(items_K, nothing_K, nothing_K, ((),) * len(items_K))
+    single, num_copies = drop_copies(parts, ranked, shown=seen, trace=trace)
+    return single.items_K, num_copies
+
+
+def num_with_copies(parts: Parts) -> int:
+    """How many items are copies of another or have some: so many more are ranked than are shown."""
+    return 0 if parts.copies_V is None else int((parts.copies_V >= 0).sum())
+
+
+def with_copies(
+    parts: Parts, items_K: NDArray[np.int64], allowed_V: NDArray[np.bool_], told: Sequence[tuple[str, dict[str, Any]]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Reasons and evidence, the latter with ``copies``: ids of the items that are the same clip, where there are any."""
+    if parts.copies_V is None:
+        return list(told)
+    found = []
+    for item, (why, evidence) in zip(items_K.tolist(), told, strict=True):
+        group = parts.copies_V[item]
+        others = np.flatnonzero((parts.copies_V == group) & allowed_V) if group >= 0 else np.empty(0, dtype=np.int64)
+        ids = [parts.catalogue.ids[other] for other in others.tolist() if other != item]
+        found.append((why, {**evidence, "copies": ids} if ids else evidence))
+    return found
