@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -30,6 +31,8 @@ from kinema.media.sampling import Frames
 
 _TAIL = "the item keeps its text features"
 _MB = 1 << 20
+_LEAST_SECONDS = 1.0
+"""For a further pass over a clip that took all the time before."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class ClipRequest:
         readers: Modality -> what takes its arrays from the decoded clip.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
-        decode_seconds: Processor time of each pass after which what there is by then is taken.
+        decode_seconds: Processor time after which what there is by then is taken; a pass gets what those before left.
         pictures: Where a poster and a preview strip are written, and what their names begin with; None for none.
     """
 
@@ -78,7 +81,7 @@ def unread(request: ClipRequest, why: str) -> ClipReading:
 def read_clip(request: ClipRequest) -> ClipReading:
     """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns."""
     require("cv2").setNumThreads(1)
-    reading = ClipReading()
+    reading, started = ClipReading(), time.thread_time()
     for joined, names in plan_passes(request.readers):
         try:
             decoded = decode(
@@ -87,7 +90,7 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 name=request.name,
                 max_seconds=request.max_seconds,
                 max_pixels=request.max_pixels,
-                decode_seconds=request.decode_seconds,
+                decode_seconds=max(_LEAST_SECONDS, request.decode_seconds - (time.thread_time() - started)),
             )
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
             reading.reasons.update(dict.fromkeys(names, _reason(request, error)))
