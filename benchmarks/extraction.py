@@ -63,6 +63,8 @@ BATCH: Final = 4
 SAMPLE: Final = 64
 """Clips whose readings the encoders are run on alone, again and again: all of them would not fit into memory."""
 _MB: Final = 1 << 20
+_SAMPLE_S: Final = 0.5
+"""Between two looks at the memory: finding the processes takes milliseconds of the very time that is measured."""
 
 
 def clips_in(folder: Path, count: int) -> list[Path]:
@@ -172,7 +174,7 @@ class Memory:
     def watch(self) -> None:
         """Look again and again, until it is over."""
         us = psutil.Process()
-        while not self.over.wait(0.1):
+        while not self.over.wait(_SAMPLE_S):
             tenth = self.tenth
             self.ours[tenth] = max(self.ours[tenth], us.memory_info().rss)
             total = 0
