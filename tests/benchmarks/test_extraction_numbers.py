@@ -7,7 +7,7 @@ import pytest
 
 sys.path += [str(Path(__file__).parents[2] / "benchmarks")]
 
-import extraction  # noqa: E402 - the path comes first
+import extraction
 
 
 def test_shares_compare_the_parts_alone_with_the_whole():
