@@ -52,7 +52,9 @@ class LimitSettings(_Section):
     max_clip_pixels: int = Field(
         default=1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
     )
-    decode_seconds: float = Field(default=120.0, gt=0, description="time to read one clip")
+    decode_seconds: float = Field(
+        default=120.0, gt=0, description="processor time to read one clip; one that hangs, by the clock"
+    )
     clip_memory_mb: int = Field(
         default=2048, ge=64, le=1 << 20, description="memory that reading one clip may take, in each decoding process"
     )

@@ -113,6 +113,29 @@ def test_a_crash_and_a_hang_cost_one_clip_each(clip):
     )
 
 
+WORKING = """
+import sys, time
+from kinema.encoders import clip_worker
+def work(request):
+    spins = request.name == "spins"
+    started = time.monotonic()
+    while spins or time.monotonic() - started < 3:
+        sum(range(50_000))
+        time.sleep(0 if spins else 0.02)
+    return clip_worker.ClipReading(quality={"frames": 1.0}, arrays={"frames": {}})
+clip_worker.read_clip = work
+clip_worker.serve(2048)
+"""
+
+
+def test_a_clip_whose_process_works_on_and_off_is_waited_for_and_one_that_works_for_too_long_is_not(clip):
+    requests = [frames_only(clip, name) for name in ("on and off", "spins")]
+    command = (sys.executable, "-c", WORKING)
+    slow, spinning = read_clips(requests, num_workers=1, timeout_s=2.5, command=command)
+    assert slow.arrays == {"frames": {}}
+    assert spinning.reasons["frames"].startswith("cannot decode 'spins': not done after 2.5 s; ")
+
+
 def test_leaving_early_ends_the_processes(clip):
     command = (sys.executable, "-c", FRAGILE)
     requests = [frames_only(clip, name) for name in ["good", "hang", "hang", "hang", "hang", "hang"]]

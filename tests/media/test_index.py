@@ -40,6 +40,12 @@ def test_variable_frame_rates_keep_their_times(tmp_path):
     assert index_of(path).times_ms_N.tolist() == pytest.approx(times_ms, abs=2)
 
 
+@pytest.mark.parametrize("suffix", [".flv", ".wmv", ".mp4"])
+def test_a_short_clip_is_whole_although_its_last_frame_does_not_say_how_long_it_stays(tmp_path, suffix):
+    path = write_clip(tmp_path / f"clip{suffix}", numbered(8))
+    assert index_of(path).quality == 1.0
+
+
 def test_only_the_beginning_is_indexed_when_asked(tmp_path):
     path = write_clip(tmp_path / "clip.mp4", numbered())
     index = index_of(path, max_ms=1_000)

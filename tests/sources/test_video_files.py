@@ -143,3 +143,19 @@ def test_the_eight_containers_of_one_clip_are_eight_items(data_dir):
     assert sorted(frame["id"]) == sorted(
         f"demo.{one}" for one in ("avi", "flv", "mkv", "mov", "mp4", "mpg", "webm", "wmv")
     )
+
+
+def test_a_clip_under_the_name_of_a_picture_is_set_aside_and_pictures_are_not(tmp_path):
+    heads = [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n", b"GIF89a", b"RIFF\0\0\0\nWEBPVP8 ", b"\0\0\0\x1cftypavif"]
+    for number, head in enumerate(heads):
+        clip(tmp_path, f"cover{number}.{'png' if number % 2 else 'jpg'}", head + bytes(20))
+    clip(tmp_path, "clip.jpg", b"\0\0\0\x1cftypisom" + bytes(20))
+    rows, rejects = read(tmp_path)
+    assert rows == {}
+    assert [(one.kind, one.file, one.reason) for one in rejects] == [
+        (
+            "clip",
+            str(tmp_path / "clip.jpg"),
+            "'clip.jpg' must be a picture, is none by its first bytes; if it is a clip, give it the suffix of one",
+        )
+    ]

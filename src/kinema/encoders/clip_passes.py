@@ -5,6 +5,7 @@ otherwise. Two that differ in a number of frames or in the size of pictures ther
 """
 
 import importlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from kinema.media.sampling import Frames, Mode, sample_frames
 _UNKNOWN_SHARE = 0.5
 SOUND_ONLY = "no video stream"
 """In the reason why there are no pictures of a file that has sound only."""
+_LEAST_SECONDS = 0.5
+"""For the sound of a clip whose pictures took all the time."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +149,13 @@ def decode(
         name: How errors call the file.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
-        decode_seconds: Processor time after which what there is by then is taken.
+        decode_seconds: Processor time for both together after which what there is by then is taken.
         mode: Which frames are taken.
 
     Returns:
         What could be had.
     """
+    started = time.thread_time()
     frames, no_pictures, sound, no_sound = None, "", None, ""
     if wants_pictures(wants):
         try:
@@ -170,7 +174,8 @@ def decode(
             no_pictures = str(error)
     if wants.sound_hz:
         try:
-            sound = _listen(path, wants, name=name, max_seconds=max_seconds)
+            left = max(_LEAST_SECONDS, decode_seconds - (time.thread_time() - started))
+            sound = _listen(path, wants, name=name, max_seconds=max_seconds, deadline_s=left)
         except KinemaError as error:
             no_sound = str(error)
     if sound is not None and SOUND_ONLY in no_pictures:
@@ -185,7 +190,7 @@ def decode(
     )
 
 
-def _listen(path: Path, wants: Wants, *, name: str, max_seconds: float) -> Any:
+def _listen(path: Path, wants: Wants, *, name: str, max_seconds: float, deadline_s: float) -> Any:
     """Decode the sound track; None where there is none."""
     return importlib.import_module("kinema.media.sound").read_sound(
         path,
@@ -194,6 +199,7 @@ def _listen(path: Path, wants: Wants, *, name: str, max_seconds: float) -> Any:
         num_windows=wants.num_windows,
         window_ms=wants.window_ms,
         max_seconds=max_seconds,
+        deadline_s=deadline_s,
     )
 
 

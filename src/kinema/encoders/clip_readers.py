@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, Self
 
+import psutil
+
 from kinema.encoders.clip_worker import (
     ClipReading,
     ClipRequest,
@@ -28,8 +30,67 @@ WORKER_COMMAND: Final = (sys.executable, "-P", "-m", "kinema.encoders.clip_worke
 DECODE_SECONDS: Final = 120.0
 CLIP_MEMORY_MB: Final = 2048
 _AHEAD: Final = 4
+_PATIENCE: Final = 10
+"""How many times its time a clip is given where the machine has no processor for it."""
+_ALIVE_SHARE: Final = 0.01
+"""Of a processor: less than this is no work."""
 _CLIPS_PER_PROCESS: Final = 256
 """Then a fresh one takes over, for what decoders leak and scatter over memory would grow over a long run."""
+
+
+class _TimeLimit:
+    """Ends a process that works on one clip for too long.
+
+    The limit is on its processor time. By the clock alone, a machine that is busy with something else, or was suspended,
+    would lose good clips. A process that waits and does nothing hangs, and is ended after the same time by the clock;
+    one that gets next to no processor, after about ten times as much.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+        self.passed = False
+        self._process, self._seconds = process, seconds
+        self._num_looks, self._window_s = 0, seconds
+        self._over = threading.Event()
+        self._used = self._start = self._processor_seconds()
+        self._timer = threading.Timer(seconds, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """The clip is done."""
+        self._over.set()
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self._num_looks += 1
+        before, self._used = self._used, self._processor_seconds()
+        left = self._seconds - (self._used - self._start)
+        if self._over.is_set():
+            return
+        if left <= 0 or self._num_looks >= _PATIENCE or self._hangs(self._used - before):
+            self.passed = True
+            self._process.kill()
+            return
+        self._window_s = max(left, self._seconds / _PATIENCE)
+        self._timer = threading.Timer(self._window_s, self._look)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _hangs(self, worked: float) -> bool:
+        """Whether it neither worked since the last look nor waits for a processor, nor was stopped by someone."""
+        try:
+            status = psutil.Process(self._process.pid).status()
+        except psutil.Error:
+            return True
+        return worked < _ALIVE_SHARE * self._window_s and status not in {psutil.STATUS_RUNNING, psutil.STATUS_STOPPED}
+
+    def _processor_seconds(self) -> float:
+        """That the process has used."""
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
 
 class _Worker:
@@ -62,25 +123,18 @@ class _Worker:
             return None, False
         assert process.stdin is not None
         assert process.stdout is not None
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            process.kill()
-
-        timer = threading.Timer(self._timeout_s, expire)
-        timer.start()
+        limit = _TimeLimit(process, self._timeout_s)
         try:
             write_request(process.stdin, request)
             reading = read_reading(process.stdout)
         except OSError:
             reading = None
         finally:
-            timer.cancel()
+            limit.end()
         self._num_read += 1
         if reading is None or self._num_read >= _CLIPS_PER_PROCESS:
             self.stop()
-        return reading, expired.is_set()
+        return reading, limit.passed
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start the process; it ends by itself when we do, for its input then ends. It finds the modules that we find."""
@@ -118,7 +172,7 @@ class ClipReaders:
 
     Args:
         num_workers: Processes; 0 reads in this process, without protection from crashes, hangs and large clips.
-        timeout_s: A clip that takes longer is given up, seconds.
+        timeout_s: A clip that takes more processor time is given up, seconds; one that hangs, by the clock.
         memory_mb: A clip that takes more is given up.
         command: How a decoding process is started; the memory is added to it.
     """

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -31,6 +32,8 @@ from kinema.media.sampling import Frames, Mode
 TAIL = "the item keeps its text features"
 """At the end of a reason."""
 _MB = 1 << 20
+_LEAST_SECONDS = 1.0
+"""For a further pass over a clip that took all the time before."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ClipRequest:
         readers: Modality -> what takes its arrays from the decoded clip.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
-        decode_seconds: Processor time of each pass after which what there is by then is taken.
+        decode_seconds: Processor time after which what there is by then is taken; a pass gets what those before left.
         pictures: Where a poster and a preview strip are written, and what their names begin with; None for none.
         sampling: Which frames are taken.
     """
@@ -84,7 +87,11 @@ def unread(request: ClipRequest, why: str) -> ClipReading:
 def read_clip(request: ClipRequest) -> ClipReading:
     """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns."""
     require("cv2").setNumThreads(1)
-    reading, lost = ClipReading(), ""
+    reading, lost, started = ClipReading(), "", time.thread_time()
+
+    def left() -> float:
+        return max(_LEAST_SECONDS, request.decode_seconds - (time.thread_time() - started))
+
     for joined, names in plan_passes(request.readers):
         try:
             decoded = decode(
@@ -94,7 +101,7 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 name=request.name,
                 max_seconds=request.max_seconds,
                 max_pixels=request.max_pixels,
-                decode_seconds=request.decode_seconds,
+                decode_seconds=left(),
             )
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
             lost = _reason(request, error)
@@ -114,10 +121,10 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 reading.reasons[name] = why
             else:
                 reading.arrays[name], reading.quality[name] = arrays, decoded.quality(wants)
-    return replace(reading, undrawn=_undrawn(request, lost))
+    return replace(reading, undrawn=_undrawn(request, lost, decode_seconds=left()))
 
 
-def _undrawn(request: ClipRequest, lost: str) -> str | None:
+def _undrawn(request: ClipRequest, lost: str, *, decode_seconds: float) -> str | None:
     """Draw the poster if no pass has; see `ClipReading.undrawn`. `lost` says why the pictures cannot be read."""
     if request.pictures is None or is_drawn(*request.pictures):
         return None
@@ -129,7 +136,7 @@ def _undrawn(request: ClipRequest, lost: str) -> str | None:
             name=request.name,
             max_seconds=request.max_seconds,
             max_pixels=request.max_pixels,
-            decode_seconds=request.decode_seconds,
+            decode_seconds=decode_seconds,
         )
     except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
         return _reason(request, error)

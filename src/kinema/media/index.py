@@ -24,6 +24,7 @@ _CUT_STILL_SHARE: Final = 0.5
 _TAIL_BYTES: Final = 64
 _MAX_PACKETS: Final = 2**20
 _BEYOND: Final = 64
+_LONGEST_FRAME_MS: Final = 250.0
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,17 @@ def _quality(scan: _Scan, container: Any, stream: Any) -> float:
     declared = declared_ms(container, stream)
     share = 1.0
     if declared and not scan.cut:
-        share = min(share, scan.end_ms / declared)
+        share = min(share, (scan.end_ms + _last_frame_ms(stream)) / declared)
     if stream.frames and not scan.cut:
         share = min(share, scan.num_packets / stream.frames)
     share = _LATE_SHARE if scan.late else 1.0 if share >= _WHOLE_SHARE else share
     return max(share, 1e-6) * (1.0 - scan.num_corrupt / (scan.num_packets + scan.num_corrupt))
+
+
+def _last_frame_ms(stream: Any) -> float:
+    """How long the last frame may stay: flv and wmv do not say, and in a short clip it is a large share."""
+    rate = stream.average_rate or stream.guessed_rate
+    return min(1000.0 / float(rate), _LONGEST_FRAME_MS) if rate else 0.0
 
 
 def _index(packets: Sequence[_Packet], stream: Any, *, quality: float) -> FrameIndex:

@@ -45,6 +45,8 @@ _BESIDE: Final = (
     ".png",
 )
 """Files that belong beside clips: no items, and nothing to report."""
+_PICTURES: Final = (".jpg", ".png")
+_PICTURE_HEAD: Final = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF.{4}WEBP|.{4}ftyp(?:avif|hei|mif1)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _is_usable(path: Path, folder: Path, root: Path, rejects: list[Reject]) -> bool:
     suffix = path.suffix.lower()
     if suffix in _BESIDE:
+        if suffix in _PICTURES and not _is_picture(path):
+            what = "is none by its first bytes; if it is a clip, give it the suffix of one"
+            rejects.append(Reject("clip", str(path), None, f"'{path.name}' must be a picture, {what}"))
         return False
     if suffix not in EXTENSIONS:
         known = ", ".join(extension[1:] for extension in EXTENSIONS)
@@ -158,6 +163,15 @@ def _is_usable(path: Path, folder: Path, root: Path, rejects: list[Reject]) -> b
     if reason:
         rejects.append(Reject("clip", str(path), None, reason))
     return not reason
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file begins like a picture of some kind; a clip under a picture's name must not go unseen."""
+    try:
+        with path.open("rb") as file:
+            return _PICTURE_HEAD.match(file.read(16)) is not None
+    except OSError:
+        return True
 
 
 def _media_path(path: Path, folder: Path, root: Path) -> str:

@@ -11,7 +11,14 @@ from kinema.errors import ConfigError
 from kinema.seeds import generator
 
 _SUFFIXES: Final = (".mp4", ".avi", ".flv", ".mkv", ".webm", ".mov", ".mpg", ".wmv", ".ts", ".ogv", ".jpg", ".png")
-_HUGE: Final = (0xFFFF, 0x7FFFFFFF)
+_HUGE: Final = (0xFFFF, 0x7FFFFFFF, 0xFFFFFFF0)
+_BOXES: Final = (
+    *(b"mvhd", b"tkhd", b"mdhd", b"elst", b"stsd", b"avc1", b"hev1", b"hvc1", b"mp4v", b"mp4a"),
+    *(b"stsz", b"stts", b"ctts", b"stco", b"stsc", b"mdat", b"moov"),
+    *(b"avih", b"strh", b"strf", b"movi", b"idx1", b"IHDR", b"FLV\x01", b"onMetaData"),
+    *(b"\x1f\x43\xb6\x75", b"\x16\x54\xae\x6b", b"\x1c\x53\xbb\x6b", b"\xb0\x82", b"\xba\x82"),
+)
+"""Where lengths, counts and sizes of pictures stand: MP4, AVI, PNG, FLV; Matroska's clusters, tracks, cues, width and height."""
 
 _Damage = Callable[[bytearray, np.random.Generator], bytes]
 
@@ -41,14 +48,12 @@ def _randomise(content: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def _declare_huge(content: bytearray, rng: np.random.Generator) -> bytes:
-    """A length or a picture size in the header becomes huge, at one place or at several."""
-    for place in rng.integers(0, min(len(content), 4096) - 4, int(rng.integers(1, 5))).tolist():
-        struct.pack_into(">I", content, place, int(rng.choice(_HUGE)))
-    for box in (b"tkhd", b"avc1", b"mp4v", b"stsz", b"stts", b"IHDR", b"strf", b"movi"):
-        found = content.find(box)
-        if found >= 0 and rng.random() < 0.5:
-            place = found + int(rng.integers(4, 32))
-            struct.pack_into(">I", content, min(place, len(content) - 4), int(rng.choice(_HUGE)))
+    """Lengths, counts or sizes of pictures become huge: two where the container keeps them, else one in its first bytes."""
+    order = ">I" if rng.random() < 0.5 else "<I"
+    found = [place + len(box) for box in _BOXES if (place := content.find(box)) >= 0]
+    places = [int(one) + int(rng.integers(0, 32)) for one in rng.permutation(found)[:2]]
+    for place in places or [int(rng.integers(0, min(len(content), 4096)))]:
+        struct.pack_into(order, content, max(0, min(place, len(content) - 4)), int(rng.choice(_HUGE)))
     return bytes(content)
 
 
