@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +28,13 @@ from kinema.encoders.languages import reading_notice
 from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
+from kinema.encoders.text_transcripts import TRANSCRIPT, encode_transcripts, text_key, transcript_keys
+from kinema.encoders.text_vectors import encode_texts, text_folder
 from kinema.errors import ConfigError, DataError
 from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
-from kinema.store.claims import Claims, SharedWork
+from kinema.store.claims import Claims
 from kinema.store.features import ModalityFeatures, ModalityTokens
 from kinema.store.tokens import TokenShards
 from kinema.store.vectors import VectorShards
@@ -42,7 +43,6 @@ KIND: Final = "features"
 FORMAT_VERSION: Final = 2
 REMEDY: Final = "kinema extract"
 TEXT: Final = "text"
-_TEXT_FLUSH: Final = 256
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def extract(
     media_root: Path | None,
     folder: Path,
     text: TextEncoder | None = None,
+    transcripts: pl.DataFrame | None = None,
     clips: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
     workers: int = 1,
@@ -114,6 +115,8 @@ def extract(
         media_root: Folder the media paths start from; None leaves media out.
         folder: Where vectors, tokens, content keys and manifest lie.
         text: Text encoder; None leaves the modality out, also of `load_features`.
+        transcripts: What is said (`kinema.encoders.text_transcripts.COLUMNS`), one row per item where somebody wrote it down;
+            encoded by ``text``. None or no row leaves the modality out.
         clips: Modality -> encoder of clips; any name that may be part of a folder's.
         poolings: Modality -> another way to its vectors than its encoder's own; tokens that are there are used.
         workers: Decoding processes, >= 0; 0 decodes in this process, without protection from crashes and hangs.
@@ -152,18 +155,25 @@ def extract(
         for name, encoder in clips.items()
     }
     counts = {}
-    unread = ""
+    unread = said = ""
+    num_said = 0
     with Claims(folder) as claims:
         if text is not None:
             counts[TEXT], unread = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
+        if text is not None and transcripts is not None and transcripts.height:
+            computed, num_said, failed, said = encode_transcripts(
+                transcripts, text, folder, num_items=items.height, claims=claims, progress=progress
+            )
+            none = items.height - num_said - failed
+            counts[TRANSCRIPT] = ModalityCounts(computed, num_said - computed, missing=none, failed=failed)
         outcome = ClipRun(modalities, settings=settings, claims=claims).run(plan.files, progress=progress)
-    _write_manifest(folder, text, modalities)
+    _write_manifest(folder, {TEXT: text, TRANSCRIPT: text if num_said else None}, modalities)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
         counts=counts,
         rejects=_rejects(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=(*filter(None, (unread,)), *_notices(plan, modalities)),
+        notices=(*filter(None, (unread, said)), *_notices(plan, modalities)),
     )
 
 
@@ -176,9 +186,9 @@ def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: M
             f"got {numbers[0]}, {numbers[4]}, {numbers[1]}, {numbers[2]} and {numbers[3]}"
         )
     for name in (*clips, *poolings):
-        if not name.isidentifier() or name == TEXT or name not in clips:
+        if not name.isidentifier() or name in {TEXT, TRANSCRIPT} or name not in clips:
             raise ConfigError(
-                f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text', got '{name}'"
+                f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text' and 'transcript', got '{name}'"
             )
     for module in ("av", "cv2") if clips else ():
         require(module)
@@ -206,7 +216,11 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
     clips = _recorded_keys(folder, ordered)
     features = {}
     for modality, one in current.items():
-        keys = [_text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == TEXT else clips
+        keys = clips
+        if modality == TEXT:
+            keys = [text_key(item_text(row)) for row in ordered.iter_rows(named=True)]
+        elif modality == TRANSCRIPT:
+            keys = transcript_keys(folder, _column(ordered, "id"))
         vectors_VD, present_V, quality_V = VectorShards(folder / one["vectors"]).get(keys)
         features[modality] = ModalityFeatures(
             name=modality,
@@ -254,7 +268,7 @@ def _recorded_keys(folder: Path, ordered: pl.DataFrame) -> list[str]:
 
 def _plan(items: pl.DataFrame, media_root: Path | None, folder: Path, *, num_threads: int) -> _Plan:
     """Find every item's content keys and the files behind them."""
-    plan = _Plan(texts=[_text_key(item_text(row)) for row in items.iter_rows(named=True)])
+    plan = _Plan(texts=[text_key(item_text(row)) for row in items.iter_rows(named=True)])
     paths = _column(items, "media_path")
     found: dict[str, Path] = {}
     for row, name in enumerate(paths):
@@ -279,26 +293,9 @@ def _encode_texts(
     items: pl.DataFrame, keys: list[str], encoder: TextEncoder, folder: Path, *, claims: Claims, progress: Progress
 ) -> tuple[ModalityCounts, str]:
     """Encode the texts that are not in the cache, and write them a few hundred at a time; also what is hardly read."""
-    shards = VectorShards(folder / _text_folder(encoder))
+    shards = VectorShards(text_folder(folder, TEXT, encoder))
     known = {key: item_text(row) for key, row in zip(keys, items.iter_rows(named=True), strict=True) if key}
-    texts = {key: text for key, text in known.items() if key not in shards}
-    made: set[str] = set()
-    work = SharedWork(
-        sorted(texts, key=lambda key: len(texts[key])),
-        claims=claims,
-        is_done=shards.__contains__,
-        refresh=shards.refresh,
-    )
-    while not work.finished:
-        some = work.take(_TEXT_FLUSH)
-        if some:
-            wanted = [texts[key] for key in some]
-            shards.append(some, encoder.encode(wanted), encoder.readable(wanted))
-            made.update(some)
-            work.settle(some)
-        elif not work.finished:
-            work.wait()
-        progress(work.num_done, work.total, "texts")
+    made = encode_texts(known, encoder, shards, claims=claims, progress=progress)
     computed, there = sum(key in made for key in keys), sum(key in shards for key in keys)
     notice = reading_notice(shards.quality(list(known)), list(known.values()), name=encoder.name)
     return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there), notice
@@ -347,15 +344,15 @@ def _notices(plan: _Plan, modalities: Mapping[str, ClipModality]) -> tuple[str, 
     return (f"truncated or damaged clips, used as far as they decode: {len(partial)}, such as '{min(partial)}'",)
 
 
-def _text_folder(encoder: TextEncoder) -> str:
-    return f"{TEXT}-{encoder.fingerprint}"
-
-
-def _write_manifest(folder: Path, text: TextEncoder | None, modalities: Mapping[str, ClipModality]) -> None:
+def _write_manifest(
+    folder: Path, texts: Mapping[str, TextEncoder | None], modalities: Mapping[str, ClipModality]
+) -> None:
     """Say which vectors are current. The folder only grows, so its files are not listed; shards check themselves."""
     current = {}
-    if text is not None:
-        current[TEXT] = {"name": text.name, "encoder": text.fingerprint, "vectors": _text_folder(text)}
+    for modality, encoder in texts.items():
+        if encoder is not None:
+            place = text_folder(folder, modality, encoder).name
+            current[modality] = {"name": encoder.name, "encoder": encoder.fingerprint, "vectors": place}
     for modality, one in modalities.items():
         current[modality] = {
             "name": one.encoder.name,
@@ -373,11 +370,6 @@ def _write_manifest(folder: Path, text: TextEncoder | None, modalities: Mapping[
     draft = folder / f".{MANIFEST}.{os.getpid()}.draft"
     draft.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
-
-
-def _text_key(text: str) -> str:
-    """Content key of a text; empty for an empty one."""
-    return sha256(text.encode()).hexdigest() if text else ""
 
 
 def _column(items: pl.DataFrame, name: str) -> list[Any]:

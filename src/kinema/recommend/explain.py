@@ -27,6 +27,7 @@ LIKENESS: Final[Mapping[str, str]] = {
     "frames": "looks like {}",
     "motion": "moves like {}",
     "sound": "sounds like {}",
+    "transcript": "talks about the same things as {}",
 }
 
 

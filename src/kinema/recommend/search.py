@@ -35,7 +35,7 @@ MAX_TEXT: Final = 1000
 TASTE: Final = 0.2
 """Weight of the user's taste unless another is asked for: it orders what answers the question equally well."""
 
-WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0}
+WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0, "transcript": 0.7}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
 _MOST_TASTE: Final = 3.0
@@ -47,8 +47,8 @@ class Question:
 
     Attributes:
         text: Words; may be empty where there are vectors.
-        vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` of the words, the others of a
-            picture or a clip.
+        vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` and ``transcript`` of the words,
+            the others of a picture or a clip.
         likened: What these others are of, in words: ``the picture`` or ``the clip``.
         num_items: How many, 1..1000.
         categories: Only items with one of these, in any case; empty for all.

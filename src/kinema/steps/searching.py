@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinema.encoders.text_transcripts import transcript_texts
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
 from kinema.recommend.search import TASTE, Question, SearchResult, check_text, nothing_asked, search
-from kinema.recommend.search_reasons import SearchIndex
+from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex
 from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
 from kinema.settings import Settings
@@ -27,6 +28,8 @@ from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
 
 _LONG_WORD: Final = 5
+_READ: Final = ("text", TRANSCRIPT)
+"""Modalities that the text encoder makes."""
 _NO_TEXT: Final = "no text vectors: words are compared, not their meaning; run: kinema extract"
 
 
@@ -125,7 +128,7 @@ def search_index(slates: SlateMaker, ways: Ways) -> SearchIndex:
     items = dataset.items
     spaces = {
         name: SearchSpace.plain(one.vectors_VD * one.present_V[:, None])
-        if name == "text"
+        if name in _READ
         else SearchSpace.standardised(one.vectors_VD, one.present_V)
         for name, one in dataset.features.items()
         if one.present_V.any()
@@ -134,12 +137,15 @@ def search_index(slates: SlateMaker, ways: Ways) -> SearchIndex:
         " ".join(filter(None, [*(categories or ()), *(tags or ())]))
         for categories, tags in zip(items["categories"].to_list(), items["tags"].to_list(), strict=True)
     ]
+    texts = {
+        "title": items["title"].fill_null("").to_list(),
+        "tags": labels,
+        "description": items["description"].fill_null("").to_list(),
+    }
+    if TRANSCRIPT in dataset.features:
+        texts[TRANSCRIPT] = transcript_texts(ways.artifacts / "features", dataset.item_ids)
     return SearchIndex.of(
-        {
-            "title": items["title"].fill_null("").to_list(),
-            "tags": labels,
-            "description": items["description"].fill_null("").to_list(),
-        },
+        texts,
         dataset.item_ids,
         spaces=spaces,
         bridges=ways.bridges(slates),
@@ -152,11 +158,12 @@ def _words(
 ) -> tuple[dict[str, NDArray[np.float32]], SearchIndex]:
     """The vector of a query, and the index without what cannot be used, with a notice of why."""
     trouble = ""
-    if "text" not in index.spaces:
+    asked = [name for name in _READ if name in index.spaces]
+    if not asked:
         return {}, index
     try:
-        if queries.fingerprint == features["text"].encoder:
-            return {"text": queries.encode(_readings(text, index)).mean(axis=0)}, index
+        if all(queries.fingerprint == features[name].encoder for name in asked):
+            return dict.fromkeys(asked, queries.encode(_readings(text, index)).mean(axis=0)), index
         trouble = "text vectors come from another encoder than kinema.toml names; run: kinema extract"
     except MissingExtraError as error:
         trouble = str(error)
