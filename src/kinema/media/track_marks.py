@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import IO, Final
 
 _MATROSKA: Final = b"\x1aE\xdf\xa3"
-_MATROSKA_HEAD: Final = 1 << 18
+_MATROSKA_HEAD: Final = 1 << 16
 """Tracks are described before the first cluster, within the first few kilobytes."""
+_MATROSKA_CLUSTER: Final = b"\x1fC\xb6u"
 _MATROSKA_TEXT: Final = (b"S_TEXT/", b"S_ASS", b"S_SSA", b"D_WEBVTT/")
 _FIRST_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp")
 _TEXT_HANDLER: Final = re.compile(rb"hdlr.{8}(?:sbtl|subt|text)", re.DOTALL)
@@ -32,8 +33,8 @@ def may_have_text_track(path: Path) -> bool:
         with path.open("rb") as stream:
             head = stream.read(8)
             if head.startswith(_MATROSKA):
-                start = stream.read(_MATROSKA_HEAD)
-                return any(mark in start for mark in _MATROSKA_TEXT)
+                described = stream.read(_MATROSKA_HEAD).partition(_MATROSKA_CLUSTER)[0]
+                return any(mark in described for mark in _MATROSKA_TEXT)
             return head[4:] in _FIRST_BOXES and _TEXT_HANDLER.search(_index_of_mp4(stream)) is not None
     except OSError:
         return False
