@@ -27,11 +27,12 @@ def with_track(clip, text, *, language="eng"):
             (one, one.streams[0], container.add_stream_from_template(one.streams[0])) for one in (pictures, said)
         ]
         streams[1][2].metadata["language"] = language
-        for given, stream, target in streams:
-            for packet in given.demux(stream):
-                if packet.size:
-                    packet.stream = target
-                    container.mux(packet)
+        packets = [
+            (packet, target) for given, stream, target in streams for packet in given.demux(stream) if packet.size
+        ]
+        for packet, target in sorted(packets, key=lambda one: (one[0].dts or 0) * one[0].time_base):
+            packet.stream = target
+            container.mux(packet)
     side.unlink()
     source.unlink()
     return clip

@@ -52,6 +52,8 @@ def likeness(modality: str, name: str) -> str:
     Example:
         >>> likeness("motion", "'Otters'"), likeness("depth", "'Otters'")
         ("moves like 'Otters'", "close to 'Otters' in depth")
+        >>> likeness("transcript", "'Otters'")
+        "talks about the same things as 'Otters'"
     """
     return LIKENESS.get(modality, "close to {} in " + modality).format(name)
 

@@ -22,7 +22,7 @@ from kinema.recommend.checks import check_count, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
-from kinema.recommend.search_reasons import SearchIndex, Signal, reasons
+from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex, Signal, reasons
 from kinema.recommend.stages import filter_items
 from kinema.recommend.trace import Trace
 from kinema.retrieval.content_search import deviations
@@ -35,7 +35,7 @@ MAX_TEXT: Final = 1000
 TASTE: Final = 0.2
 """Weight of the user's taste unless another is asked for: it orders what answers the question equally well."""
 
-WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0, "transcript": 0.7}
+WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0, TRANSCRIPT: 0.7}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
 _MOST_TASTE: Final = 3.0
@@ -284,19 +284,32 @@ def _signals(
         reached_V = match.shares_V > 0
         found.append(Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, WEIGHTS["words"]))
     described_V = np.zeros(len(allowed_V), dtype=np.bool_)
-    for name, vector_D in question.vectors.items():
-        space = index.spaces[name]
-        cosines_V = space.closeness(vector_D)
-        values_V = deviations(cosines_V, allowed_V)
-        found.append(Signal(name, values_V, space.present_V, WEIGHTS.get(name, _OTHER_WEIGHT), cosines_V))
+    cosines = {name: index.spaces[name].closeness(vector_D) for name, vector_D in question.vectors.items()}
+    for name, values_V in _by_modality(cosines, allowed_V).items():
+        present_V = index.spaces[name].present_V
+        found.append(Signal(name, values_V, present_V, WEIGHTS.get(name, _OTHER_WEIGHT), cosines[name]))
         if name == "text":
-            described_V = space.present_V
+            described_V = present_V
     for bridge in index.bridges if text else ():
         cosines_V = bridge.space.closeness(bridge.ask(text))
         alone_V = np.where(described_V, 1.0, bridge.weight_alone / bridge.weight)
         values_V = deviations(cosines_V, allowed_V) * alone_V
         found.append(Signal(bridge.name, values_V, bridge.space.present_V, bridge.weight, cosines_V, bridge.how))
     return [one for one in found if (one.reached_V & allowed_V).any()]
+
+
+def _by_modality(
+    cosines: Mapping[str, NDArray[np.float32]], allowed_V: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Standard deviations in each modality. Texts and transcripts lie in one space and share mean and spread.
+
+    Apart, a catalogue of meaningless titles would turn their noise into deviations as large as those of what is said.
+    """
+    values = {name: deviations(cosines_V, allowed_V) for name, cosines_V in cosines.items()}
+    if {"text", TRANSCRIPT} <= cosines.keys():
+        both = deviations(np.concatenate([cosines["text"], cosines[TRANSCRIPT]]), np.tile(allowed_V, 2))
+        values["text"], values[TRANSCRIPT] = np.split(both, 2)
+    return values
 
 
 def _taste(
