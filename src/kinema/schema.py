@@ -120,7 +120,7 @@ class Reject:
     """A row or clip that was set aside so that the good ones could go on.
 
     Attributes:
-        kind: ``item``, ``user``, ``event`` or ``clip``.
+        kind: ``item``, ``user``, ``event``, ``clip`` or ``transcript``.
         file: The file it came from, as the caller named it.
         row: Its row, counted from 1 without the header; None where the file as a whole is meant.
         reason: Subject, what it must be, what it is.

@@ -67,6 +67,12 @@ class EncoderSettings(_Section):
     frames: str = Field(default="packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
     motion: str = Field(default="flow:dis", description="what moves: statistics of dense optical flow")
     sound: str = Field(default="mel:stats", description="what is heard: statistics of the mel spectrum")
+    transcripts: Literal["auto", "off"] = Field(
+        default="auto", description="what is said, by the text encoder, where there are subtitles or a field transcript"
+    )
+    transcript_languages: tuple[str, ...] = Field(
+        default=("en",), description="of several subtitles of a clip these are read, the best first"
+    )
     batch_size: int = Field(default=32, ge=1, le=4096, description="frames or texts encoded at once")
 
 
@@ -135,6 +141,9 @@ class SearchSettings(_Section):
     )
     text_weight: float = Field(
         default=1.0, ge=0, le=10, description="nearness of the query's meaning to the item's text"
+    )
+    transcript_weight: float = Field(
+        default=0.7, ge=0, le=10, description="nearness of the query's meaning to what is said in the clip"
     )
     pictures_weight: float = Field(
         default=1.0, ge=0, le=10, description="the query's words in the picture, times what each way there counts"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.errors import ConfigError
-from kinema.media.subtitles import Cue, Subtitles, clean_text, decode_text, parse_subtitles, transcript
+from kinema.media.subtitles import Cue, Subtitles, clean_text, decode_text, is_garbled, parse_subtitles, transcript
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -124,3 +124,22 @@ def test_a_long_text_keeps_passages_of_its_whole_length():
 def test_too_short_a_transcript_is_refused():
     with pytest.raises(ConfigError, match="max_chars of a transcript must be >= 100, got 9"):
         transcript([], max_chars=9)
+
+
+def test_lines_that_only_name_music_or_noises_are_not_said():
+    cues = [Cue(0, 1, "[door\nslams]"), Cue(1, 2, "♪ I will survive ♪\n(cheering)"), Cue(2, 3, "(sighs) No. ♪")]
+    assert transcript(cues) == "I will survive (sighs) No."
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r", "cp1253", "shift-jis", "gbk", "euc-kr", "cp1256"])
+def test_letters_of_other_encodings_are_told_from_western_ones(encoding):
+    text = {"cp1253": "Καλημέρα σας", "shift-jis": "おはようございます", "gbk": "早上好大家", "euc-kr": "안녕하세요"}
+    data = SRT.replace("late", text.get(encoding, "مرحبا بكم" if encoding == "cp1256" else "Доброе утро") * 20)
+    assert is_garbled(data.replace("ü", "u").replace("ß", "s").encode(encoding))
+    assert not is_garbled(data.encode())
+
+
+def test_western_accents_are_not_garbled():
+    french = "Où étais-tu ? J'ai été très déçu, à côté de la forêt où l'été s'achève." * 5
+    assert not any(is_garbled(french.encode(one)) for one in ("utf-8", "utf-16", "cp1252", "latin-1"))
+    assert not is_garbled(b"")

@@ -7,6 +7,7 @@ import av
 import pytest
 
 from kinema.errors import DataError
+from kinema.media.subtitles import MAX_SUBTITLE_BYTES
 from kinema.media.transcripts import SideFiles, Transcript, read_side_file, read_tracks, read_transcript
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i> you\n\n2\n00:00:03,000 --> 00:00:04,000\nand you\n"
@@ -139,3 +140,21 @@ def test_bad_subtitles_do_not_cost_the_clip(tmp_path):
     assert len(found.problems) == 2
     assert "must be srt or vtt" in found.problems[0]
     assert "cannot decode 'clip.mp4'" in found.problems[1]
+
+
+def test_subtitles_that_are_no_use_say_why(tmp_path):
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n"
+    for name, content, reason in (
+        ("empty", b" \n", r"subtitles 'empty.srt' must have cues, are empty; repair or remove the file"),
+        ("large", b"x" * (MAX_SUBTITLE_BYTES + 1), r"subtitles 'large.srt' must be at most 4 MB, are larger"),
+        ("music", cue.format("[Music] ♪").encode(), r"must say something, name music or noises only"),
+        ("greek", cue.format("Καλημέρα").encode("cp1253"), r"must be UTF-8, UTF-16 or Western European"),
+    ):
+        (tmp_path / f"{name}.srt").write_bytes(content)
+        with pytest.raises(DataError, match=reason):
+            read_side_file(tmp_path / f"{name}.srt")
+
+
+def test_a_track_of_music_is_no_track(tmp_path):
+    music = SRT.replace("<i>Hello</i> you", "[Music]").replace("and you", "♪♪")
+    assert read_tracks(embed(tmp_path / "a.mkv", music, suffix="srt")) == []

@@ -1,6 +1,7 @@
 """Questions in words and by vectors on the catalogue of six clips."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from small_world import (
 from kinema.errors import DataError
 from kinema.recommend.parts import Parts
 from kinema.recommend.search import PICTURES, WEIGHTS, Question, search
-from kinema.recommend.search_reasons import SearchIndex
+from kinema.recommend.search_reasons import SearchIndex, quotation
 from kinema.retrieval.content_search import Bridge, SearchSpace
 from kinema.retrieval.popularity import DAY_MS
 from kinema.schema import Item
@@ -252,3 +253,43 @@ def test_the_answer_is_json():
 def test_a_question_without_an_answer_is_refused(question, message):
     with pytest.raises(DataError, match=message):
         ask(**question)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "quoted"),
+    [
+        ("short and sweet", ["sweet"], "short and sweet"),
+        ("a " * 100 + "Winter, river." + " b" * 100, ["river", "winter"], r"\.\.\. a( a)+ Winter, river\.( b)+ \.\.\."),
+        ("nothing of it", ["river", "cold"], "river cold"),
+        ("", ["river"], "river"),
+        ("x" * 500 + " river", ["river"], r"(\.\.\. )?(x{500} )?river"),
+    ],
+)
+def test_a_quotation_is_where_most_words_stand_together(text, words, quoted):
+    assert re.fullmatch(quoted, quotation(text, words))
+
+
+def test_what_is_said_is_quoted_and_shares_the_scale_of_the_titles():
+    said = SearchIndex.of(
+        {
+            "title": [one.title for one in world_items()],
+            "transcript": ["", "The river is cold."] + [""] * (NUM_ITEMS - 2),
+        },
+        [one.id for one in world_items()],
+        spaces={
+            "text": SearchSpace.plain(np.float32([[0.1, 1], [0.11, 1], [0.09, 1], [0.1, 1.01], [0.1, 1], [0.12, 1]])),
+            "transcript": SearchSpace.plain(np.float32([[0, 0], [1, 0.1], [0.2, 1], [0, 0], [0, 0], [0, 0]])),
+        },
+    )
+    query = np.float32([1, 0])
+    found = ask("rivers", on=said, vectors={"text": query, "transcript": query})
+    first = found.items[0]
+    assert first.id == "v1"
+    assert first.why.startswith(("said in the clip: 'The river is cold.'", "what is said in the clip is among"))
+    assert "said in the clip: 'The river is cold.'" in first.why
+    assert first.evidence["words"]["rivers"] == {"word": "river", "spelling": "ending", "field": "transcript"}
+    assert all(abs(one.parts["text"]) < 0.5 for one in found.items)
+    assert (
+        "among the nearest in meaning"
+        in ask("frost", on=said, vectors={"transcript": query, "text": query}).items[0].why
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from kinema.errors import DataError
 from kinema.project import Project
-from kinema.steps.live import copy_beside, placed
+from kinema.steps.live import copy_beside, copy_subtitles, placed
 
 SETTINGS = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[media]\nnum_frames = 2\n[runtime]\nworkers = 1\n'
 
@@ -52,6 +52,21 @@ def test_another_clip_of_the_same_name_keeps_its_name_with_a_number(tmp_path):
     assert copy_beside(first, folder).name == "a.mp4"
     assert copy_beside(first, folder).name == "a.mp4"
     assert copy_beside(second, folder).name == "a-2.mp4"
+
+
+def test_subtitles_come_with_their_clip_under_its_new_name(tmp_path):
+    for name in ("a.mp4", "a.srt", "a.en.vtt", "a.mp4.srt", "ab.srt"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "a.mp4").write_bytes(b"another clip")
+    copy_subtitles(tmp_path / "a.mp4", copy_beside(tmp_path / "a.mp4", tmp_path / "live"))
+    assert {path.name: path.read_text() for path in (tmp_path / "live").glob("*-2*")} == {
+        "a-2.mp4": "a.mp4",
+        "a-2.srt": "a.srt",
+        "a-2.en.vtt": "a.en.vtt",
+        "a-2.mp4.srt": "a.mp4.srt",
+    }
+    assert len(list((tmp_path / "live").iterdir())) == 5
 
 
 def test_what_is_no_clip_is_refused(tmp_path):

@@ -24,17 +24,19 @@ from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
 from kinema.encoders.clip_vectors import ClipRun, ClipSettings
 from kinema.encoders.clip_worker import check_sendable
 from kinema.encoders.content_keys import ContentKeys
-from kinema.encoders.extract_plan import Plan, column, notices_of, plan_items, rejects_of, text_key
+from kinema.encoders.extract_plan import Plan, column, notices_of, plan_items, rejects_of
 from kinema.encoders.languages import reading_notice
 from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
+from kinema.encoders.text_transcripts import TRANSCRIPT, encode_transcripts, text_key, transcript_keys
+from kinema.encoders.text_vectors import encode_texts, text_folder
 from kinema.errors import ConfigError
 from kinema.extras import is_installed, require
 from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
-from kinema.store.claims import Claims, SharedWork
+from kinema.store.claims import Claims
 from kinema.store.features import ModalityFeatures, ModalityTokens
 from kinema.store.tokens import TokenShards
 from kinema.store.vectors import VectorShards
@@ -43,7 +45,6 @@ KIND: Final = "features"
 FORMAT_VERSION: Final = 2
 REMEDY: Final = "kinema extract"
 TEXT: Final = "text"
-_TEXT_FLUSH: Final = 256
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def extract(
     media_root: Path | None,
     folder: Path,
     text: TextEncoder | None = None,
+    transcripts: pl.DataFrame | None = None,
     clips: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
     along: Mapping[str, ClipEncoder] | None = None,
@@ -107,6 +109,8 @@ def extract(
         media_root: Folder the media paths start from; None leaves media out.
         folder: Where vectors, tokens, content keys and manifest lie.
         text: Text encoder; None leaves the modality out, also of `load_features`.
+        transcripts: What is said (`kinema.encoders.text_transcripts.COLUMNS`), one row per item where somebody wrote it down;
+            encoded by ``text``. None or no row leaves the modality out.
         clips: Modality -> encoder of clips; any name that may be part of a folder's.
         poolings: Modality -> another way to its vectors than its encoder's own; tokens that are there are used.
         along: Name -> an encoder whose tokens are kept beside, for clips that are decoded for the others without a further pass
@@ -155,18 +159,25 @@ def extract(
         for some in (clips, along)
     )
     counts = {}
-    unread = ""
+    unread = said = ""
+    num_said = 0
     with Claims(folder) as claims:
         if text is not None:
             counts[TEXT], unread = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
+        if text is not None and transcripts is not None and transcripts.height:
+            computed, num_said, failed, said = encode_transcripts(
+                transcripts, text, folder, num_items=items.height, claims=claims, progress=progress
+            )
+            none = items.height - num_said - failed
+            counts[TRANSCRIPT] = ModalityCounts(computed, num_said - computed, missing=none, failed=failed)
         outcome = ClipRun(modalities, settings=settings, claims=claims, along=beside).run(plan.files, progress=progress)
-    _write_manifest(folder, text, modalities)
+    _write_manifest(folder, {TEXT: text, TRANSCRIPT: text if num_said else None}, modalities)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
         counts=counts,
         rejects=rejects_of(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=(*filter(None, (unread,)), *notices_of(plan, modalities.values(), sampling=sampling)),
+        notices=(*filter(None, (unread, said)), *notices_of(plan, modalities.values(), sampling=sampling)),
     )
 
 
@@ -186,9 +197,9 @@ def _check(
     if settings.sampling not in get_args(Mode):
         raise ConfigError(f"sampling must be one of {', '.join(get_args(Mode))}, got '{settings.sampling}'")
     for name in (*clips, *poolings, *along):
-        if not name.isidentifier() or name == TEXT or (name in clips) == (name in along):
+        if not name.isidentifier() or name in {TEXT, TRANSCRIPT} or (name in clips) == (name in along):
             raise ConfigError(
-                f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text', got '{name}'"
+                f"a modality of clips must have an encoder and a name of letters, digits and _ other than 'text' and 'transcript', got '{name}'"
             )
     for module in ("av", "cv2") if clips else ():
         require(module)
@@ -216,7 +227,11 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
     clips = _recorded_keys(folder, ordered)
     features = {}
     for modality, one in current.items():
-        keys = [text_key(item_text(row)) for row in ordered.iter_rows(named=True)] if modality == TEXT else clips
+        keys = clips
+        if modality == TEXT:
+            keys = [text_key(item_text(row)) for row in ordered.iter_rows(named=True)]
+        elif modality == TRANSCRIPT:
+            keys = transcript_keys(folder, column(ordered, "id"))
         vectors_VD, present_V, quality_V = VectorShards(folder / one["vectors"]).get(keys)
         features[modality] = ModalityFeatures(
             name=modality,
@@ -266,26 +281,9 @@ def _encode_texts(
     items: pl.DataFrame, keys: list[str], encoder: TextEncoder, folder: Path, *, claims: Claims, progress: Progress
 ) -> tuple[ModalityCounts, str]:
     """Encode the texts that are not in the cache, and write them a few hundred at a time; also what is hardly read."""
-    shards = VectorShards(folder / _text_folder(encoder))
+    shards = VectorShards(text_folder(folder, TEXT, encoder))
     known = {key: item_text(row) for key, row in zip(keys, items.iter_rows(named=True), strict=True) if key}
-    texts = {key: text for key, text in known.items() if key not in shards.index}
-    made: set[str] = set()
-    work = SharedWork(
-        sorted(texts, key=lambda key: len(texts[key])),
-        claims=claims,
-        is_done=shards.index.__contains__,
-        refresh=shards.index.refresh,
-    )
-    while not work.finished:
-        some = work.take(_TEXT_FLUSH)
-        if some:
-            wanted = [texts[key] for key in some]
-            shards.append(some, encoder.encode(wanted), encoder.readable(wanted))
-            made.update(some)
-            work.settle(some)
-        elif not work.finished:
-            work.wait()
-        progress(work.num_done, work.total, "texts")
+    made = encode_texts(known, encoder, shards, claims=claims, progress=progress)
     computed, there = sum(key in made for key in keys), sum(key in shards.index for key in keys)
     notice = reading_notice(shards.index.quality(list(known)), list(known.values()), name=encoder.name)
     return ModalityCounts(computed=computed, cached=there - computed, missing=len(keys) - there), notice
@@ -309,15 +307,15 @@ def _count(plan: Plan, modality: ClipModality, *, made: set[str]) -> ModalityCou
     )
 
 
-def _text_folder(encoder: TextEncoder) -> str:
-    return f"{TEXT}-{encoder.fingerprint}"
-
-
-def _write_manifest(folder: Path, text: TextEncoder | None, modalities: Mapping[str, ClipModality]) -> None:
+def _write_manifest(
+    folder: Path, texts: Mapping[str, TextEncoder | None], modalities: Mapping[str, ClipModality]
+) -> None:
     """Say which vectors are current. The folder only grows, so its files are not listed; shards check themselves."""
     current = {}
-    if text is not None:
-        current[TEXT] = {"name": text.name, "encoder": text.fingerprint, "vectors": _text_folder(text)}
+    for modality, encoder in texts.items():
+        if encoder is not None:
+            place = text_folder(folder, modality, encoder).name
+            current[modality] = {"name": encoder.name, "encoder": encoder.fingerprint, "vectors": place}
     for modality, one in modalities.items():
         current[modality] = {
             "name": one.encoder.name,

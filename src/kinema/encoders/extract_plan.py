@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.clip_vectors import ClipOutcome
 from kinema.encoders.content_keys import ContentKeys, inside
 from kinema.encoders.text import item_text
+from kinema.encoders.text_transcripts import text_key
 from kinema.errors import DataError
 from kinema.media.sampling import Mode
 from kinema.schema import Reject
@@ -84,11 +84,6 @@ def notices_of(plan: Plan, modalities: Iterable[ClipModality], *, sampling: Mode
             'sampling = "even" in [media] of kinema.toml sees more of them'
         )
     return tuple(notices)
-
-
-def text_key(text: str) -> str:
-    """Content key of a text; empty for an empty one."""
-    return sha256(text.encode()).hexdigest() if text else ""
 
 
 def column(items: pl.DataFrame, name: str) -> list[Any]:

@@ -22,6 +22,13 @@ _ECHO_LINES: Final = 3
 _TIME: Final = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMING: Final = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|<[\d:.]{5,15}>|\{\\[^{}\n]{0,200}\}")
+_ASIDE: Final = re.compile(
+    r"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}|\uff08[^\uff08\uff09]*\uff09|\u3010[^\u3010\u3011]*\u3011"
+)
+_NOTES: Final = re.compile("[\u2669-\u266c]+")
+_FOREIGN: Final = 0.4
+"""Share of letters beyond ASCII from which a text of one-byte letters is not Western European: French has .08."""
+_LOOKED_AT: Final = 200_000
 _SPEAKER_DASH: Final = re.compile(r"^[-\u2010-\u2015]\s*(?=\S)")
 
 
@@ -73,17 +80,38 @@ def decode_text(data: bytes) -> str:
         >>> decode_text("Señor".encode("utf-16")), decode_text("Señor".encode("latin-1"))
         ('Señor', 'Señor')
     """
+    return _decode(data)[0]
+
+
+def is_garbled(data: bytes) -> bool:
+    """Whether bytes are letters of an encoding that cannot be told, such as Russian, Greek or Chinese not in Unicode.
+
+    Args:
+        data: Its first 200,000 bytes are looked at.
+
+    Example:
+        >>> [is_garbled("Привет".encode(one)) for one in ("cp1251", "utf-8")], is_garbled("Où est-ce".encode("cp1252"))
+        ([True, False], False)
+    """
+    text, is_guess = _decode(data[:_LOOKED_AT])
+    num_other = sum(letter > "\x7f" for letter in text)
+    num_plain = sum(letter.isalpha() and letter <= "\x7f" for letter in text)
+    return is_guess and num_other > _FOREIGN * (num_other + num_plain)
+
+
+def _decode(data: bytes) -> tuple[str, bool]:
+    """The text, and whether its encoding is only a guess."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="ignore")
+        return data.decode("utf-16", errors="ignore"), False
     nulls = data[:4000].count(0)
     if nulls > len(data[:4000]) // 4:
         high_first = data[:4000:2].count(0) > nulls // 2
-        return data.decode("utf-16-be" if high_first else "utf-16-le", errors="ignore")
+        return data.decode("utf-16-be" if high_first else "utf-16-le", errors="ignore"), False
     text = data.decode("utf-8-sig", errors="replace")
     num_other = sum(letter > "\x7f" for letter in text)
     if text.count("\ufffd") > 0.2 * num_other:
-        return data.decode("cp1252", errors="ignore")
-    return text.replace("\ufffd", "")
+        return data.decode("cp1252", errors="ignore"), True
+    return text.replace("\ufffd", ""), False
 
 
 def parse_subtitles(data: bytes) -> Subtitles:
@@ -155,10 +183,21 @@ def clean_text(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def is_spoken(text: str) -> bool:
+    r"""Whether anything is said, and not only played or heard: what stands in brackets is not said.
+
+    Example:
+        >>> [is_spoken(text) for text in ("\u266a \u266a", "(door\nslams)", "\u266a I will survive", "[sighs] No.")]
+        [False, False, True, True]
+    """
+    return any(letter.isalnum() for letter in _ASIDE.sub("", text))
+
+
 def transcript(cues: Sequence[Cue], *, max_chars: int = TRANSCRIPT_CHARS) -> str:
     r"""What is said, as plain text.
 
-    Captions that roll repeat their last lines, and captions that grow repeat their beginning; both are said once here.
+    Captions that roll repeat their last lines, and captions that grow repeat their beginning; both are said once here. Lines
+    that only name music or noises are left out.
 
     Args:
         cues: By start.
@@ -177,7 +216,8 @@ def transcript(cues: Sequence[Cue], *, max_chars: int = TRANSCRIPT_CHARS) -> str
     """
     if max_chars < 100:
         raise ConfigError(f"max_chars of a transcript must be >= 100, got {max_chars}")
-    said = _said_once(line for cue in cues for line in cue.text.splitlines())
+    spoken = (cue.text for cue in cues if is_spoken(cue.text))
+    said = _said_once(_NOTES.sub("", line) for text in spoken for line in text.splitlines() if is_spoken(line))
     total = sum(len(line) + 1 for line in said)
     if total <= max_chars + 1:
         return " ".join(said)

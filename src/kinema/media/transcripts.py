@@ -19,6 +19,8 @@ from kinema.media.subtitles import (
     Subtitles,
     clean_text,
     decode_text,
+    is_garbled,
+    is_spoken,
     parse_subtitles,
     transcript,
 )
@@ -91,19 +93,43 @@ def read_transcript(
             found.append(read_side_file(path, language=language, forced=forced))
         except DataError as error:
             problems.append(str(error))
-    if not any(_rank(one, languages) == (False, 0) for one in found):
+    if not is_settled(found, languages):
         try:
             found.extend(read_tracks(video, name=name, max_seconds=max_seconds))
         except DataError as error:
             problems.append(str(error))
-    problems.extend(
-        f"{one.num_bad} cues of '{one.source}' cannot be read and were left out" for one in found if one.num_bad
-    )
+    return choose(found, languages=languages, problems=problems, max_chars=max_chars)
+
+
+def is_settled(found: Sequence[Subtitles], languages: Sequence[str]) -> bool:
+    """Whether no other subtitles could be better than the best of these."""
+    return any(_rank(one, languages) == (False, 0) for one in found)
+
+
+def choose(
+    found: Sequence[Subtitles],
+    *,
+    languages: Sequence[str] = (),
+    problems: Sequence[str] = (),
+    max_chars: int = TRANSCRIPT_CHARS,
+) -> Transcript:
+    """What is said by the best of several subtitles of one clip.
+
+    Args:
+        found: Files beside the clip first.
+        languages: Preferred ones, the best first.
+        problems: What is known to be wrong with others.
+        max_chars: Longest text.
+
+    Returns:
+        The transcript; empty with the problems where nothing was found. Bad cues are a problem, too.
+    """
+    bad = (f"{one.num_bad} cues of '{one.source}' cannot be read and were left out" for one in found if one.num_bad)
+    told = (*problems, *bad)
     if not found:
-        return Transcript(problems=tuple(problems))
+        return Transcript(problems=told)
     best = min(found, key=lambda one: _rank(one, languages))
-    text = transcript(best.cues, max_chars=max_chars)
-    return Transcript(text, best.language, best.source, tuple(problems))
+    return Transcript(transcript(best.cues, max_chars=max_chars), best.language, best.source, told)
 
 
 def _rank(subtitles: Subtitles, languages: Sequence[str]) -> tuple[bool, int]:
@@ -158,6 +184,17 @@ class SideFiles:
         return path.is_file() and (self.root is None or path.resolve().is_relative_to(self.root.resolve()))
 
 
+def language_of(name: str) -> tuple[str, bool]:
+    """Language and whether only what is foreign is in it, as the name of a subtitle file says.
+
+    Example:
+        >>> language_of("subtitles/clip.eng.forced.srt"), language_of("clip.srt")
+        (('en', True), ('', False))
+    """
+    _, language, forced = _tags(Path(name).stem, set())
+    return language, forced
+
+
 def _tags(stem: str, taken: set[str]) -> tuple[str, str, bool]:
     """(name of the video, language, whether it is forced) from ``clip.pt-BR.forced``."""
     language, forced = "", False
@@ -190,17 +227,33 @@ def read_side_file(path: Path, *, language: str = "", forced: bool = False) -> S
         The subtitles.
 
     Raises:
-        DataError: The file cannot be read, or has no cue.
+        DataError: The file cannot be read, is too large, has no cue, only music or noises, or letters of an unknown encoding.
     """
     try:
         with path.open("rb") as stream:
-            subtitles = parse_subtitles(stream.read(MAX_SUBTITLE_BYTES))
+            data = stream.read(MAX_SUBTITLE_BYTES + 1)
     except OSError as error:
         raise DataError(f"cannot read subtitles '{path.name}': {error.strerror}; check its permissions") from error
+    if not data.strip():
+        raise DataError(f"subtitles '{path.name}' must have cues, are empty; repair or remove the file")
+    if len(data) > MAX_SUBTITLE_BYTES:
+        raise DataError(
+            f"subtitles '{path.name}' must be at most {MAX_SUBTITLE_BYTES >> 20} MB, are larger; remove what is no text"
+        )
+    subtitles = parse_subtitles(data)
     if not subtitles.cues:
         raise DataError(
             f"subtitles '{path.name}' must be srt or vtt, have no cue that can be read ({subtitles.num_bad} bad); "
             "repair or remove the file"
+        )
+    if is_garbled(data):
+        raise DataError(
+            f"subtitles '{path.name}' must be UTF-8, UTF-16 or Western European, have letters of another encoding; "
+            "convert them: iconv -f THEIRS -t UTF-8"
+        )
+    if not any(is_spoken(cue.text) for cue in subtitles.cues):
+        raise DataError(
+            f"subtitles '{path.name}' must say something, name music or noises only; the clip goes without a transcript"
         )
     return replace(subtitles, language=language, source=path.name, forced=forced)
 
@@ -223,7 +276,7 @@ def read_tracks(
         max_bytes: After so many bytes of packets the same, > 0.
 
     Returns:
-        One per track that has cues, in the file's order. A clip without text tracks costs no more than opening it.
+        One per track in which something is said, in the file's order. A clip without text tracks costs no more than opening it.
 
     Raises:
         DataError: The file is missing, empty or no known container.
@@ -261,7 +314,7 @@ def read_tracks(
                 forced=bool(track.disposition & forced),
             )
             for index, track in tracks.items()
-            if cues[index]
+            if any(is_spoken(cue.text) for cue in cues[index])
         ]
 
 

@@ -27,6 +27,7 @@ LIKENESS: Final[Mapping[str, str]] = {
     "frames": "looks like {}",
     "motion": "moves like {}",
     "sound": "sounds like {}",
+    "transcript": "talks about the same things as {}",
 }
 
 
@@ -51,6 +52,8 @@ def likeness(modality: str, name: str) -> str:
     Example:
         >>> likeness("motion", "'Otters'"), likeness("depth", "'Otters'")
         ("moves like 'Otters'", "close to 'Otters' in depth")
+        >>> likeness("transcript", "'Otters'")
+        "talks about the same things as 'Otters'"
     """
     return LIKENESS.get(modality, "close to {} in " + modality).format(name)
 

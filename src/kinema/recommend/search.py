@@ -22,7 +22,7 @@ from kinema.recommend.coldstart import Footing, footing_of, user_vector
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
 from kinema.recommend.search_filters import narrow, num_with_copies, one_of_copies, with_copies
-from kinema.recommend.search_reasons import SearchIndex, Signal, reasons
+from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex, Signal, reasons
 from kinema.recommend.trace import Trace
 from kinema.retrieval.content_search import deviations
 from kinema.retrieval.text_match import WordMatch
@@ -37,7 +37,7 @@ TASTE: Final = 0.2
 PICTURES: Final = "pictures"
 """Stands in `WEIGHTS` for all ways from words to pictures: their own weights are multiplied by it."""
 
-WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, "frames": 1.0, PICTURES: 1.0}
+WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, TRANSCRIPT: 0.7, "frames": 1.0, PICTURES: 1.0}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
 _MOST_TASTE: Final = 3.0
@@ -49,8 +49,8 @@ class Question:
 
     Attributes:
         text: Words; may be empty where there are vectors.
-        vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` of the words, the others of a
-            picture or a clip.
+        vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` and ``transcript`` of the words,
+            the others of a picture or a clip.
         likened: What these others are of, in words: ``the picture`` or ``the clip``.
         num_items: How many, 1..1000.
         categories: Only items with one of these, in any case; empty for all.
@@ -264,13 +264,13 @@ def _signals(
             Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, question.weights["words"])
         )
     described_V = np.zeros(len(allowed_V), dtype=np.bool_)
-    for name, vector_D in question.vectors.items():
-        space = index.spaces[name]
-        cosines_V = space.closeness(vector_D)
-        values_V = deviations(cosines_V, allowed_V)
-        found.append(Signal(name, values_V, space.present_V, question.weights.get(name, _OTHER_WEIGHT), cosines_V))
+    cosines = {name: index.spaces[name].closeness(vector_D) for name, vector_D in question.vectors.items()}
+    for name, values_V in _by_modality(cosines, allowed_V).items():
+        present_V = index.spaces[name].present_V
+        weight = question.weights.get(name, _OTHER_WEIGHT)
+        found.append(Signal(name, values_V, present_V, weight, cosines[name]))
         if name == "text":
-            described_V = space.present_V
+            described_V = present_V
     pictures = question.weights[PICTURES]
     for bridge in index.bridges if text else ():
         cosines_V = bridge.space.closeness(bridge.ask(text))
@@ -280,6 +280,20 @@ def _signals(
             Signal(bridge.name, values_V, bridge.space.present_V, bridge.weight * pictures, cosines_V, bridge.how)
         )
     return [one for one in found if (one.reached_V & allowed_V).any()]
+
+
+def _by_modality(
+    cosines: Mapping[str, NDArray[np.float32]], allowed_V: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Standard deviations in each modality. Texts and transcripts lie in one space and share mean and spread.
+
+    Apart, a catalogue of meaningless titles would turn their noise into deviations as large as those of what is said.
+    """
+    values = {name: deviations(cosines_V, allowed_V) for name, cosines_V in cosines.items()}
+    if {"text", TRANSCRIPT} <= cosines.keys():
+        both = deviations(np.concatenate([cosines["text"], cosines[TRANSCRIPT]]), np.tile(allowed_V, 2))
+        values["text"], values[TRANSCRIPT] = np.split(both, 2)
+    return values
 
 
 def _taste(

@@ -3,6 +3,7 @@
 Shape suffixes: V items, K items of the answer.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -20,6 +21,17 @@ _CLEAR: Final = 1.5
 
 _TELLING: Final = 0.5
 """Rarity, as a share of the query's rarest word, from which a word found is told: "the" says nothing."""
+
+_WORD: Final = re.compile(r"\S+")
+TRANSCRIPT: Final = "transcript"
+"""The field of a catalogue's texts, and the modality, that is what is said in a clip."""
+
+_MEANT: Final[Mapping[str, str]] = {
+    "text": "among the nearest in meaning",
+    TRANSCRIPT: "what is said in the clip is among the nearest in meaning",
+}
+_QUOTED: Final = 60
+"""Characters of a quotation."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,8 @@ def _reason(
         if one.name == "words":
             evidence["words"] = _found(index, item, match)
             if evidence["words"]:
-                said.append((strength, _as_words(evidence["words"])))
+                spoken = index.texts.get(TRANSCRIPT)
+                said.append((strength, _as_words(evidence["words"], "" if spoken is None else spoken[item])))
         elif one.values_V[item] >= _CLEAR or cosine >= CLEAR_COSINE:
             said.append((strength, _nearness(one, likened)))
     if "taste" in added and float(added["taste"][item]) > 0 and said and _is_liked(added["taste"], item):
@@ -151,7 +164,7 @@ def _is_liked(taste_V: NDArray[np.float64], item: int) -> bool:
 def _nearness(signal: Signal, likened: str) -> str:
     if signal.how:
         return f"looks like the words, {signal.how}"
-    return "among the nearest in meaning" if signal.name == "text" else likeness(signal.name, likened)
+    return _MEANT.get(signal.name) or likeness(signal.name, likened)
 
 
 def _found(index: SearchIndex, item: int, match: WordMatch | None) -> dict[str, dict[str, str]]:
@@ -169,9 +182,42 @@ def _found(index: SearchIndex, item: int, match: WordMatch | None) -> dict[str, 
     return found
 
 
-def _as_words(found: Mapping[str, Mapping[str, str]]) -> str:
-    """Such as: has 'otters' in its title, 'swim' in its description."""
+def _as_words(found: Mapping[str, Mapping[str, str]], spoken: str = "") -> str:
+    """Such as: has 'otters' in its title, 'swim' in its description; said in the clip: '... the river is cold ...'."""
     by_field: dict[str, list[str]] = {}
     for one in found.values():
-        by_field.setdefault(one["field"], []).append(f"'{one['word']}'")
-    return "has " + ", ".join(f"{' and '.join(words[:4])} in its {field}" for field, words in by_field.items())
+        word = one["word"]
+        by_field.setdefault(one["field"], []).append(word if one["field"] == TRANSCRIPT else f"'{word}'")
+    heard = by_field.pop(TRANSCRIPT, [])
+    has = [f"{' and '.join(words[:4])} in its {field}" for field, words in by_field.items()]
+    told = ["has " + ", ".join(has)] if has else []
+    return "; ".join([*told, f"said in the clip: '{quotation(spoken, heard)}'"] if heard else told)
+
+
+def quotation(text: str, words: Sequence[str]) -> str:
+    """The place of a text where most of some words stand together.
+
+    Args:
+        text: One line.
+        words: In the form of `kinema.retrieval.text_match.words_of`.
+
+    Returns:
+        About `_QUOTED` characters between blanks, with dots where something was left out; the words alone where the text
+        has none of them as it is written.
+
+    Example:
+        >>> quotation("It is late. Nobody knew how cold the river was that winter, and nobody asked.", ["river", "winter"])
+        '... knew how cold the river was that winter, and nobody ...'
+    """
+    spans = [match.span() for match in _WORD.finditer(text)]
+    hits = [place for place, span in enumerate(spans) if set(words_of(text[slice(*span)])) & set(words)]
+    if not hits:
+        return " ".join(words)
+    nearby = [[other for other in hits if 0 <= spans[other][1] - spans[first][0] <= _QUOTED] for first in hits]
+    best = max(nearby, key=lambda some: len({text[slice(*spans[one])].casefold() for one in some}))
+    first = last = best[0]
+    last = max(best[-1], last)
+    while spans[last][1] - spans[first][0] < _QUOTED and (first > 0 or last < len(spans) - 1):
+        first, last = max(first - 1, 0), min(last + 1, len(spans) - 1)
+    quoted = text[spans[first][0] : spans[last][1]]
+    return ("... " if first else "") + quoted + (" ..." if last < len(spans) - 1 else "")

@@ -1,4 +1,4 @@
-"""Items whose title, tags or description have the words of a query: names, numbers and rare words, which meaning blurs.
+"""Items whose title, tags, description or transcript have the words of a query: names, numbers and rare words, which meaning blurs.
 
 A small inverted index on a sparse matrix. Words may differ by a last letter, by an unfinished end, or by one typing error.
 
@@ -22,9 +22,10 @@ FIELDS: Final[Mapping[str, tuple[float, float]]] = {
     "title": (3.0, 0.3),
     "tags": (2.0, 0.3),
     "description": (1.0, 0.75),
+    "transcript": (0.5, 0.75),
 }
 """Field -> its weight, and how far a long text is marked down. A tag says what an item is about; a description only that
-something occurs in it."""
+something occurs in it; a transcript only that it is mentioned."""
 
 Spelling = Literal["exact", "ending", "beginning", "typo"]
 TRUST: Final[Mapping[Spelling, float]] = {"exact": 1.0, "ending": 0.8, "beginning": 0.6, "typo": 0.6}

@@ -1,6 +1,6 @@
 """`kinema extract`: the encoders that the settings name, run over the store's catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from kinema.encoders.modality import ClipEncoder
 from kinema.encoders.pooling import Pooling
 from kinema.encoders.sound import load_sound_encoder
 from kinema.encoders.text import load_text_encoder
+from kinema.encoders.text_transcripts import TRANSCRIPT
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.extras import require
 from kinema.media.sampling import Mode
@@ -18,6 +19,7 @@ from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
 from kinema.steps.fingerprints import made_along
 from kinema.steps.rejects import write_rejects
+from kinema.steps.transcribing import Transcripts, find_transcripts
 from kinema.store.protocols import Store
 
 
@@ -83,6 +85,7 @@ def extract_project(
         workers=workers,
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
+        transcripts=settings.encoders.transcript_languages if settings.encoders.transcripts == "auto" else None,
         pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
         sampling=settings.media.sampling,
         along=made_along(settings),
@@ -103,6 +106,7 @@ def extract_features(
     encode_threads: int | None = None,
     extra: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
+    transcripts: Sequence[str] | None = None,
     pictures: Path | None = None,
     sampling: Mode = "even",
     along: Mapping[str, ClipEncoder] | None = None,
@@ -124,6 +128,7 @@ def extract_features(
         encode_threads: Encoders that run at once; None takes one per core.
         extra: Modality -> encoder, beside those.
         poolings: Modality -> another way to its vectors than its encoder's own.
+        transcripts: Languages preferred in what is said, the best first; the text encoder reads it. None leaves it out.
         pictures: Folder for posters and preview strips; None for none.
         sampling: Which frames of clips are taken.
         along: What else is made of clips that are decoded, as the fingerprints that copies are found by; no modality.
@@ -146,11 +151,23 @@ def extract_features(
             raise MissingExtraError("; ".join(missing))
         names = ", ".join((TEXT, *CLIP_MODALITIES))
         raise ConfigError(f"encoders must name at least one of {names}; all of them are empty in kinema.toml")
+    said = Transcripts.none()
+    if text is not None and transcripts is not None:
+        said = find_transcripts(
+            items,
+            media_root=media_root,
+            folder=folder,
+            languages=transcripts,
+            limits=limits,
+            workers=workers,
+            progress=progress,
+        )
     report = extract(
         items=items,
         media_root=media_root,
         folder=folder,
         text=text,
+        transcripts=said.table,
         clips={**clips, **(extra or {})},
         poolings=poolings,
         workers=workers,
@@ -166,8 +183,10 @@ def extract_features(
         progress=progress,
     )
     store.set_aside(report.rejects, all_of="clip")
+    store.set_aside(said.rejects, all_of=TRANSCRIPT)
     write_rejects(store, rejects_folder)
-    return replace(report, notices=(*missing, *report.notices))
+    notices = (*missing, *report.notices, *said.notices)
+    return replace(report, rejects=(*said.rejects, *report.rejects), notices=notices)
 
 
 def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, dict[str, ClipEncoder], list[str]]:

@@ -7,7 +7,7 @@ is nearest.
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from kinema.artifacts import sha256_file
 from kinema.encoders.extract import ExtractReport
 from kinema.errors import DataError, NotBuiltError
+from kinema.media.transcripts import SideFiles
 from kinema.progress import Progress, silent
 from kinema.sources.video_files import EXTENSIONS
 from kinema.steps.ingest import ingest
@@ -119,8 +120,17 @@ def placed(video: Path, media_root: Path) -> Path:
         return video.parent
     folder = media_root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    copy_beside(video, folder)
+    copy_subtitles(video, copy_beside(video, folder))
     return folder
+
+
+def copy_subtitles(video: Path, copy: Path) -> None:
+    """Copy the subtitle files beside a clip to its copy, whose name may differ; those that are there are replaced."""
+    for path, *_ in SideFiles(root=video.parent).find(video):
+        kept = path.name.removeprefix(video.name if path.name.startswith(video.name) else video.stem)
+        stem = copy.name if path.name.startswith(video.name) else copy.stem
+        with suppress(OSError):
+            shutil.copyfile(path, copy.with_name(stem + kept))
 
 
 def copy_beside(video: Path, folder: Path) -> Path:

@@ -107,7 +107,7 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
 def clip_vectors(
     path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
 ) -> dict[str, NDArray[np.float32]]:
-    """The vectors of a clip in every modality that the catalogue has besides text; read and encoded as `kinema extract` does.
+    """The vectors of a clip in every modality of what is seen and heard that the catalogue has; read and encoded as `kinema extract` does.
 
     Args:
         path: A video file, anywhere.
@@ -126,7 +126,7 @@ def clip_vectors(
     path = path.resolve()
     if not path.is_file():
         raise DataError(f"cannot decode '{path.name}': there is no such file")
-    if not features.keys() - {"text"}:
+    if not features.keys() - {"text", "transcript"}:
         raise NotBuiltError("a clip is compared with frames and motion, and no clip has any yet; run: kinema extract")
     found = _extract_one(path, features, settings=settings, folder=folder)
     others = [name for name, one in found.items() if one.encoder != features[name].encoder]

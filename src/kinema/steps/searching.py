@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinema.encoders.text_transcripts import transcript_texts
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
 from kinema.recommend.search import (
     PICTURES,
@@ -24,7 +25,7 @@ from kinema.recommend.search import (
     nothing_asked,
     search,
 )
-from kinema.recommend.search_reasons import SearchIndex
+from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex
 from kinema.retrieval.content_search import SearchSpace
 from kinema.retrieval.text_match import words_of
 from kinema.settings import SearchSettings, Settings
@@ -36,6 +37,8 @@ from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
 
 _LONG_WORD: Final = 5
+_READ: Final = ("text", TRANSCRIPT)
+"""Modalities that the text encoder makes."""
 _NO_TEXT: Final = "no text vectors: words are compared, not their meaning; run: kinema extract"
 
 
@@ -94,7 +97,7 @@ def search_project(
         if path is not None:
             vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
     queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
-    index = search_index(slates)
+    index = search_index(slates, folder / "artifacts" / "features")
     if tidy:
         if settings.search.pictures_weight:
             index = _with_bridges(index, word_bridges(slates, _ways(queries, settings, folder)))
@@ -117,8 +120,8 @@ def search_project(
 
 def _weights(settings: SearchSettings) -> dict[str, float]:
     """What each part of a score counts."""
-    chosen = {"words": settings.words_weight, "text": settings.text_weight, PICTURES: settings.pictures_weight}
-    return {**WEIGHTS, **chosen}
+    chosen = {"words": settings.words_weight, "text": settings.text_weight, TRANSCRIPT: settings.transcript_weight}
+    return {**WEIGHTS, **chosen, PICTURES: settings.pictures_weight}
 
 
 def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
@@ -161,11 +164,12 @@ def _with_bridges(index: SearchIndex, bridges: Bridges) -> SearchIndex:
 
 
 @lru_cache(maxsize=2)
-def search_index(slates: SlateMaker) -> SearchIndex:
+def search_index(slates: SlateMaker, features: Path) -> SearchIndex:
     """Index one reading of a project.
 
     Args:
         slates: The reading; the index is kept as long as it is asked for.
+        features: Folder of the vectors and of what is said.
 
     Returns:
         Words and vectors.
@@ -174,7 +178,7 @@ def search_index(slates: SlateMaker) -> SearchIndex:
     items = dataset.items
     spaces = {
         name: SearchSpace.plain(one.vectors_VD * one.present_V[:, None])
-        if name == "text"
+        if name in _READ
         else SearchSpace.standardised(one.vectors_VD, one.present_V)
         for name, one in dataset.features.items()
         if one.present_V.any()
@@ -183,12 +187,15 @@ def search_index(slates: SlateMaker) -> SearchIndex:
         " ".join(filter(None, [*(categories or ()), *(tags or ())]))
         for categories, tags in zip(items["categories"].to_list(), items["tags"].to_list(), strict=True)
     ]
+    texts = {
+        "title": items["title"].fill_null("").to_list(),
+        "tags": labels,
+        "description": items["description"].fill_null("").to_list(),
+    }
+    if TRANSCRIPT in dataset.features:
+        texts[TRANSCRIPT] = transcript_texts(features, dataset.item_ids)
     return SearchIndex.of(
-        {
-            "title": items["title"].fill_null("").to_list(),
-            "tags": labels,
-            "description": items["description"].fill_null("").to_list(),
-        },
+        texts,
         dataset.item_ids,
         spaces=spaces,
         notices=() if "text" in spaces else (_NO_TEXT,),
@@ -200,11 +207,12 @@ def _words(
 ) -> tuple[dict[str, NDArray[np.float32]], SearchIndex]:
     """The vector of a query, and the index without what cannot be used, with a notice of why."""
     trouble = ""
-    if "text" not in index.spaces:
+    asked = [name for name in _READ if name in index.spaces]
+    if not asked:
         return {}, index
     try:
-        if queries.fingerprint == features["text"].encoder:
-            return {"text": queries.encode(_readings(text, index)).mean(axis=0)}, index
+        if all(queries.fingerprint == features[name].encoder for name in asked):
+            return dict.fromkeys(asked, queries.encode(_readings(text, index)).mean(axis=0)), index
         trouble = "text vectors come from another encoder than kinema.toml names; run: kinema extract"
     except MissingExtraError as error:
         trouble = str(error)
