@@ -99,12 +99,18 @@ def write_copies(source, folder):
 
 
 @pytest.fixture(scope="module")
-def found(data_dir, tmp_path_factory):
+def copies(data_dir, tmp_path_factory):
+    """Source -> kind -> file."""
+    made = tmp_path_factory.mktemp("copies")
+    return {source: write_copies(data_dir / "clips" / source, made) for source in SOURCES}
+
+
+@pytest.fixture(scope="module")
+def found(data_dir, copies, tmp_path_factory):
     """Groups of names, each sorted, of all real clips and the copies."""
-    root, made = data_dir / "clips", tmp_path_factory.mktemp("copies")
+    root = data_dir / "clips"
     files = {str(path.relative_to(root)): path for path in sorted(root.glob("*/*")) if path.suffix != ".csv"}
-    for source in SOURCES:
-        files |= {f"{source} {name}": path for name, path in write_copies(root / source, made).items()}
+    files |= {f"{source} {name}": path for source, kinds in copies.items() for name, path in kinds.items()}
     keys = ContentKeys(tmp_path_factory.mktemp("keys")).update(files, num_threads=1)
     assert len(set(keys.values())) == len(files)
     prints = Fingerprints(tmp_path_factory.mktemp("prints"), PictureHash(), max_seconds=600, max_pixels=2**25)
@@ -114,6 +120,21 @@ def found(data_dir, tmp_path_factory):
     assert failed == {}
     groups = search(prints, shards, list(names), progress=silent).groups
     return [sorted(names[key] for key in group) for group in groups]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_copies_are_what_they_are_called(data_dir, copies, source):
+    of_source = copies[source]
+    assert of_source["quarter_rate"].stat().st_size < 0.27 * (data_dir / "clips" / source).stat().st_size
+    seen = {}
+    for kind in ("quarter_rate", "half", "crop", "brighter", "darker"):
+        with av.open(str(of_source[kind])) as container:
+            seen[kind] = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(float)
+    height, width = seen["quarter_rate"].shape[:2]
+    assert seen["half"].shape[:2] == pytest.approx((height / 2, width / 2), abs=2)
+    assert seen["crop"].shape[:2] == pytest.approx((height * 0.9, width * 0.9), abs=3)
+    assert seen["darker"].mean() == pytest.approx(0.8 * seen["quarter_rate"].mean(), rel=0.05)
+    assert seen["brighter"].mean() > 1.1 * seen["quarter_rate"].mean()
 
 
 def test_the_eight_containers_are_one_group(found):

@@ -163,7 +163,8 @@ def cell_statistics(
 
     Returns:
         float32 [G, G, S], S as in `CELL_STATISTICS`: mean speed by direction (from right, clockwise), mean movement
-        right and down, mean speed, divergence and curl (per second), the slopes of lines through the whole cell.
+        right and down, mean speed, divergence and curl (per second), the slopes of lines through the whole cell
+        (by weighted least squares, one axis at a time).
         A cell in which nothing can be believed stands still.
 
     Example:
@@ -171,32 +172,38 @@ def cell_statistics(
         >>> cell_statistics(still, grid=3).shape
         (3, 3, 13)
     """
+    height, width = speed_HW2.shape[:2]
     trust = _believed(trust_HW, speed_HW2)
-    sector = _sector(speed_HW2)
-    rows = np.array_split(np.arange(speed_HW2.shape[0]), grid)
-    columns = np.array_split(np.arange(speed_HW2.shape[1]), grid)
-    cells = np.empty((grid, grid, len(CELL_STATISTICS)), dtype=np.float32)
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            here = np.s_[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-            weights, moved = trust[here], speed_HW2[here].astype(np.float64)
-            speed = np.hypot(moved[..., 0], moved[..., 1])
-            directions = np.bincount(sector[here].ravel(), weights=(weights * speed).ravel(), minlength=NUM_DIRECTIONS)
-            means = [*directions, *(weights[..., None] * moved).sum(axis=(0, 1)), (weights * speed).sum()]
-            cells[i, j, :-2] = np.array(means) / _enough(weights)
-            along_x, along_y = (_slopes(moved, weights, axis=axis) * speed_HW2.shape[1] for axis in (1, 0))
-            cells[i, j, -2:] = along_x[0] + along_y[1], along_x[1] - along_y[0]
-    return cells
+    right, down = (trust * speed_HW2[..., axis] for axis in (0, 1))
+    speed = np.hypot(right, down)
+    row_of, column_of = (
+        np.repeat(np.arange(grid), [len(part) for part in np.array_split(np.arange(side), grid)])
+        for side in (height, width)
+    )
+    cell_of = row_of[:, None] * grid + column_of
 
+    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 [G, G]."""
+        sums = np.bincount(cell_of.ravel(), weights=values.ravel(), minlength=grid * grid)
+        return np.asarray(sums, dtype=np.float64).reshape(grid, grid)
 
-def _slopes(moved_HW2: NDArray[np.float64], trust_HW: NDArray[np.float64], *, axis: int) -> NDArray[np.float64]:
-    """float64 [2], by how much both movements grow from one point to the next along an axis, by weighted least squares."""
-    places = np.arange(moved_HW2.shape[axis], dtype=np.float64)
-    weights = trust_HW.sum(axis=1 - axis)
-    values = (trust_HW[..., None] * moved_HW2).sum(axis=1 - axis)
-    offsets = places - float(weights @ places) / max(float(weights.sum()), 1e-12)
-    least = _LEAST_TRUST * trust_HW.size * places.var()
-    return np.asarray(offsets @ values / max(float(weights @ offsets**2), least, 1e-12))
+    weight, sum_right, sum_down = total(trust), total(right), total(down)
+    least = _LEAST_TRUST * np.bincount(row_of)[:, None] * np.bincount(column_of)
+    slopes = []
+    for places, side in (
+        (np.arange(width, dtype=np.float64)[None], width),
+        (np.arange(height, dtype=np.float64)[:, None], height),
+    ):
+        middle = total(trust * places) / np.maximum(weight, 1e-12)
+        width_of = np.maximum(
+            total(trust * places**2) - weight * middle**2, least * ((side / grid) ** 2 - 1) / 12 + 1e-12
+        )
+        slopes.append([(total(one * places) - middle * total(one)) / width_of * width for one in (right, down)])
+    sector_of = cell_of * NUM_DIRECTIONS + _sector(speed_HW2)
+    directions = np.bincount(sector_of.ravel(), weights=speed.ravel(), minlength=grid * grid * NUM_DIRECTIONS)
+    means = np.dstack([directions.reshape(grid, grid, NUM_DIRECTIONS), sum_right, sum_down, total(speed)])
+    spread, curl = slopes[0][0] + slopes[1][1], slopes[0][1] - slopes[1][0]
+    return np.dstack([means / np.maximum(weight, least)[..., None], spread, curl]).astype(np.float32)
 
 
 def _sector(speed_HW2: NDArray[np.float32]) -> NDArray[np.int64]:
