@@ -87,10 +87,15 @@ def write_copies(source, folder):
                 if name not in made:
                     files[name] = folder / f"{source.stem}.{name}.mp4"
                     made[name] = av.open(str(files[name]), "w")
-                    out = made[name].add_stream("mpeg4", rate=Fraction(stream.average_rate).limit_denominator(1000))
+                    quarter = round(source.stat().st_size * 8 / seconds / 4)
+                    rate = Fraction(stream.average_rate).limit_denominator(1000)
+                    if name == "quarter_rate":  # mpeg4 cannot go so low with short clips
+                        tight = {"preset": "veryfast", "maxrate": str(quarter), "bufsize": str(quarter // 4)}
+                        out = made[name].add_stream("libx264", rate=rate, options=tight)
+                    else:
+                        out = made[name].add_stream("mpeg4", rate=rate)
                     out.height, out.width, out.pix_fmt = *picture.shape[:2], "yuv420p"
-                    quarter = source.stat().st_size * 8 / seconds / 4
-                    out.bit_rate = round(quarter) if name == "quarter_rate" else 1_500_000
+                    out.bit_rate = round(0.8 * quarter) if name == "quarter_rate" else 1_500_000
                 made[name].mux(made[name].streams.video[0].encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
     for container in made.values():
         container.mux(container.streams.video[0].encode(None))
