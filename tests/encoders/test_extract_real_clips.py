@@ -39,11 +39,10 @@ def test_every_real_clip_is_extracted(real):
     assert all(one.present_V.all() and (one.quality_V == 1).all() for one in features.values())
 
 
-def test_each_container_has_the_seven_others_as_nearest_neighbours(real):
+@pytest.mark.parametrize("modality", ["frames", "motion"])
+def test_each_container_has_the_seven_others_as_nearest_neighbours(real, modality):
     paths, _, features = real
-    cosines = np.mean([standardised_cosines(one.vectors_VD) for one in features.values()], axis=0)
-    same = {row for row, path in enumerate(paths) if path.startswith("containers/")}
-    assert len(same) == 8
-    for row in same:
-        nearest = [other for other in np.argsort(-cosines[row]) if other != row][:7]
-        assert set(nearest) == same - {row}, paths[row]
+    same = np.array([path.startswith("containers/") for path in paths])
+    assert same.sum() == 8
+    cosines = standardised_cosines(features[modality].vectors_VD)
+    assert cosines[same][:, same].min() > 3 * cosines[same][:, ~same].max()

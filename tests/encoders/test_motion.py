@@ -89,7 +89,7 @@ def test_objects_add_their_own_directions_and_leave_the_rest_alone(tmp_path):
 
 
 def test_settings_that_came_later_do_not_change_the_fingerprint_of_the_default():
-    assert MotionEncoder().fingerprint == fingerprint({"motion": 1, "grid": 3, "segments": (1,)})
+    assert MotionEncoder().fingerprint == fingerprint({"motion": 2, "grid": 3, "segments": (1,)})
     names = ("flow:dis", "flow:dis-fast", "flow:farneback", "flow:dis+objects")
     assert [load_motion_encoder(name).name for name in names] == list(names)
     assert len({load_motion_encoder(name).fingerprint for name in names}) == len(names)

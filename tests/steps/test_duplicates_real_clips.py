@@ -87,10 +87,15 @@ def write_copies(source, folder):
                 if name not in made:
                     files[name] = folder / f"{source.stem}.{name}.mp4"
                     made[name] = av.open(str(files[name]), "w")
-                    out = made[name].add_stream("mpeg4", rate=Fraction(stream.average_rate).limit_denominator(1000))
+                    quarter = round(source.stat().st_size * 8 / seconds / 4)
+                    rate = Fraction(stream.average_rate).limit_denominator(1000)
+                    if name == "quarter_rate":  # mpeg4 cannot go so low with short clips
+                        tight = {"preset": "veryfast", "maxrate": str(quarter), "bufsize": str(quarter // 4)}
+                        out = made[name].add_stream("libx264", rate=rate, options=tight)
+                    else:
+                        out = made[name].add_stream("mpeg4", rate=rate)
                     out.height, out.width, out.pix_fmt = *picture.shape[:2], "yuv420p"
-                    quarter = source.stat().st_size * 8 / seconds / 4
-                    out.bit_rate = round(quarter) if name == "quarter_rate" else 1_500_000
+                    out.bit_rate = round(0.8 * quarter) if name == "quarter_rate" else 1_500_000
                 made[name].mux(made[name].streams.video[0].encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
     for container in made.values():
         container.mux(container.streams.video[0].encode(None))
@@ -99,12 +104,18 @@ def write_copies(source, folder):
 
 
 @pytest.fixture(scope="module")
-def found(data_dir, tmp_path_factory):
+def copies(data_dir, tmp_path_factory):
+    """Source -> kind -> file."""
+    made = tmp_path_factory.mktemp("copies")
+    return {source: write_copies(data_dir / "clips" / source, made) for source in SOURCES}
+
+
+@pytest.fixture(scope="module")
+def found(data_dir, copies, tmp_path_factory):
     """Groups of names, each sorted, of all real clips and the copies."""
-    root, made = data_dir / "clips", tmp_path_factory.mktemp("copies")
+    root = data_dir / "clips"
     files = {str(path.relative_to(root)): path for path in sorted(root.glob("*/*")) if path.suffix != ".csv"}
-    for source in SOURCES:
-        files |= {f"{source} {name}": path for name, path in write_copies(root / source, made).items()}
+    files |= {f"{source} {name}": path for source, kinds in copies.items() for name, path in kinds.items()}
     keys = ContentKeys(tmp_path_factory.mktemp("keys")).update(files, num_threads=1)
     assert len(set(keys.values())) == len(files)
     prints = Fingerprints.open(tmp_path_factory.mktemp("prints"), LimitSettings())
@@ -113,6 +124,21 @@ def found(data_dir, tmp_path_factory):
     assert failed == {}
     groups = search(prints, list(names), progress=silent).groups
     return [sorted(names[key] for key in group) for group in groups]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_copies_are_what_they_are_called(data_dir, copies, source):
+    of_source = copies[source]
+    assert of_source["quarter_rate"].stat().st_size < 0.27 * (data_dir / "clips" / source).stat().st_size
+    seen = {}
+    for kind in ("quarter_rate", "half", "crop", "brighter", "darker"):
+        with av.open(str(of_source[kind])) as container:
+            seen[kind] = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(float)
+    height, width = seen["quarter_rate"].shape[:2]
+    assert seen["half"].shape[:2] == pytest.approx((height / 2, width / 2), abs=2)
+    assert seen["crop"].shape[:2] == pytest.approx((height * 0.9, width * 0.9), abs=3)
+    assert seen["darker"].mean() == pytest.approx(0.8 * seen["quarter_rate"].mean(), rel=0.05)
+    assert seen["brighter"].mean() > 1.1 * seen["quarter_rate"].mean()
 
 
 def test_the_eight_containers_are_one_group(found):

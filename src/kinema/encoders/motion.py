@@ -27,6 +27,7 @@ from kinema.media.flow import (
     camera_statistics,
     cell_statistics,
     dense_flow,
+    flow_trust,
     object_statistics,
 )
 from kinema.media.sampling import Frames
@@ -36,10 +37,14 @@ FLOW: Final = "flow:"
 OBJECTS: Final = "+objects"
 """Put behind the method, it adds where objects go once the camera's movement is taken away."""
 
-_VERSION = 1
+_VERSION = 2
 _GAIN = 20.0
 _SIGNED = 4
 _IN_CELLS = [CELL_STATISTICS.index(name) for name in ("right", "down", "speed", "spread", "curl")]
+_SLOPES = [CELL_STATISTICS.index(name) for name in ("spread", "curl")]
+_TURNS = [CAMERA_STATISTICS.index(name) for name in ("zoom", "spin")]
+_TO_EDGE = 0.5
+"""From the middle of a picture to its side, widths: there, zoom and spin are speeds like pan and tilt."""
 _WHOLE_WIDTH = len(CELL_STATISTICS) + len(CAMERA_STATISTICS) + _SIGNED
 
 
@@ -111,12 +116,18 @@ class MotionReader:
 
     def _token(self, pair: NDArray[np.uint8], gap_ms: float) -> NDArray[np.float32]:
         """float32 [token_width]: whole picture, camera, camera without sign (what both directions share), objects, cells."""
-        speed_HW2 = dense_flow(pair[0], pair[1], method=self.method) * np.float32(1000.0 / gap_ms)
-        camera = camera_statistics(speed_HW2)
-        cells = cell_statistics(speed_HW2, grid=self.grid)
-        parts = [cells.mean(axis=(0, 1)), camera, np.abs(camera[:_SIGNED])]
+        flow_HW2 = dense_flow(pair[0], pair[1], method=self.method)
+        trust_HW = flow_trust(pair[0], pair[1], flow_HW2)
+        speed_HW2 = flow_HW2 * np.float32(1000.0 / gap_ms)
+        camera = camera_statistics(speed_HW2, trust_HW=trust_HW)
+        cells = cell_statistics(speed_HW2, grid=self.grid, trust_HW=trust_HW)
+        # Slopes become the difference across a cell: per width, their noise would pass for the largest movements.
+        cells[..., _SLOPES] /= self.grid
+        moves = camera.copy()
+        moves[_TURNS] *= _TO_EDGE
+        parts = [cells.mean(axis=(0, 1)), moves, np.abs(moves[:_SIGNED])]
         if self.objects:
-            parts.append(object_statistics(speed_HW2, camera))
+            parts.append(object_statistics(speed_HW2, camera, trust_HW=trust_HW))
         return np.arcsinh(_GAIN * np.concatenate([*parts, cells[..., _IN_CELLS].ravel()])).astype(np.float32)
 
 
