@@ -13,7 +13,7 @@ help:
 	@echo 'make check   format, lint, types, import contracts'
 	@echo 'make format  rewrite the code in the house format'
 	@echo 'make docs    build the documentation into build/site'
-	@echo 'make bench   speed of ingest, media and training, into benchmarks/results'
+	@echo 'make bench   speed of ingest, media and training, relevance of search, into benchmarks/results'
 	@echo 'make bench-quality        quality on public sets against baselines and peers: hours'
 	@echo 'make bench-quality-short  the same with one seed and a minute of training: minutes'
 	@echo 'make clean   remove the environment and everything generated'
@@ -48,7 +48,7 @@ docs: $(STAMP)
 	@$(BIN)/mkdocs build --strict --site-dir build/site
 
 bench: $(STAMP)
-	@for script in ingest media extraction speed; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@for script in ingest media extraction speed search; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 bench-quality: $(STAMP)
 	@$(BIN)/python benchmarks/quality.py --peers rectools recbole implicit
