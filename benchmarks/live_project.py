@@ -68,9 +68,7 @@ def built_project(num_items: int, tell: Callable[[str], None]) -> Path:
         tell("ingest")
         town = folder / "town"
         shutil.move(town / VIDEOS, project.folder / "media")
-        project.ingest(
-            videos=project.folder / "media", items=town / ITEMS, users=town / USERS, events=town / EVENTS
-        )
+        project.ingest(videos=project.folder / "media", items=town / ITEMS, users=town / USERS, events=town / EVENTS)
         tell("understanding the drawn clips, making up the others")
         _understand(project, _models(plans))
         tell("texts")
@@ -100,9 +98,7 @@ def copied_project(source: Path, target: Path) -> Path:
 
 def _plans(num_items: int) -> list[ClipPlan]:
     """What every clip shows."""
-    world = plan_world(
-        seed=SEED, num_clips=num_items, num_users=round(num_items * USERS_PER_ITEM), rules=_RULES
-    )
+    world = plan_world(seed=SEED, num_clips=num_items, num_users=round(num_items * USERS_PER_ITEM), rules=_RULES)
     texts = write_texts(world.topics_V, rng=generator(SEED, "town/texts"))
     return [
         plan_clip(
@@ -180,6 +176,10 @@ def _made_up(cache: ClipModality, key: str, rng: np.random.Generator) -> Pooled:
     """The tokens of a clip with noise, and their vector."""
     kept = cache.tokens.get([key])
     tokens_TD, times_ms_T = kept.of(0)
+    if not len(times_ms_T):
+        nothing = cache.pool_kept("made up", tokens_TD, times_ms_T, quality=0.0)
+        assert isinstance(nothing, Pooled)
+        return nothing
     noisy_TD: NDArray[Any] = tokens_TD + rng.normal(size=tokens_TD.shape) * _NOISE * float(tokens_TD.std() or 1.0)
     pooled = cache.pool_kept("made up", noisy_TD.astype(np.float16), times_ms_T, quality=float(kept.quality_N[0]))
     assert isinstance(pooled, Pooled)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinema.encoders.clip_modality import ClipModality, Pooled
-from kinema.encoders.clip_readers import ClipReaders
+from kinema.encoders.clip_readers import BegunReading, ClipReaders
 from kinema.encoders.clip_worker import ClipReading, ClipRequest
 from kinema.errors import StaleArtifactError
 from kinema.progress import Progress
@@ -45,6 +45,7 @@ class ClipSettings:
         batch_clips: Clips that are encoded together.
         encode_threads: Encoders that run at once.
         pictures: Folder of posters and preview strips; None for none.
+        begun: A clip that is being read already; None for none.
     """
 
     max_seconds: float
@@ -55,6 +56,7 @@ class ClipSettings:
     batch_clips: int
     encode_threads: int
     pictures: Path | None = None
+    begun: BegunReading | None = None
 
     @property
     def most_on_the_way(self) -> int:
@@ -189,7 +191,9 @@ class ClipRun:
         results: "queue.SimpleQueue[Future[list[_Done]]]",
     ) -> None:
         """Have a group of clips read, and encoded when the last of them is there."""
-        futures = [readers.submit(self._request(key, *files[key])) for key in keys]
+        requests = [self._request(key, *files[key]) for key in keys]
+        begun = self._settings.begun
+        futures = [(begun and begun.answer(one)) or readers.submit(one) for one in requests]
         lock, missing = threading.Lock(), [len(futures)]
 
         def arrived(_: Future[ClipReading]) -> None:

@@ -21,7 +21,7 @@ import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
 from kinema.encoders.clip_modality import ClipModality
-from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS, BegunReading
 from kinema.encoders.clip_vectors import ClipOutcome, ClipRun, ClipSettings
 from kinema.encoders.clip_worker import check_sendable
 from kinema.encoders.content_keys import ContentKeys, inside
@@ -105,6 +105,7 @@ def extract(
     clip_timeout_s: float = DECODE_SECONDS,
     clip_memory_mb: int = CLIP_MEMORY_MB,
     pictures: Path | None = None,
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Make the vectors that a catalogue lacks.
@@ -124,6 +125,7 @@ def extract(
         clip_timeout_s: A clip that takes longer is given up, seconds.
         clip_memory_mb: A clip whose decoding takes more memory is given up.
         pictures: Folder for a poster and a preview strip of each clip that is decoded, named by its content key; None for none.
+        begun: A clip of these that is being read already; None for none.
         progress: Told after each group of clips and each batch of texts.
 
     Returns:
@@ -144,6 +146,7 @@ def extract(
         batch_clips=batch_clips,
         encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
         pictures=pictures,
+        begun=begun,
     )
     _check(settings, clips, poolings)
     plan = _plan(items, media_root if clips else None, folder, num_threads=max(1, workers))

@@ -1,10 +1,13 @@
 """`kinema extract`: the encoders that the settings name, run over the store's catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
+from kinema.encoders.clip_readers import BegunReading
 from kinema.encoders.extract import TEXT, ExtractReport, extract
 from kinema.encoders.frames import load_frames
 from kinema.encoders.modality import ClipEncoder
@@ -65,6 +68,8 @@ def extract_project(
     media_root: Path | None,
     workers: int,
     extra: Mapping[str, ClipEncoder] | None = None,
+    only: Collection[str] | None = None,
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """`extract_features` of a project as its settings want it; arguments and errors are the same."""
@@ -81,7 +86,9 @@ def extract_project(
         workers=workers,
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
-        pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
+        pictures=pictures_folder(folder, settings),
+        only=only,
+        begun=begun,
         progress=progress,
     )
 
@@ -100,6 +107,8 @@ def extract_features(
     extra: Mapping[str, ClipEncoder] | None = None,
     poolings: Mapping[str, Pooling] | None = None,
     pictures: Path | None = None,
+    only: Collection[str] | None = None,
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Run the encoders; clips that cannot be decoded are recorded in the store.
@@ -119,6 +128,8 @@ def extract_features(
         extra: Modality -> encoder, beside those.
         poolings: Modality -> another way to its vectors than its encoder's own.
         pictures: Folder for posters and preview strips; None for none.
+        only: Media paths of the items that are looked at; the others are left as they are. None looks at all.
+        begun: A clip of these that is being read already; None for none.
         progress: Told clips and texts.
 
     Returns:
@@ -132,6 +143,8 @@ def extract_features(
     items = store.items()
     if not items.height:
         raise NotBuiltError("the catalogue is empty; run: kinema ingest")
+    if only is not None:
+        items = items.filter(pl.col("media_path").is_in(list(only)))
     text, clips, missing = _load(encoders, options)
     if text is None and not clips and not extra:
         if missing:
@@ -153,9 +166,11 @@ def extract_features(
         clip_timeout_s=limits.decode_seconds,
         clip_memory_mb=limits.clip_memory_mb,
         pictures=pictures,
+        begun=begun,
         progress=progress,
     )
-    store.set_aside(report.rejects, all_of="clip")
+    others = [] if only is None else [one for one in store.rejects() if one.kind == "clip" and one.file not in only]
+    store.set_aside((*others, *report.rejects), all_of="clip")
     write_rejects(store, rejects_folder)
     return replace(report, notices=(*missing, *report.notices))
 
@@ -176,6 +191,11 @@ def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, di
             except MissingExtraError as error:
                 missing.append(str(error))
     return loaded.pop(TEXT, None), loaded, list(dict.fromkeys(missing))
+
+
+def pictures_folder(folder: Path, settings: Settings) -> Path | None:
+    """Where a project's posters and preview strips are; None where it has none."""
+    return folder / "artifacts" / "pictures" if settings.media.pictures else None
 
 
 def encoder_place(name: str, project_folder: Path) -> str:
