@@ -163,7 +163,7 @@ class SmallBert:
         """What the tokens take from each other, float32 [N, L, D]."""
         query, key, value = (
             self._linear(f"{place}{name}.", hidden_NLD)
-            .unflatten(-1, (self.config.num_attention_heads, -1))
+            .view(*hidden_NLD.shape[:2], self.config.num_attention_heads, -1)
             .transpose(1, 2)
             for name in ("query", "key", "value")
         )
