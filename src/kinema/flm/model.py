@@ -123,6 +123,8 @@ class FLM:
         start = 0 if kept is None else len(kept)
         if kept is None or not len(self.item_ids) <= start <= len(counts_V):
             kept, start = None, 0
+        if kept is not None and start == len(counts_V):
+            return kept
         content = whitened_content(later_features(features, start), self.whitenings, len(counts_V) - start)
         bound = bound_items(
             self.network, config=self.config, content=content, counts_V=counts_V, liken=self.liken, before=kept

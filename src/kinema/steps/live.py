@@ -209,11 +209,11 @@ def take_in(
 
 
 def _media_paths(store: Store, place: Path, media_root: Path) -> set[str]:
-    """Media paths of the items that a file is, or whose files lie in a folder."""
-    paths = {path for path in store.items()["media_path"].to_list() if path}
+    """Media path of a file, or those of the items whose files lie in a folder."""
     inside = place.relative_to(media_root.resolve()).as_posix()
     if not place.is_dir():
-        return paths & {inside}
+        return {inside}
+    paths = {path for path in store.items()["media_path"].to_list() if path}
     return paths if inside == "." else {path for path in paths if path.startswith(f"{inside}/")}
 
 
