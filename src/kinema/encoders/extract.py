@@ -190,12 +190,13 @@ def _check(settings: ClipSettings, clips: Mapping[str, ClipEncoder], poolings: M
             check_sendable(name, encoder.reader)
 
 
-def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatures]:
+def load_features(folder: Path, items: pl.DataFrame, *, with_tokens: bool = False) -> dict[str, ModalityFeatures]:
     """Read the vectors of a catalogue as the last extraction left them.
 
     Args:
         folder: The folder given to `extract`.
         items: The store's items; may hold more than were extracted, which are then absent.
+        with_tokens: Have the tokens beside the vectors; see `load_tokens`.
 
     Returns:
         Modality -> features, row = item number.
@@ -217,6 +218,7 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
             present_V=present_V & (quality_V > 0),
             quality_V=quality_V,
             encoder=one["encoder"],
+            tokens=_tokens(folder, modality, one, clips) if with_tokens and "tokens" in one else None,
         )
     return features
 
@@ -235,12 +237,16 @@ def load_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:
         NotBuiltError: Nothing was extracted yet.
         StaleArtifactError: The manifest is damaged.
     """
-    keys_V = tuple(_recorded_keys(folder, items.sort("num")))
+    keys_V = _recorded_keys(folder, items.sort("num"))
     return {
-        modality: ModalityTokens(modality, keys_V, TokenShards(folder / one["tokens"]), one["token_encoder"])
+        modality: _tokens(folder, modality, one, keys_V)
         for modality, one in _current(folder).items()
         if "tokens" in one
     }
+
+
+def _tokens(folder: Path, modality: str, one: Mapping[str, str], keys_V: list[str]) -> ModalityTokens:
+    return ModalityTokens(modality, tuple(keys_V), TokenShards(folder / one["tokens"]), one["token_encoder"])
 
 
 def _current(folder: Path) -> dict[str, dict[str, str]]:
