@@ -14,6 +14,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "torch": ("model", "FLM: pre-training and recommendations that understand content"),
     "safetensors": ("model", "saved models and vectors"),
     "transformers": ("encoders", "BERT, ViT, CLIP and other encoders by hub name or folder"),
+    "tokenizers": ("encoders", "splitting texts for BERT and its kin"),
     "optuna": ("tune", "the search for settings: kinema pretrain --tune"),
     "peft": ("adapt", "adapting encoders by LoRA: kinema adapt"),
     "matplotlib": ("report", "plots in the HTML report"),

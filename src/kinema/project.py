@@ -285,13 +285,15 @@ class Project:
 
         wanted = Search(tune_seconds, tune_trials, use_tuned)
         changes = self.settings.flm.model_dump()
-        return pretrain_as_asked(
+        report = pretrain_as_asked(
             PretrainJob(self.dataset(), changes, self.artifacts, self._seed(seed), progress),
             catalogue_only=catalogue_only,
             source=_path(source),
             zero_shot=zero_shot,
             wanted=wanted,
         )
+        self.slates()  # binds the model, and keeps what that computes for the commands that follow
+        return report
 
     def delta(self, action: Literal["apply", "remove"], *, folder: str | Path | None = None) -> "DeltaReport":
         """Put what a training from a source has changed on the model again, or take it off.

@@ -217,6 +217,40 @@ class ClipReaders:
             self._idle.put(worker)
 
 
+class BegunReading:
+    """One clip that is read ahead: its decoding begins before the models that want it are loaded. For a ``with`` statement.
+
+    Args:
+        request: What will be wanted, as far as can be told beforehand.
+        timeout_s: See `ClipReaders`.
+        memory_mb: See `ClipReaders`.
+        command: See `ClipReaders`.
+    """
+
+    def __init__(
+        self,
+        request: ClipRequest,
+        *,
+        timeout_s: float = DECODE_SECONDS,
+        memory_mb: int = CLIP_MEMORY_MB,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._request = request
+        self._readers = ClipReaders(num_workers=1, timeout_s=timeout_s, memory_mb=memory_mb, command=command)
+        self._reading = self._readers.submit(request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give up the clip if it is still being read."""
+        self._readers.__exit__(*error)
+
+    def answer(self, request: ClipRequest) -> Future[ClipReading] | None:
+        """The reading, if it is exactly what is wanted; None where it is not, and the clip must be read anew."""
+        return self._reading if request == self._request else None
+
+
 def read_clips(
     requests: Iterable[ClipRequest],
     *,

@@ -22,7 +22,7 @@ from kinema.artifacts import fingerprint
 from kinema.encoders.clip_modality import ClipModality, Pooled
 from kinema.encoders.clip_passes import goes_along
 from kinema.encoders.clip_pictures import PictureFolder
-from kinema.encoders.clip_readers import ClipReaders
+from kinema.encoders.clip_readers import BegunReading, ClipReaders
 from kinema.encoders.clip_worker import TAIL, ClipReading, ClipRequest
 from kinema.errors import StaleArtifactError
 from kinema.media.sampling import Mode
@@ -53,6 +53,7 @@ class ClipSettings:
         encode_threads: Encoders that run at once.
         pictures: Folder of posters and preview strips; None for none.
         sampling: Which frames are taken.
+        begun: A clip that is being read already; None for none.
     """
 
     max_seconds: float
@@ -64,6 +65,7 @@ class ClipSettings:
     encode_threads: int
     pictures: Path | None = None
     sampling: Mode = "even"
+    begun: BegunReading | None = None
 
     @property
     def most_on_the_way(self) -> int:
@@ -230,7 +232,9 @@ class ClipRun:
         results: "queue.SimpleQueue[Future[list[_Done]]]",
     ) -> None:
         """Have a group of clips read, and encoded when the last of them is there."""
-        futures = [readers.submit(self._request(key, *files[key])) for key in keys]
+        requests = [self._request(key, *files[key]) for key in keys]
+        begun = self._settings.begun
+        futures = [(begun and begun.answer(one)) or readers.submit(one) for one in requests]
         lock, missing = threading.Lock(), [len(futures)]
 
         def arrived(_: Future[ClipReading]) -> None:

@@ -10,9 +10,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from kinema.artifacts import sha256_file
 from kinema.errors import DataError
@@ -24,8 +23,7 @@ FILE_NAME: Final = "content_keys.jsonl"
 _BLOCK: Final = 256
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A file as it was when its key was made."""
 
     size: int

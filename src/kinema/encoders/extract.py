@@ -20,7 +20,7 @@ import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
 from kinema.encoders.clip_modality import ClipModality
-from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS, BegunReading
 from kinema.encoders.clip_vectors import ClipRun, ClipSettings
 from kinema.encoders.clip_worker import check_sendable
 from kinema.encoders.content_keys import ContentKeys
@@ -100,6 +100,7 @@ def extract(
     clip_memory_mb: int = CLIP_MEMORY_MB,
     pictures: Path | None = None,
     sampling: Mode = "even",
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Make the vectors that a catalogue lacks.
@@ -109,8 +110,8 @@ def extract(
         media_root: Folder the media paths start from; None leaves media out.
         folder: Where vectors, tokens, content keys and manifest lie.
         text: Text encoder; None leaves the modality out, also of `load_features`.
-        transcripts: What is said (`kinema.encoders.text_transcripts.COLUMNS`), one row per item where somebody wrote it down;
-            encoded by ``text``. None or no row leaves the modality out.
+        transcripts: What is said (`kinema.encoders.text_transcripts.COLUMNS`), one row per item where somebody wrote it down,
+            also of items that are not among these; encoded by ``text``. None or no row leaves the modality out.
         clips: Modality -> encoder of clips; any name that may be part of a folder's.
         poolings: Modality -> another way to its vectors than its encoder's own; tokens that are there are used.
         along: Name -> an encoder whose tokens are kept beside, for clips that are decoded for the others without a further pass
@@ -125,6 +126,7 @@ def extract(
         pictures: Folder for a poster and a preview strip of each clip, named by its content key; a clip that has its vectors
             already is decoded for them. None, or no Pillow, for none.
         sampling: Which frames are taken, see `kinema.media.sampling.sample_frames`.
+        begun: A clip of these that is being read already; None for none.
         progress: Told after each group of clips and each batch of texts.
 
     Returns:
@@ -146,6 +148,7 @@ def extract(
         encode_threads=encode_threads or ((os.cpu_count() or 1) if workers else 1),
         pictures=pictures if is_installed("PIL") else None,
         sampling=sampling,
+        begun=begun,
     )
     _check(settings, clips, poolings, along)
     plan = plan_items(items, media_root if clips else None, folder, num_threads=max(1, workers))
@@ -160,18 +163,18 @@ def extract(
     )
     counts = {}
     unread = said = ""
-    num_said = 0
+    is_said = transcripts is not None and bool((transcripts["key"] != "").any())
     with Claims(folder) as claims:
         if text is not None:
             counts[TEXT], unread = _encode_texts(items, plan.texts, text, folder, claims=claims, progress=progress)
         if text is not None and transcripts is not None and transcripts.height:
             computed, num_said, failed, said = encode_transcripts(
-                transcripts, text, folder, num_items=items.height, claims=claims, progress=progress
+                transcripts, text, folder, ids=items["id"].to_list(), claims=claims, progress=progress
             )
             none = items.height - num_said - failed
             counts[TRANSCRIPT] = ModalityCounts(computed, num_said - computed, missing=none, failed=failed)
         outcome = ClipRun(modalities, settings=settings, claims=claims, along=beside).run(plan.files, progress=progress)
-    _write_manifest(folder, {TEXT: text, TRANSCRIPT: text if num_said else None}, modalities)
+    _write_manifest(folder, {TEXT: text, TRANSCRIPT: text if is_said else None}, modalities)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
         counts=counts,
@@ -208,12 +211,13 @@ def _check(
             check_sendable(name, encoder.reader)
 
 
-def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatures]:
+def load_features(folder: Path, items: pl.DataFrame, *, with_tokens: bool = False) -> dict[str, ModalityFeatures]:
     """Read the vectors of a catalogue as the last extraction left them.
 
     Args:
         folder: The folder given to `extract`.
         items: The store's items; may hold more than were extracted, which are then absent.
+        with_tokens: Have the tokens beside the vectors; see `load_tokens`.
 
     Returns:
         Modality -> features, row = item number.
@@ -239,6 +243,7 @@ def load_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatur
             present_V=present_V & (quality_V > 0),
             quality_V=quality_V,
             encoder=one["encoder"],
+            tokens=_tokens(folder, modality, one, clips) if with_tokens and "tokens" in one else None,
         )
     return features
 
@@ -257,12 +262,16 @@ def load_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:
         NotBuiltError: Nothing was extracted yet.
         StaleArtifactError: The manifest is damaged.
     """
-    keys_V = tuple(_recorded_keys(folder, items.sort("num")))
+    keys_V = _recorded_keys(folder, items.sort("num"))
     return {
-        modality: ModalityTokens(modality, keys_V, TokenShards(folder / one["tokens"]), one["token_encoder"])
+        modality: _tokens(folder, modality, one, keys_V)
         for modality, one in _current(folder).items()
         if "tokens" in one
     }
+
+
+def _tokens(folder: Path, modality: str, one: Mapping[str, str], keys_V: list[str]) -> ModalityTokens:
+    return ModalityTokens(modality, tuple(keys_V), TokenShards(folder / one["tokens"]), one["token_encoder"])
 
 
 def _current(folder: Path) -> dict[str, dict[str, str]]:

@@ -189,7 +189,7 @@ def load_text_encoder(
 
     Raises:
         ConfigError: The name leads to no checkpoint, or a number is out of range.
-        MissingExtraError: torch, transformers or the package of a packaged name is not installed.
+        MissingExtraError: torch, the package of a packaged name, or transformers for any other, is not installed.
         StaleArtifactError: The packaged file is damaged.
     """
     if max_tokens < 8 or batch_size < 1:
@@ -197,12 +197,8 @@ def load_text_encoder(
             f"the text encoder needs max_tokens >= 8 and batch_size >= 1, got {max_tokens} and {batch_size}"
         )
     set_thread_policy()
-    torch, transformers = require("torch"), require("transformers")
     place = _place(name)
-    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, role="text", cache_dir=cache)
-    model = load_pretrained(
-        transformers.AutoModel.from_pretrained, place, dtype=torch.float32, role="text", cache_dir=cache
-    )
+    tokenizer, model = _read_packaged(place) if name.startswith(PACKAGED) else _read_any(place, cache)
     source = _source(name, place, cache)
     if pooling is None:
         pooling = source.pooling if source.pooling_is_given else usual_pooling(model.config)
@@ -217,6 +213,22 @@ def load_text_encoder(
         query_prefix=source.query_prefix,
         passage_prefix=source.passage_prefix,
     )
+
+
+def _read_packaged(place: str) -> tuple[Any, Any]:
+    """Tokenizer and network of a packaged checkpoint. Their layout is known, so transformers need not be imported for them."""
+    require("torch")
+    from kinema.encoders.small_bert import SmallBert, WordPieces  # noqa: PLC0415  # torch only where it is used
+
+    return WordPieces(Path(place)), SmallBert.load(Path(place))
+
+
+def _read_any(place: str, cache: Path | None) -> tuple[Any, Any]:
+    """Tokenizer and network of a folder or hub name."""
+    torch, transformers = require("torch"), require("transformers")
+    settings: dict[str, Any] = {"role": "text", "cache_dir": cache}
+    tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, **settings)
+    return tokenizer, load_pretrained(transformers.AutoModel.from_pretrained, place, dtype=torch.float32, **settings)
 
 
 @dataclass(frozen=True)

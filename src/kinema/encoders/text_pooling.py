@@ -4,11 +4,12 @@ Shape suffixes: N texts, L tokens, D width.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kinema.extras import require
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pooling = Literal["mean", "cls", "weighted", "last"]
 """``mean`` of the tokens; the ``cls`` token, the first; mean ``weighted`` by position; the ``last`` token."""
@@ -84,7 +85,7 @@ def prepare_tokenizer(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def pool_tokens(hidden_NLD: Tensor, mask_NL: Tensor, pooling: Pooling) -> Tensor:
+def pool_tokens(hidden_NLD: "Tensor", mask_NL: "Tensor", pooling: Pooling) -> "Tensor":
     """One vector per text; padding never counts.
 
     Args:

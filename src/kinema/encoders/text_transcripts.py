@@ -6,7 +6,7 @@ again. A catalogue in which nobody wrote down what is said has no such file.
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -84,7 +84,7 @@ def transcript_texts(folder: Path, ids: Sequence[str]) -> list[str]:
 
 
 def encode_transcripts(
-    table: pl.DataFrame, encoder: TextEncoder, folder: Path, *, num_items: int, claims: Claims, progress: Progress
+    table: pl.DataFrame, encoder: TextEncoder, folder: Path, *, ids: Collection[str], claims: Claims, progress: Progress
 ) -> tuple[int, int, int, str]:
     """Make the vectors that are lacking, long transcripts in windows, and keep the texts.
 
@@ -92,28 +92,29 @@ def encode_transcripts(
         table: `COLUMNS`.
         encoder: The one of titles and descriptions, so that one query is compared with both.
         folder: Of the features.
-        num_items: Of the catalogue.
+        ids: Items that are told of; the table may know more.
         claims: Of this process.
         progress: Told after each batch.
 
     Returns:
-        Items whose vectors this process has made, items that have one, items of which nothing could be read, and a line for
-        people: how many items have a transcript, in which languages, and which are hardly read.
+        Of the items told of: those whose vectors this process has made, those that have one, those of which nothing could be
+        read, and a line for people: how many items have a transcript, in which languages, and which are hardly read.
     """
     shards = VectorShards(text_folder(folder, TRANSCRIPT, encoder))
-    said = table.filter(pl.col("key") != "")
-    known = dict(said.select("key", "text").iter_rows())
+    known = dict(table.filter(pl.col("key") != "").select("key", "text").iter_rows())
     made = encode_texts(known, encoder, shards, claims=claims, progress=progress, flush=_FLUSH, note="transcripts")
     write_table(folder, table)
+    here = table.filter(pl.col("id").is_in(list(ids)))
+    said = here.filter(pl.col("key") != "")
     keys = said["key"].to_list()
-    told = [f"{len(keys):,} of {num_items:,} items have a transcript ({_languages(said['language'].to_list())})"]
+    told = [f"{len(keys):,} of {len(ids):,} items have a transcript ({_languages(said['language'].to_list())})"]
     hardly = [one for one, quality in zip(said["language"], shards.index.quality(keys), strict=True) if quality < 1]
     if hardly:
         told.append(
             f"text encoder '{encoder.name}' hardly reads {len(hardly):,} of them ({_languages(hardly)}): most of their letters "
             "are unknown to it, and their vectors say little; an encoder for many languages is intfloat/multilingual-e5-small"
         )
-    failed = table.filter((pl.col("key") == "") & (pl.col("unread") != "[]")).height
+    failed = here.filter((pl.col("key") == "") & (pl.col("unread") != "[]")).height
     return sum(key in made for key in keys), len(keys), failed, "; ".join(told) if keys else ""
 
 

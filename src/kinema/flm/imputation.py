@@ -24,6 +24,7 @@ def content_neighbours(
     *,
     num_neighbours: int = 10,
     sharpness: float = 20.0,
+    start: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The warm items nearest in content to each item, itself excluded.
 
@@ -32,6 +33,7 @@ def content_neighbours(
         warm_V: Items that may serve as neighbours; those without content never do.
         num_neighbours: J, at most.
         sharpness: Softmax factor on the cosines.
+        start: First item whose neighbours are wanted; the rows are of the items from there on.
 
     Returns:
         Neighbours int64 [V, J], nearest first, and weights float32 [V, J]: rows sum to 1, or to 0 for an item without
@@ -44,14 +46,15 @@ def content_neighbours(
     """
     described_V = np.abs(content_VE).sum(axis=1) > 0
     pool = np.flatnonzero(warm_V & described_V)
-    neighbours_VJ = np.zeros((len(content_VE), num_neighbours), dtype=np.int64)
-    weights_VJ = np.zeros((len(content_VE), num_neighbours), dtype=np.float32)
+    neighbours_VJ = np.zeros((len(content_VE) - start, num_neighbours), dtype=np.int64)
+    weights_VJ = np.zeros((len(content_VE) - start, num_neighbours), dtype=np.float32)
     if not len(pool):
         return neighbours_VJ, weights_VJ
     width = min(num_neighbours, len(pool))
-    for start in range(0, len(content_VE), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(content_VE)))
-        cosines = content_VE[rows] @ content_VE[pool].T
+    pool_PE = content_VE[pool]
+    for first in range(start, len(content_VE), _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, len(content_VE)))
+        cosines = content_VE[rows] @ pool_PE.T
         cosines[rows[:, None] == pool] = -np.inf
         order = np.argpartition(-cosines, width - 1, axis=1)[:, :width]
         order = np.take_along_axis(order, np.argsort(-np.take_along_axis(cosines, order, axis=1), axis=1), axis=1)
@@ -60,8 +63,8 @@ def content_neighbours(
         found = np.isfinite(nearest) & described_V[rows, None]
         weights = np.exp(sharpness * np.where(found, nearest - best, 0)) * found
         total = weights.sum(axis=1, keepdims=True)
-        neighbours_VJ[rows, :width] = pool[order]
-        weights_VJ[rows, :width] = weights / np.where(total > 0, total, 1)
+        neighbours_VJ[rows - start, :width] = pool[order]
+        weights_VJ[rows - start, :width] = weights / np.where(total > 0, total, 1)
     return neighbours_VJ, weights_VJ
 
 

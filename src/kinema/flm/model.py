@@ -17,16 +17,17 @@ from scipy import sparse
 
 from kinema.artifacts import read_manifest, write_artifact
 from kinema.errors import DataError, StaleArtifactError
+from kinema.flm.binding import bound_items, scorer_of
+from kinema.flm.bound import MANY_NEW, BoundFile, BoundItems, later_features
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
-from kinema.flm.imputation import content_neighbours, impute, smoothing
 from kinema.flm.likeness import Liken, Likeness
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.moments import padded_moments
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
-from kinema.flm.whitening import Whitening, unit_rows
+from kinema.flm.whitening import Whitening
 from kinema.store.features import ModalityFeatures
 
 KIND: Final = "flm"
@@ -71,7 +72,9 @@ class FLM:
     seed: int = 0
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    def serve(self, features: Mapping[str, ModalityFeatures], num_items: int) -> Scorer:
+    def serve(
+        self, features: Mapping[str, ModalityFeatures], num_items: int, *, keep: BoundFile | None = None
+    ) -> Scorer:
         """Bind the model to the current catalogue.
 
         Items behind the training catalogue are new: they have no ID vector and no events, and get the imputed vector of
@@ -81,6 +84,7 @@ class FLM:
             features: Modality -> features with ``num_items`` rows. Modalities the model was not trained on are not
                 read; a missing one counts as absent for every item.
             num_items: V, at least the size of the training catalogue.
+            keep: Where what is computed of each item is kept for the next time; None computes it anew.
 
         Returns:
             A scorer of its own: updates of its memory do not reach the model.
@@ -96,21 +100,38 @@ class FLM:
             )
         for name in self.whitenings:
             self._check_encoder(name, features)
-        content = whitened_content(features, self.whitenings, num_items)
+        read = {name: features[name] for name in self.whitenings if name in features}
         counts_V = np.concatenate([self.counts_V, np.zeros(num_items - known, dtype=np.int64)])
         popularity_V = np.concatenate([self.popularity_V, np.zeros(num_items - known, dtype=np.float32)])
         memory = self.memory.copy()
         memory.grow(num_items)
-        return bind(
+        return scorer_of(
+            self._bound(read, counts_V, keep),
             self.network,
             config=self.config,
             mixture=self.mixture,
             memory=memory,
-            content=content,
             counts_V=counts_V,
             popularity_V=popularity_V,
-            liken=self.liken,
         )
+
+    def _bound(
+        self, features: Mapping[str, ModalityFeatures], counts_V: NDArray[np.int64], keep: BoundFile | None
+    ) -> BoundItems:
+        """All items as the model sees them; those that were seen before are read."""
+        kept = None if keep is None else keep.read(features)
+        start = 0 if kept is None else len(kept)
+        if kept is None or not len(self.item_ids) <= start <= len(counts_V):
+            kept, start = None, 0
+        if kept is not None and start == len(counts_V):
+            return kept
+        content = whitened_content(later_features(features, start), self.whitenings, len(counts_V) - start)
+        bound = bound_items(
+            self.network, config=self.config, content=content, counts_V=counts_V, liken=self.liken, before=kept
+        )
+        if keep is not None and (kept is None or len(counts_V) - start >= MANY_NEW):
+            keep.write(bound, features)
+        return bound
 
     @property
     def liken(self) -> Liken | None:
@@ -250,79 +271,3 @@ def whitened_content(
             moments[name] = padded_moments(one.tokens, whitening.tokens, num_items=num_items)
     content = content_from(tuple(whitenings), vectors, present, quality, num_items)
     return replace(content, moments=moments)
-
-
-@torch.inference_mode()
-def bind(
-    network: FLMNetwork,
-    *,
-    config: FLMConfig,
-    mixture: Mixture,
-    memory: ItemMemory,
-    content: ItemContent,
-    counts_V: NDArray[np.int64],
-    popularity_V: NDArray[np.float32],
-    neighbours: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    liken: Liken | None = None,
-) -> Scorer:
-    """Compute every item vector once and hand them to a scorer.
-
-    Args:
-        network: In evaluation mode.
-        config: Of the model.
-        mixture: Weights of the branches.
-        memory: Over the same catalogue.
-        content: Whitened features of the catalogue.
-        counts_V: Training interactions per item.
-        popularity_V: Recency-weighted training interactions per item.
-        neighbours: From `nearest_warm`, where they are at hand already.
-        liken: Finds neighbours beside raw content; None where only raw content does.
-    """
-    own, by_content = network.tower(torch.arange(content.num_items), content)
-    joint_VE = joint_content(content, network.tower.open_M)
-    alike_VE = joint_VE if liken is None else liken.beside(joint_VE, content)
-    neighbours_VJ, weights_VJ = neighbours or nearest_warm(alike_VE, counts_V, config)
-    expected_V = (weights_VJ * popularity_V[neighbours_VJ]).sum(axis=1)
-    smoothing_VV = smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
-    bias_V = network.tower.bias(torch.arange(content.num_items)).numpy() * (counts_V > 0)
-    # Without IDs content is all there is to an item, and borrowing from warm items would only blur it. With IDs it stands
-    # in where there is nobody to borrow from: before the first events of a catalogue.
-    alone_V = (counts_V == 0) & (weights_VJ.sum(axis=1) == 0) if config.use_ids else np.ones(len(counts_V), dtype=bool)
-    imputed_VD = impute(own.numpy(), counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage)
-    return Scorer(
-        network,
-        mixture=mixture,
-        memory=memory,
-        item_vectors_VD=np.where(alone_V[:, None], by_content.numpy(), imputed_VD),
-        content_vectors_VD=by_content.numpy(),
-        content_VD={name: one.numpy() for name, one in zip(content.names, content.vectors, strict=True)},
-        content_joint_VD=joint_VE,
-        counts_V=counts_V,
-        popularity_V=popularity_V,
-        prior_V=np.log1p(np.where(counts_V > 0, popularity_V, expected_V)).astype(np.float32),
-        smoothing_VV=smoothing(counts_V, neighbours_VJ, weights_VJ, shrinkage=memory.shrinkage),
-        bias_V=np.asarray(smoothing_VV @ bias_V, dtype=np.float32),
-        temperature=config.temperature,
-        max_length=config.max_length,
-        time_bias=config.time_bias,
-    )
-
-
-def joint_content(content: ItemContent, open_M: torch.Tensor) -> NDArray[np.float32]:
-    """All open modalities side by side, float32 [V, E], unit rows: what content neighbours are found by."""
-    opened = [one.numpy() for one, is_open in zip(content.vectors, open_M.tolist(), strict=True) if is_open]
-    if not opened:
-        return np.zeros((content.num_items, 1), dtype=np.float32)
-    return unit_rows(np.concatenate(opened, axis=1))
-
-
-def nearest_warm(
-    joint_VE: NDArray[np.float32], counts_V: NDArray[np.int64], config: FLMConfig
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """`content_neighbours` as the configuration wants them."""
-    return content_neighbours(
-        joint_VE,
-        counts_V >= config.imputation_min_events,
-        num_neighbours=config.imputation_neighbours,
-        sharpness=config.imputation_sharpness,
-    )

@@ -5,6 +5,7 @@ The item id is the path in the folder without its extension. Where files differ 
 item. Files that cannot be decoded are found later, when they are decoded; here only what the file system knows is judged.
 """
 
+import glob
 import json
 import os
 import re
@@ -85,6 +86,7 @@ def open_video_folder(
     media_root: Path | None = None,
     owners: Mapping[str, str] | None = None,
     without_media: Collection[str] = (),
+    only: Path | None = None,
 ) -> list[Table]:
     """The clips of a folder and of all folders below it.
 
@@ -94,6 +96,7 @@ def open_video_folder(
         owners: Media path -> id of the item that has it already; such a clip is that item.
         without_media: Ids of known items that have no file yet. A clip whose name without extension is one of them
             becomes that item's file, in whatever folder it lies.
+        only: One clip of the folder; the others are not looked at, however many there are.
 
     Returns:
         Two tables. The rows of the first fill gaps only, because a title from a file name must not replace one the owner
@@ -105,8 +108,15 @@ def open_video_folder(
     check_video_folder(folder, media_root=media_root)
     root = (media_root or folder).resolve()
     rejects: list[Reject] = []
-    paths = [path for path in _walk(folder) if _is_usable(path, folder, root, rejects)]
-    clips = [_with_sidecar(clip, rejects, owners or {}) for clip in _clips(paths, folder, root, without_media)]
+    found_paths = _walk(folder) if only is None else _of_its_name(only)
+    paths = [path for path in found_paths if _is_usable(path, folder, root, rejects)]
+    clips = [
+        _with_sidecar(clip, rejects, owners or {})
+        for clip in _clips(paths, folder, root, without_media)
+        if only in (None, clip.path)
+    ]
+    if only is not None:
+        rejects = [one for one in rejects if one.file in (str(only), str(only.with_suffix(".json")))]
     frame = pl.DataFrame(
         {
             "row": range(1, len(clips) + 1),
@@ -116,7 +126,7 @@ def open_video_folder(
         },
         schema={"row": pl.Int64, "id": pl.String, "title": pl.String, "media_path": pl.String},
     )
-    key = fingerprint(["videos", str(folder.resolve()), str(root)])
+    key = fingerprint(["videos", str((only or folder).resolve()), str(root)])
     found = frame_table(kind="item", file=str(folder), key=key, frame=frame, rejects=tuple(rejects), fill=True)
     described = [clip for clip in clips if clip.sidecar]
     said = Table("item", f"{folder}/*.json", f"{key}-sidecars", len(described), partial(_sidecar_blocks, described))
@@ -141,6 +151,11 @@ def _walk(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(parent, name)
+
+
+def _of_its_name(clip: Path) -> list[Path]:
+    """A clip and what differs from it in the extension only: together they decide its id."""
+    return sorted(path for path in clip.parent.glob(f"{glob.escape(clip.stem)}.*") if path.stem == clip.stem)
 
 
 def _is_usable(path: Path, folder: Path, root: Path, rejects: list[Reject]) -> bool:

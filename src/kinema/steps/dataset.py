@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,10 +131,9 @@ def _read_features(folder: Path, items: pl.DataFrame) -> dict[str, ModalityFeatu
     if not (folder / MANIFEST).is_file() or not items.height:
         return {}
     # A store without features needs no encoder.
-    from kinema.encoders.extract import load_features, load_tokens  # noqa: PLC0415
+    from kinema.encoders.extract import load_features  # noqa: PLC0415
 
-    tokens = load_tokens(folder, items)
-    return {name: replace(one, tokens=tokens.get(name)) for name, one in load_features(folder, items).items()}
+    return load_features(folder, items, with_tokens=True)
 
 
 def read_tokens(folder: Path, items: pl.DataFrame) -> dict[str, ModalityTokens]:

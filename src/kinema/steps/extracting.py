@@ -1,10 +1,13 @@
 """`kinema extract`: the encoders that the settings name, run over the store's catalogue."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
+from kinema.encoders.clip_readers import BegunReading
 from kinema.encoders.extract import TEXT, ExtractReport, extract
 from kinema.encoders.frames import load_frames
 from kinema.encoders.modality import ClipEncoder
@@ -69,6 +72,8 @@ def extract_project(
     media_root: Path | None,
     workers: int,
     extra: Mapping[str, ClipEncoder] | None = None,
+    only: Collection[str] | None = None,
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """`extract_features` of a project as its settings want it; arguments and errors are the same."""
@@ -86,9 +91,11 @@ def extract_project(
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
         transcripts=settings.encoders.transcript_languages if settings.encoders.transcripts == "auto" else None,
-        pictures=folder / "artifacts" / "pictures" if settings.media.pictures else None,
+        pictures=pictures_folder(folder, settings),
         sampling=settings.media.sampling,
         along=made_along(settings),
+        only=only,
+        begun=begun,
         progress=progress,
     )
 
@@ -110,6 +117,8 @@ def extract_features(
     pictures: Path | None = None,
     sampling: Mode = "even",
     along: Mapping[str, ClipEncoder] | None = None,
+    only: Collection[str] | None = None,
+    begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
     """Run the encoders; clips that cannot be decoded are recorded in the store.
@@ -132,6 +141,8 @@ def extract_features(
         pictures: Folder for posters and preview strips; None for none.
         sampling: Which frames of clips are taken.
         along: What else is made of clips that are decoded, as the fingerprints that copies are found by; no modality.
+        only: Media paths of the items that are looked at; the others are left as they are. None looks at all.
+        begun: A clip of these that is being read already; None for none.
         progress: Told clips and texts.
 
     Returns:
@@ -160,10 +171,11 @@ def extract_features(
             languages=transcripts,
             limits=limits,
             workers=workers,
+            only=only,
             progress=progress,
         )
     report = extract(
-        items=items,
+        items=items if only is None else items.filter(pl.col("media_path").is_in(list(only))),
         media_root=media_root,
         folder=folder,
         text=text,
@@ -180,9 +192,11 @@ def extract_features(
         pictures=pictures,
         sampling=sampling,
         along=along,
+        begun=begun,
         progress=progress,
     )
-    store.set_aside(report.rejects, all_of="clip")
+    others = [] if only is None else [one for one in store.rejects() if one.kind == "clip" and one.file not in only]
+    store.set_aside((*others, *report.rejects), all_of="clip")
     store.set_aside(said.rejects, all_of=TRANSCRIPT)
     write_rejects(store, rejects_folder)
     notices = (*missing, *report.notices, *said.notices)
@@ -205,6 +219,11 @@ def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, di
             except MissingExtraError as error:
                 missing.append(str(error))
     return loaded.pop(TEXT, None), loaded, list(dict.fromkeys(missing))
+
+
+def pictures_folder(folder: Path, settings: Settings) -> Path | None:
+    """Where a project's posters and preview strips are; None where it has none."""
+    return folder / "artifacts" / "pictures" if settings.media.pictures else None
 
 
 def encoder_place(name: str, project_folder: Path) -> str:

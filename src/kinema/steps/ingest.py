@@ -81,6 +81,7 @@ def ingest(
     rejects_folder: Path | None = None,
     strict: bool = False,
     block_bytes: int = BLOCK_BYTES,
+    only: Path | None = None,
     progress: Progress = silent,
 ) -> IngestReport:
     """Read files into the store. All files are opened and their columns found before the first row is written.
@@ -98,6 +99,7 @@ def ingest(
         rejects_folder: Where what was set aside is listed; None lists it in the store only.
         strict: The first row that would be set aside is an error, and nothing of its file is written from its block on.
         block_bytes: Text read at a time.
+        only: One clip of ``videos``; the others are not looked at.
         progress: Called after each block with place and end of the file.
 
     Returns:
@@ -123,7 +125,7 @@ def ingest(
     try:
         files = [writer.write(table) for table in opened if table.kind == "item"]
         if videos is not None:
-            files += [writer.write(table) for table in _clips(store, videos, root)]
+            files += [writer.write(table) for table in _clips(store, videos, root, only)]
         files += [writer.write(table) for kind in ("user", "event") for table in opened if table.kind == kind]
     finally:
         listed = write_rejects(store, rejects_folder) if rejects_folder is not None else ()
@@ -148,7 +150,7 @@ def _check_used(mapping: Mapping[str, str], opened: Sequence[Table]) -> None:
             )
 
 
-def _clips(store: Store, videos: Path, root: Path | None) -> list[Table]:
+def _clips(store: Store, videos: Path, root: Path | None, only: Path | None) -> list[Table]:
     """The video folder, seen in the light of the items that are in the store already."""
     known = store.items().select("media_path", "id")
     return open_video_folder(
@@ -156,6 +158,7 @@ def _clips(store: Store, videos: Path, root: Path | None) -> list[Table]:
         media_root=root,
         owners=dict(known.drop_nulls().iter_rows()),
         without_media=known.filter(pl.col("media_path").is_null())["id"].to_list(),
+        only=only,
     )
 
 

@@ -7,18 +7,20 @@ is nearest.
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kinema.artifacts import sha256_file
-from kinema.encoders.extract import ExtractReport
 from kinema.errors import DataError, NotBuiltError
 from kinema.media.transcripts import SideFiles
 from kinema.progress import Progress, silent
+from kinema.settings import Settings
 from kinema.sources.video_files import EXTENSIONS
+from kinema.steps.extracting import extract_project
 from kinema.steps.ingest import ingest
+from kinema.steps.reading_ahead import read_ahead
 from kinema.steps.slates import SlateMaker
 from kinema.store.protocols import Store
 
@@ -71,8 +73,17 @@ class LiveProject(Protocol):
     def media_root(self) -> Path | None:
         """Where media paths start."""
 
-    def extract(self, *, progress: Progress = silent) -> ExtractReport:
-        """Make the vectors that are lacking."""
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def settings(self) -> Settings:
+        """Of its `kinema.toml`."""
+
+    @property
+    def workers(self) -> int:
+        """Decoding processes."""
 
     def slates(self) -> SlateMaker:
         """The recommender as store and vectors are now."""
@@ -86,21 +97,21 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what is done inside."""
+        """Time what is done inside, added to what the stage has taken before."""
         started = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 3)
 
 
 def placed(video: Path, media_root: Path) -> Path:
-    """The folder to read a clip from: its own inside the media folder, or ``live`` there, with a copy of the clip.
+    """Where clips are read from: where they are, inside the media folder, or a copy in the folder ``live`` there.
 
     Args:
         video: A file, or a folder inside the media folder.
         media_root: Made if it is not there.
 
     Returns:
-        A folder inside the media folder.
+        The file or folder inside the media folder.
 
     Raises:
         DataError: There is no such file, it is no video by its name, or it is a folder elsewhere.
@@ -117,11 +128,12 @@ def placed(video: Path, media_root: Path) -> Path:
     if video.suffix.lower() not in EXTENSIONS:
         raise DataError(f"'{video.name}' must be a video file by its name, is none; known: {', '.join(EXTENSIONS)}")
     if video.is_relative_to(media_root):
-        return video.parent
+        return video
     folder = media_root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    copy_subtitles(video, copy_beside(video, folder))
-    return folder
+    copy = copy_beside(video, folder)
+    copy_subtitles(video, copy)
+    return copy
 
 
 def copy_subtitles(video: Path, copy: Path) -> None:
@@ -178,12 +190,25 @@ def take_in(
     store, root = project.store, project.media_root
     if root is None:
         raise NotBuiltError("a project must have a media folder, has none; run: kinema ingest --videos FOLDER")
-    known = set(store.items()["id"].to_list())
     with watch.stage("take in"):
-        folder = placed(video, root)
-        ingest(store=store, videos=folder, media_root=root, rejects_folder=rejects_folder, progress=progress)
-    with watch.stage("understand"):
-        report = project.extract(progress=progress)
+        place = placed(video, root)
+    parts: dict[str, Any] = {"folder": project.folder, "settings": project.settings}
+    begun = None if place.is_dir() else read_ahead(place, media_root=root, **parts)
+    with begun or nullcontext():
+        with watch.stage("take in"):
+            known = set(store.items()["id"].to_list())
+            read: dict[str, Any] = {"videos": place} if place.is_dir() else {"videos": place.parent, "only": place}
+            ingest(store=store, **read, media_root=root, rejects_folder=rejects_folder, progress=progress)
+        with watch.stage("understand"):
+            report = extract_project(
+                **parts,
+                store=store,
+                media_root=root,
+                workers=project.workers,
+                only=_media_paths(store, place, root),
+                begun=begun,
+                progress=progress,
+            )
     reasons = {one.raw.removeprefix("item "): one.reason for one in report.rejects}
     with watch.stage("bind"):
         maker = project.slates()
@@ -193,6 +218,15 @@ def take_in(
             if name not in known:
                 found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
     return LiveReport(tuple(found), watch.seconds, report.notices)
+
+
+def _media_paths(store: Store, place: Path, media_root: Path) -> set[str]:
+    """Media path of a file, or those of the items whose files lie in a folder."""
+    inside = place.relative_to(media_root.resolve()).as_posix()
+    if not place.is_dir():
+        return {inside}
+    paths = {path for path in store.items()["media_path"].to_list() if path}
+    return paths if inside == "." else {path for path in paths if path.startswith(f"{inside}/")}
 
 
 def _placed_item(maker: SlateMaker, name: str, title: str, reason: str, num_shown: int) -> LiveItem:

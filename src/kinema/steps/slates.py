@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST
+from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
@@ -26,6 +26,7 @@ from kinema.store.profiles import ProfileSchema
 from kinema.store.protocols import Store
 
 _MODEL: Final = "flm"
+_BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
 
 
@@ -81,6 +82,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     """
     if not is_installed("torch") or not folder.is_dir():
         return None
+    from kinema.flm.bound import BoundFile  # noqa: PLC0415  # the same
     from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
 
     model = FLM.load(folder)
@@ -90,7 +92,8 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             f"the model in '{folder.name}' must know the first {len(model.item_ids)} items of this store, "
             "knows others; run: kinema pretrain"
         )
-    return model.serve(dataset.features, len(ids))
+    keep = BoundFile(folder.with_name(_BOUND) / "items.safetensors", sha256_file(folder / MANIFEST))
+    return model.serve(dataset.features, len(ids), keep=keep)
 
 
 def trained_profile_schema(folder: Path) -> ProfileSchema | None:

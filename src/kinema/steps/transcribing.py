@@ -88,6 +88,7 @@ def find_transcripts(
     languages: Sequence[str],
     limits: LimitSettings,
     workers: int = 1,
+    only: Collection[str] | None = None,
     progress: Progress = silent,
 ) -> Transcripts:
     """Find and read what is said; files that are as they were are not read again.
@@ -99,13 +100,15 @@ def find_transcripts(
         languages: Preferred ones, the best first.
         limits: What reading one clip may cost.
         workers: Processes that read tracks inside clips, >= 1.
+        only: Media paths of the items that are looked at; of the others what was read before is kept. None looks at all.
         progress: Told after each clip that is opened.
 
     Returns:
         The transcripts. A catalogue without any costs a listing of its folders and a look at the head of each clip.
     """
-    sources = {one.item: one for one in _sources(items, media_root, languages)}
-    if not sources:
+    looked_at = items if only is None else items.filter(pl.col("media_path").is_in(list(only)))
+    sources = {one.item: one for one in _sources(looked_at, media_root, languages)}
+    if not sources and only is None:
         return Transcripts.none()
     states = {name: _state(one, media_root, languages, limits) for name, one in sources.items()}
     known = {row["id"]: row for row in read_table(folder).iter_rows(named=True)}
@@ -113,7 +116,9 @@ def find_transcripts(
     for one in fresh.values():
         _read_files(one, media_root)
     notices = _read_tracks(fresh.values(), media_root, languages, limits, workers=workers, progress=progress)
-    rows = [_row(one, states[name], languages) if name in fresh else known[name] for name, one in sources.items()]
+    others = set() if only is None else set(items["id"]) - set(looked_at["id"])
+    rows: list[Mapping[str, Any]] = [row for name, row in known.items() if name in others]
+    rows += [_row(one, states[name], languages) if name in fresh else known[name] for name, one in sources.items()]
     rejects = tuple(
         Reject(TRANSCRIPT, file, None, reason, f"item {row['id']}")
         for row in rows

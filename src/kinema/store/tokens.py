@@ -9,6 +9,7 @@ Shape suffixes: N keys, M moments of all of them, T moments of one, D width of a
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,17 +73,29 @@ class RaggedTokens:
 class TokenShards:
     """The tokens of one folder; damaged shards are treated as `kinema.store.shard_files.ShardFolder` says.
 
+    The folder is opened when something of it is first asked for: most who get tokens never look at them.
+
     Attributes:
         folder: The folder.
-        index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
-            A key without a moment was looked at, too.
-        width: D; None while there is no token.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.width: int | None = None
-        self.index = ShardFolder(folder, check=self._check)
+        self._width: int | None = None
+
+    @cached_property
+    def index(self) -> ShardFolder:
+        """Which keys are there, and of what quality; after its `refresh` also those that other processes added.
+
+        A key without a moment was looked at, too.
+        """
+        return ShardFolder(self.folder, check=self._check)
+
+    @property
+    def width(self) -> int | None:
+        """D; None while there is no token."""
+        _ = self.index
+        return self._width
 
     def append(
         self,
@@ -108,14 +121,14 @@ class TokenShards:
                 f"{len(times_ms)} times, {len(quality_N)} qualities"
             )
         for key, one, times in zip(keys, tokens, times_ms, strict=True):
-            width = one.shape[1] if self.width is None else self.width
+            width = self.width or one.shape[1]
             if one.shape != (len(times), width):
                 raise DataError(
                     f"tokens of key '{key}' must have shape [{len(times)}, {width}], have {list(one.shape)}"
                 )
             if not np.isfinite(one).all():
                 raise DataError(f"tokens must be finite in half precision, those of key '{key}' are not")
-            self.width = width
+            self._width = width
         if not keys:
             return
         arrays: dict[str, NDArray[Any]] = {
@@ -167,9 +180,9 @@ class TokenShards:
         arrays, clips = shard.arrays, len(shard.keys)
         moments, width = arrays[_TOKENS].shape
         whole = len(arrays[_TIMES]) == moments and len(arrays[_OFFSETS]) == clips + 1 and len(arrays[_CRC]) == clips
-        if not whole or self.width not in (None, width) or arrays[_OFFSETS][-1] != moments:
+        if not whole or self._width not in (None, width) or arrays[_OFFSETS][-1] != moments:
             raise ValueError(f"{clips} keys for {moments} tokens of width {width}, which do not fit")
-        self.width = width
+        self._width = width
 
 
 def _crc(arrays: Mapping[str, NDArray[Any]], row: int) -> int:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
+from kinema.flm.binding import joint_content, nearest_warm
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent
 from kinema.flm.memory import ItemMemory
-from kinema.flm.model import joint_content, nearest_warm, whitened_content
+from kinema.flm.model import whitened_content
 from kinema.flm.moments import fit_moments
 from kinema.flm.whitening import Whitening
 from kinema.seeds import generator

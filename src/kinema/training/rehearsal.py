@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.flm.binding import bind
 from kinema.flm.config import FLMConfig
 from kinema.flm.likeness import Liken, Likeness
 from kinema.flm.mixture import Mixture
-from kinema.flm.model import bind
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.seeds import derive_seed

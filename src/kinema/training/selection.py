@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.flm.binding import bind
 from kinema.flm.config import FLMConfig
 from kinema.flm.imputation import smoothing
 from kinema.flm.likeness import Liken
 from kinema.flm.mixture import Mixture
-from kinema.flm.model import bind
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.store.splits import Cases, blocked_items

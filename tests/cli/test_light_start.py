@@ -1,0 +1,69 @@
+"""Serving commands start light: what only training, or checkpoints by name, need is not imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kinema.project import Project
+
+HEAVY = (
+    "transformers",
+    "sklearn",
+    "torch._dynamo",
+    "torch._inductor",
+    "onnx",
+    "onnxruntime",
+    "peft",
+    "optuna",
+    "pandas",
+)
+SETTINGS = '[encoders]\nframes = ""\nmotion = ""\nsound = ""\n[flm]\nmax_epochs = 1\n[runtime]\nworkers = 1\n'
+SCRIPT = f"""
+import json, sys
+from kinema.cli.main import main
+for command in json.loads(sys.argv[1]):
+    main(command, standalone_mode=False)
+print([name for name in {HEAVY!r} if name in sys.modules], "torch" in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("light") / "shop"
+    Project.init(folder).close()
+    (folder / "kinema.toml").write_text(SETTINGS)
+    items = [{"id": f"i{n}", "title": f"{'otters' if n % 2 else 'kites'} number {n}"} for n in range(12)]
+    events = [
+        {"user": f"u{n % 6}", "item": f"i{(n * 5 + n // 6) % 12}", "timestamp": 1_700_000_000 + n, "kind": "like"}
+        for n in range(40)
+    ]
+    for name, rows in (("items", items), ("events", events)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with Project.open(folder) as project:
+        project.ingest(items=folder / "items.jsonl", events=folder / "events.jsonl")
+        project.extract()
+        project.pretrain()
+    return folder
+
+
+def _said(shop, *commands):
+    """Run commands in one new process; what of the heavy modules it has imported, and whether torch is among its modules."""
+    asked = json.dumps([[*command, "-p", str(shop), "--quiet"] for command in commands])
+    done = subprocess.run([sys.executable, "-c", SCRIPT, asked], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_serving_commands_import_neither_transformers_nor_what_trains(shop):
+    asked = [("search", "otters"), ("recommend", "u1"), ("similar", "i3"), ("audience", "i3")]
+    assert _said(shop, *asked) == "[] True"
+
+
+def test_a_clip_that_comes_in_is_understood_without_transformers(shop, data_dir):
+    clip = data_dir / "clips" / "real" / "bikes.mp4"
+    assert _said(shop, ("ingest", "--videos", str(clip), "--live")) == "[] True"
+
+
+def test_looking_at_the_store_takes_no_torch(shop):
+    assert _said(shop, ("check",)) == "[] False"
