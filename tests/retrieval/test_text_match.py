@@ -90,6 +90,10 @@ def test_being_one_edit_away_goes_both_ways(left, right):
     assert is_one_edit(left, right) == is_one_edit(right, left)
 
 
+def test_letters_of_other_shapes_are_read_as_plain_ones():
+    assert words_of("\U0001d56c\U0001d51f \uff21") == ["ab", "a"]
+
+
 @settings(deadline=None)
 @given(st.text(max_size=30))
 def test_words_are_the_same_when_read_again(text):

@@ -11,6 +11,7 @@ from kinema.project import Project
 from kinema.settings import EncoderSettings, Settings
 from kinema.steps import live
 from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions
+from kinema.steps.fingerprints import made_along
 from kinema.steps.reading_ahead import foreseen_readers, read_ahead
 
 SETTINGS = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n'
@@ -31,21 +32,26 @@ def shop(tmp_path, data_dir):
 def test_what_packaged_encoders_want_is_known_without_loading_them():
     settings = Settings()
     options = EncoderOptions(num_frames=settings.media.num_frames)
-    for name, reader in foreseen_readers(settings).items():
-        assert CLIP_MODALITIES[name](getattr(settings.encoders, name), options).reader == reader
+    found = foreseen_readers(settings)
+    assert found == {
+        name: CLIP_MODALITIES[name](getattr(settings.encoders, name), options).reader for name in CLIP_MODALITIES
+    } | {name: one.reader for name, one in made_along(settings).items()}
 
 
 def test_nothing_is_read_ahead_for_encoders_that_must_be_asked():
     other = EncoderSettings(frames="facebook/dinov2-small")
     assert foreseen_readers(Settings(encoders=other)) == {}
-    assert sorted(foreseen_readers(Settings(encoders=EncoderSettings(frames="", sound="")))) == ["motion"]
+    assert sorted(foreseen_readers(Settings(encoders=EncoderSettings(frames="", sound="")))) == [
+        "motion",
+        "picture_hash",
+    ]
 
 
 def test_only_the_very_reading_that_was_begun_is_used(shop):
     parts = {"media_root": shop.media_root, "folder": shop.folder, "settings": shop.settings}
     with read_ahead(shop.media_root / "small.mp4", **parts) as begun:
         request = begun._request
-        assert begun.answer(request).result().arrays.keys() == {"motion"}
+        assert begun.answer(request).result().arrays.keys() == {"motion", "picture_hash"}
         assert begun.answer(ClipRequest(**{**vars(request), "max_seconds": 1.0})) is None
 
 

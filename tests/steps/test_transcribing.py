@@ -14,6 +14,7 @@ from kinema.media.subtitles import MAX_SUBTITLE_BYTES
 from kinema.project import Project
 from kinema.settings import LimitSettings
 from kinema.steps import transcribing
+from kinema.steps.extracting import extract_project
 from kinema.steps.transcribing import find_transcripts
 from kinema.testing.clips import render_clip
 from subtitled import embed_mov_text, srt, with_track
@@ -114,6 +115,24 @@ def test_files_fields_and_words_become_vectors_once(shop, tmp_path):
     stamp = (features / FILE_NAME).read_bytes()
     assert vars(shop.extract().counts["transcript"]) == {"computed": 0, "cached": 4, "missing": 2, "failed": 0}
     assert (features / FILE_NAME).read_bytes() == stamp
+
+
+def test_a_look_at_one_clip_keeps_what_is_said_in_the_others(shop, tmp_path):
+    clips = tmp_path / "clips"
+    add_clips(clips, "a.avi", "b.avi")
+    (clips / "a.srt").write_text(srt("ak al"))
+    (clips / "b.srt").write_text("\n")
+    shop.ingest(videos=clips)
+    shop.extract()
+    add_clips(clips, "c.avi", "d.avi")
+    (clips / "c.srt").write_text(srt("ck cl"))
+    shop.ingest(videos=clips)
+    of_one = {"folder": shop.folder, "settings": shop.settings, "store": shop.store, "media_root": clips, "workers": 1}
+    report = extract_project(**of_one, only={"c.avi"})
+    assert vars(report.counts["transcript"]) == {"computed": 1, "cached": 0, "missing": 0, "failed": 0}
+    extract_project(**of_one, only={"d.avi"})
+    assert shop.dataset().features["transcript"].present_V.tolist() == [True, False, True, False]
+    assert list(rejected(shop)) == ["b.srt"]
 
 
 def test_a_changed_file_is_read_again_and_one_that_is_gone_is_gone(shop, tmp_path, monkeypatch):

@@ -50,7 +50,10 @@ def words_of(text: str) -> list[str]:
         >>> words_of("Café No. 7: the OTTERS!"), words_of("西湖游")
         (['cafe', 'no', '7', 'the', 'otters'], ['西湖', '湖游'])
     """
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    plain = text
+    for _ in range(2):  # the plain form of a letter in fraktur may be a capital
+        plain = unicodedata.normalize("NFKD", plain.casefold())
+    plain = _ACCENTS.sub("", plain)
     found = []
     for run in _UNSPACED.findall(unicodedata.normalize("NFC", plain)):
         if len(run) > 1 and _FIRST_UNSPACED <= run[0] <= _LAST_UNSPACED:
