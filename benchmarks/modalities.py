@@ -55,6 +55,8 @@ MOMENT_FRAMES: Final = 16
 """Frames per clip where the taste is in a moment of an eighth of its time: one or more of them show it."""
 NONE: Final = "nothing"
 ALL: Final = "all together"
+MEAN: Final = " by the mean"
+"""Behind a modality, or all: without attention over moments, whose vectors then are plain means."""
 ROWS: Final = ("cold among cold", "cold", "warm", "all")
 METRIC: Final = "ndcg@10"
 
@@ -113,10 +115,12 @@ def rows_of(result: RankingResult) -> dict[str, float]:
     return {row: round(result.rows[row].mean(METRIC), 5) for row in ROWS if row in result.rows}
 
 
-def run(dataset: Dataset, split: Split, modalities: Sequence[str], *, seed: int, max_seconds: float) -> dict[str, Any]:
+def run(
+    dataset: Dataset, split: Split, modalities: Sequence[str], *, attention: bool, seed: int, max_seconds: float
+) -> dict[str, Any]:
     """Train FLM with some modalities and measure it."""
     features = {name: dataset.features[name] for name in modalities}
-    config = choose_config(split.train, {"max_seconds": max_seconds})
+    config = choose_config(split.train, {"max_seconds": max_seconds, "use_moments": attention})
     cpu = time.process_time()
     model = pretrain(
         train=split.train,
@@ -133,10 +137,18 @@ def run(dataset: Dataset, split: Split, modalities: Sequence[str], *, seed: int,
     return {
         "rows": rows_of(result),
         "epochs": model.report["epochs"],
+        "attention_share": model.likeness_share,
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
     }
+
+
+def sets_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """What FLM is given -> modalities; what has moments also by its mean."""
+    sets = {NONE: (), **{name: (name,) for name in dataset.features}, ALL: tuple(dataset.features)}
+    timed = [name for name, one in dataset.features.items() if one.tokens is not None]
+    return sets | {name + MEAN: sets[name] for name in (*timed, *([ALL] if timed else ()))}
 
 
 def measure(taste: str, arguments: argparse.Namespace) -> None:
@@ -153,7 +165,7 @@ def measure(taste: str, arguments: argparse.Namespace) -> None:
         "oracle": rows_of(evaluate(oracle, split.test, split, num_resamples=0)),
         "chance": rows_of(chance_level(split.test, split, num_resamples=0)),
     }
-    sets = {NONE: (), **{name: (name,) for name in dataset.features}, ALL: tuple(dataset.features)}
+    sets = sets_of(dataset)
     for name, modalities in sets.items():
         if arguments.sets and name not in arguments.sets:
             continue
@@ -165,7 +177,8 @@ def measure(taste: str, arguments: argparse.Namespace) -> None:
             if same and str(seed) in known and not arguments.again:
                 continue
             kept["runs"] = kept["runs"] if same else {name: {}}
-            found = run(dataset, split, modalities, seed=seed, max_seconds=arguments.max_seconds)
+            limits = {"seed": seed, "max_seconds": arguments.max_seconds}
+            found = run(dataset, split, modalities, attention=not name.endswith(MEAN), **limits)
             kept["runs"].setdefault(name, {})[str(seed)] = found
             kept |= town
             save(arguments.result, results)
@@ -204,7 +217,8 @@ def table(results: Mapping[str, Any]) -> list[str]:
 
 def _shares(towns: Mapping[str, Any], row: str, *, above_chance: bool) -> list[str]:
     """One table; a dash where there is no such run."""
-    order = [NONE, *dict.fromkeys(name for town in towns.values() for name in town["modalities"]), ALL]
+    order = list(dict.fromkeys(name for town in towns.values() for name in town["runs"]))
+    order.sort(key=lambda name: (name.startswith(ALL), name != NONE, name))
 
     def cell(town: Mapping[str, Any], name: str) -> str:
         seeds = town["runs"].get(name, {}).values()
