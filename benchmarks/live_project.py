@@ -7,6 +7,7 @@ What is there, all of it from one seed:
   has most of its topic, style, motion and sound, with a few bytes of its own at the end, so that its content is not known;
 - tokens and vectors of frames, motion and sound: made by the packaged encoders for the drawn clips; for the others, the tokens of the clip they
   copy plus noise of a tenth of the tokens' deviation, kept under the content of their file and pooled as `kinema extract` pools;
+- posters and preview strips of the drawn clips, and the same for their copies;
 - text vectors of all items, made by the packaged encoder;
 - FLM, trained for `EPOCHS` epochs.
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from kinema.encoders.clip_modality import ClipModality, Pooled
 from kinema.encoders.content_keys import ContentKeys
 from kinema.encoders.extract import extract
+from kinema.media.poster import POSTER_SUFFIX, STRIP_SUFFIX
 from kinema.project import Project
 from kinema.seeds import generator
 from kinema.sources.town.clips import ClipPlan, plan_clip, render_clips
@@ -170,6 +172,12 @@ def _understand(project: Project, models: list[int]) -> None:
         for start in range(NUM_DRAWN, len(paths), _AT_ONCE):
             numbers = range(start, min(start + _AT_ONCE, len(paths)))
             cache.append([(keys[paths[one]], _made_up(cache, keys[paths[models[one]]], rng)) for one in numbers])
+    pictures = project.artifacts / "pictures"
+    for number in range(NUM_DRAWN, len(paths)):
+        for suffix in (POSTER_SUFFIX, STRIP_SUFFIX):
+            drawn = pictures / f"{keys[paths[models[number]]]}{suffix}"
+            if drawn.is_file():
+                os.link(drawn, pictures / f"{keys[paths[number]]}{suffix}")
 
 
 def _made_up(cache: ClipModality, key: str, rng: np.random.Generator) -> Pooled:
