@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from kinema.encoders.clip_modality import ClipModality, Pooled
 from kinema.encoders.content_keys import ContentKeys
 from kinema.encoders.extract import extract
-from kinema.media.poster import POSTER_SUFFIX, STRIP_SUFFIX
 from kinema.project import Project
 from kinema.seeds import generator
 from kinema.sources.town.clips import ClipPlan, plan_clip, render_clips
@@ -174,10 +173,8 @@ def _understand(project: Project, models: list[int]) -> None:
             cache.append([(keys[paths[one]], _made_up(cache, keys[paths[models[one]]], rng)) for one in numbers])
     pictures = project.artifacts / "pictures"
     for number in range(NUM_DRAWN, len(paths)):
-        for suffix in (POSTER_SUFFIX, STRIP_SUFFIX):
-            drawn = pictures / f"{keys[paths[models[number]]]}{suffix}"
-            if drawn.is_file():
-                os.link(drawn, pictures / f"{keys[paths[number]]}{suffix}")
+        for drawn in pictures.glob(f"{keys[paths[models[number]]]}.*"):
+            os.link(drawn, pictures / drawn.name.replace(keys[paths[models[number]]], keys[paths[number]]))
 
 
 def _made_up(cache: ClipModality, key: str, rng: np.random.Generator) -> Pooled:
