@@ -172,9 +172,11 @@ def _understand(project: Project, models: list[int]) -> None:
             numbers = range(start, min(start + _AT_ONCE, len(paths)))
             cache.append([(keys[paths[one]], _made_up(cache, keys[paths[models[one]]], rng)) for one in numbers])
     pictures = project.artifacts / "pictures"
+    drawn = [list(pictures.glob(f"{keys[paths[number]]}.*")) for number in range(NUM_DRAWN)]
     for number in range(NUM_DRAWN, len(paths)):
-        for drawn in pictures.glob(f"{keys[paths[models[number]]]}.*"):
-            os.link(drawn, pictures / drawn.name.replace(keys[paths[models[number]]], keys[paths[number]]))
+        model = keys[paths[models[number]]]
+        for picture in drawn[models[number]]:
+            os.link(picture, pictures / picture.name.replace(model, keys[paths[number]]))
 
 
 def _made_up(cache: ClipModality, key: str, rng: np.random.Generator) -> Pooled:
