@@ -3,7 +3,8 @@
     score = (1 - w) * sum of weight * part / sqrt(sum of weight^2)  +  w * taste
 
 Every part is a number of standard deviations over the items that may appear, except ``words``: the share of the query that an
-item has, times six, so that finding every word in the title counts like the nearest meaning of thousands.
+item has, against the largest share that any has (or a third, where that is less), times six. So the best match of words counts like
+the nearest meaning of thousands, also for a whole sentence, of which no item has every word.
 
 Shape suffixes: V items, D width, K items of the answer.
 """
@@ -40,6 +41,7 @@ PICTURES: Final = "pictures"
 WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, TRANSCRIPT: 0.7, "frames": 1.0, PICTURES: 1.0}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
+_FAIR_SHARE: Final = 0.35
 _MOST_TASTE: Final = 3.0
 
 
@@ -259,10 +261,9 @@ def _signals(
     """What speaks for the items; a signal that reaches none of them is left out."""
     found: list[Signal] = []
     if match is not None:
-        reached_V = match.shares_V > 0
-        found.append(
-            Signal("words", _FULL_MATCH * match.shares_V.astype(np.float64), reached_V, question.weights["words"])
-        )
+        shares_V = match.shares_V.astype(np.float64)
+        values_V = shares_V * (_FULL_MATCH / max(_FAIR_SHARE, shares_V.max(initial=0.0)))
+        found.append(Signal("words", values_V, shares_V > 0, question.weights["words"]))
     described_V = np.zeros(len(allowed_V), dtype=np.bool_)
     cosines = {name: index.spaces[name].closeness(vector_D) for name, vector_D in question.vectors.items()}
     for name, values_V in _by_modality(cosines, allowed_V).items():
