@@ -11,7 +11,7 @@ What is there, all of it from one seed:
 - text vectors of all items, made by the packaged encoder;
 - FLM, trained for `EPOCHS` epochs.
 
-It is built once under ``build/bench/live`` and copied for each run.
+It is built once under ``build/bench/live``, again when an encoder has changed, and copied for each run.
 """
 
 import json
@@ -28,8 +28,10 @@ from numpy.typing import NDArray
 from kinema.encoders.clip_modality import ClipModality, Pooled
 from kinema.encoders.content_keys import ContentKeys
 from kinema.encoders.extract import extract
+from kinema.encoders.text import load_text_encoder
 from kinema.project import Project
 from kinema.seeds import generator
+from kinema.settings import Settings
 from kinema.sources.town.clips import ClipPlan, plan_clip, render_clips
 from kinema.sources.town.rules import Rules
 from kinema.sources.town.texts import write_texts
@@ -58,9 +60,10 @@ def built_project(num_items: int, tell: Callable[[str], None]) -> Path:
         tell: Told what is being done.
     """
     folder = CACHE / f"{num_items}-items"
-    done = folder / "done"
-    if done.is_file():
+    done, made_by = folder / "done", _encoder_marks()
+    if done.is_file() and done.read_text() == made_by:
         return folder / "project"
+    done.unlink(missing_ok=True)
     shutil.rmtree(folder / "project", ignore_errors=True)
     tell("drawing clips")
     plans = _plans(num_items)
@@ -79,8 +82,17 @@ def built_project(num_items: int, tell: Callable[[str], None]) -> Path:
     with Project.open(folder / "project") as project:
         project.pretrain()
     del os.environ["KINEMA_FLM__MAX_EPOCHS"]
-    done.touch()
+    done.write_text(made_by)
     return folder / "project"
+
+
+def _encoder_marks() -> str:
+    """What the vectors depend on: those of other encoders are not those that a clip gets now."""
+    settings = Settings()
+    options = EncoderOptions(settings.media.num_frames, settings.encoders.batch_size, settings.runtime.device)
+    clips = {name: load(getattr(settings.encoders, name), options) for name, load in CLIP_MODALITIES.items()}
+    marks = {name: one.fingerprint for name, one in clips.items()}
+    return json.dumps(marks | {"text": load_text_encoder(settings.encoders.text).fingerprint})
 
 
 def copied_project(source: Path, target: Path) -> Path:
