@@ -3,7 +3,8 @@
     python benchmarks/live.py [--items N] [--rounds R] [--seconds S]
 
 The project is trained and has 10,000 items; `benchmarks/live_project.py` says exactly what is real in it and what is made up. In each
-round a clip that nobody has seen is drawn, encoded (h264, 720p, a key frame every 250 frames, with sound) and given to
+round a clip of the town that the catalogue does not have is drawn, enlarged, played again and again for 30 seconds (h264, 720p, a key
+frame every 250 frames, with sound) and given to
 
     kinema ingest --videos CLIP --live
 
@@ -30,50 +31,52 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 
 from kinema.artifacts import sha256_file
-from live_project import CACHE, built_project, copied_project
+from kinema.sources.town.clips import plan_clip, render_clip
+from kinema.sources.town.rules import MOTIONS, SOUNDS, STYLES, TOPICS
+from kinema.sources.town.sounds import RATE_HZ, draw_sound
+from kinema.sources.town.texts import write_texts
+from live_project import CACHE, SEED, built_project, copied_project
 
 RESULT = Path(__file__).parent / "results" / "live.json"
-WIDTH, HEIGHT, FPS, HZ = 1280, 720, 25, 44_100
-TITLES = (
-    "Otters swim in the river",
-    "Kites above the dunes",
-    "Baking bread at night",
-    "Goals of the season",
-    "Stars at sea",
-)
-DEEP = 200
-"""Places of a slate in which the clip is looked for: half of the catalogue's items fit each user as well."""
+WIDTH, HEIGHT, FPS = 1280, 720, 24
+UNSEEN = 10_000_000
+"""Behind every clip of the catalogue."""
+DEEP = 100
+"""Places of a slate in which the clip is looked for: one of a hundred items of the catalogue."""
 
 
-def draw_clip(path: Path, seconds: float, seed: int) -> None:
-    """A camera gliding over a large picture, with circles flying across and a tone that rises."""
-    rng = np.random.default_rng(seed)
-    soft = cv2.resize(rng.random((70, 120, 3)).astype(np.float32), (2400, 1400), interpolation=cv2.INTER_CUBIC)
-    canvas = (np.clip(soft, 0, 1) * 255).astype(np.uint8)
-    with av.open(str(path), "w") as container:
+def draw_clip(folder: Path, seconds: float, number: int) -> Path:
+    """A clip of the town that its catalogue does not have, enlarged and played again and again; the file is called by its title."""
+    rng = np.random.default_rng([SEED, number])
+    topic, style, motion, sound = (int(rng.integers(len(one))) for one in (TOPICS, STYLES, MOTIONS, SOUNDS))
+    (text,) = write_texts(np.array([topic]), rng=rng)
+    traits = {"topic": topic, "style": style, "motion": motion, "sound": sound}
+    plan = plan_clip(UNSEEN + number, seed=SEED, caption=text.caption, item_id=f"drawn{number}", **traits)
+    render_clip(plan, folder)
+    drawn = folder / plan.file
+    with av.open(str(drawn)) as container:
+        shown = [frame.reformat(WIDTH, HEIGHT, "yuv420p") for frame in container.decode(video=0)]
+    drawn.unlink()
+    clip = folder / f"{'_'.join(text.title.lower().split())}_{number}.mp4"
+    with av.open(str(clip), "w") as container:
         video: Any = container.add_stream("libx264", rate=FPS, options={"sc_threshold": "0"})
         video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 3_000_000
         video.codec_context.gop_size = 250
-        sound: Any = container.add_stream("aac", rate=HZ)
-        for number in range(round(seconds * FPS)):
-            angle = number / (12 * FPS) * 2 * np.pi + seed
-            x, y = round(560 + 550 * np.sin(angle)), round(340 + 330 * np.sin(2 * angle))
-            picture = canvas[y : y + HEIGHT, x : x + WIDTH].copy()
-            for one in range(8):
-                place = ((37 * one + 9 * number) % WIDTH, (91 * one + (5 + one) * number) % HEIGHT)
-                cv2.circle(picture, place, 30, (25 * one, 255 - 25 * one, 128), thickness=-1)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        track: Any = container.add_stream("aac", rate=RATE_HZ, layout="mono", format="fltp")
+        for place in range(round(seconds * FPS)):
+            picture = av.VideoFrame.from_ndarray(shown[place // 2 % len(shown)].to_ndarray(), format="yuv420p")
+            container.mux(video.encode(picture))
         container.mux(video.encode(None))
-        times = np.arange(round(seconds * HZ)) / HZ
-        wave = (0.2 * np.sin(2 * np.pi * (300 + 20 * seed + 5 * times) * times)).astype(np.float32)
-        tone = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
-        tone.sample_rate = HZ
-        container.mux(sound.encode(tone))
-        container.mux(sound.encode(None))
+        heard = av.AudioFrame.from_ndarray(
+            draw_sound(sound, seconds=seconds, seed=number)[None], format="fltp", layout="mono"
+        )
+        heard.sample_rate = RATE_HZ
+        container.mux(track.encode(heard))
+        container.mux(track.encode(None))
+    return clip
 
 
 def timed(project: Path, *arguments: str) -> tuple[Any, dict[str, float]]:
@@ -90,9 +93,7 @@ def timed(project: Path, *arguments: str) -> tuple[Any, dict[str, float]]:
 
 def round_of(project: Path, folder: Path, seconds: float, number: int) -> dict[str, Any]:
     """One clip comes in and is looked for."""
-    title = TITLES[number % len(TITLES)]
-    clip = folder / f"{title.lower().replace(' ', '_')}_{number}.mp4"
-    draw_clip(clip, seconds, number)
+    clip = draw_clip(folder, seconds, number)
     model = sha256_file(project / "artifacts" / "flm" / "manifest.json")
     report, ingest = timed(project, "ingest", "--videos", str(clip), "--live")
     (item,) = report["items"]

@@ -1,4 +1,6 @@
 import shutil
+import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -33,6 +35,18 @@ def test_a_clip_from_elsewhere_is_copied_understood_and_placed_at_once(shop, dat
     assert set(report.seconds) == {"take in", "understand", "bind", "place"}
     assert "bikes" in {one.id for one in shop.similar("small").items}
     assert shop.take_in(data_dir / "clips" / "real" / "bikes.mp4").items == ()
+
+
+def test_a_clip_is_published_when_it_comes_in_unless_it_says_otherwise(shop, tmp_path, data_dir):
+    began = time.time() * 1000 - 1
+    shop.take_in(data_dir / "clips" / "real" / "bikes.mp4")
+    shutil.copy(data_dir / "clips" / "real" / "park.mp4", shop.media_root)
+    (shop.media_root / "park.json").write_text('{"published_at": "2020-05-01"}')
+    shop.take_in(shop.media_root / "park.mp4")
+    dates = dict(shop.store.items().select("id", "published_at").iter_rows())
+    assert began <= dates["bikes"] <= time.time() * 1000
+    assert dates["park"] == datetime(2020, 5, 1, tzinfo=UTC).timestamp() * 1000
+    assert dates["small"] is None
 
 
 def test_a_clip_that_cannot_be_read_says_why_and_stays(shop, tmp_path):

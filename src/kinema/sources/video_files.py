@@ -87,6 +87,7 @@ def open_video_folder(
     owners: Mapping[str, str] | None = None,
     without_media: Collection[str] = (),
     only: Path | None = None,
+    arrived_ms: int | None = None,
 ) -> list[Table]:
     """The clips of a folder and of all folders below it.
 
@@ -97,6 +98,7 @@ def open_video_folder(
         without_media: Ids of known items that have no file yet. A clip whose name without extension is one of them
             becomes that item's file, in whatever folder it lies.
         only: One clip of the folder; the others are not looked at, however many there are.
+        arrived_ms: When clips that are new were published, UTC milliseconds, where nothing else says so; None leaves it open.
 
     Returns:
         Two tables. The rows of the first fill gaps only, because a title from a file name must not replace one the owner
@@ -126,6 +128,10 @@ def open_video_folder(
         },
         schema={"row": pl.Int64, "id": pl.String, "title": pl.String, "media_path": pl.String},
     )
+    if arrived_ms is not None:
+        old = [clip.media_path in (owners or {}) or clip.id in without_media for clip in clips]
+        published = pl.Series("published_at", [None if is_old else arrived_ms for is_old in old], dtype=pl.Int64)
+        frame = frame.with_columns(published)
     key = fingerprint(["videos", str((only or folder).resolve()), str(root)])
     found = frame_table(kind="item", file=str(folder), key=key, frame=frame, rejects=tuple(rejects), fill=True)
     described = [clip for clip in clips if clip.sidecar]

@@ -82,6 +82,7 @@ def ingest(
     strict: bool = False,
     block_bytes: int = BLOCK_BYTES,
     only: Path | None = None,
+    arrived_ms: int | None = None,
     progress: Progress = silent,
 ) -> IngestReport:
     """Read files into the store. All files are opened and their columns found before the first row is written.
@@ -100,6 +101,7 @@ def ingest(
         strict: The first row that would be set aside is an error, and nothing of its file is written from its block on.
         block_bytes: Text read at a time.
         only: One clip of ``videos``; the others are not looked at.
+        arrived_ms: When new clips of ``videos`` were published, UTC milliseconds, where nothing else says so.
         progress: Called after each block with place and end of the file.
 
     Returns:
@@ -125,7 +127,7 @@ def ingest(
     try:
         files = [writer.write(table) for table in opened if table.kind == "item"]
         if videos is not None:
-            files += [writer.write(table) for table in _clips(store, videos, root, only)]
+            files += [writer.write(table) for table in _clips(store, videos, root, only, arrived_ms)]
         files += [writer.write(table) for kind in ("user", "event") for table in opened if table.kind == kind]
     finally:
         listed = write_rejects(store, rejects_folder) if rejects_folder is not None else ()
@@ -150,7 +152,9 @@ def _check_used(mapping: Mapping[str, str], opened: Sequence[Table]) -> None:
             )
 
 
-def _clips(store: Store, videos: Path, root: Path | None, only: Path | None) -> list[Table]:
+def _clips(
+    store: Store, videos: Path, root: Path | None, only: Path | None, arrived_ms: int | None
+) -> list[Table]:
     """The video folder, seen in the light of the items that are in the store already."""
     known = store.items().select("media_path", "id")
     return open_video_folder(
@@ -159,6 +163,7 @@ def _clips(store: Store, videos: Path, root: Path | None, only: Path | None) -> 
         owners=dict(known.drop_nulls().iter_rows()),
         without_media=known.filter(pl.col("media_path").is_null())["id"].to_list(),
         only=only,
+        arrived_ms=arrived_ms,
     )
 
 

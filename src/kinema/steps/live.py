@@ -198,7 +198,8 @@ def take_in(
         with watch.stage("take in"):
             known = set(store.items()["id"].to_list())
             read: dict[str, Any] = {"videos": place} if place.is_dir() else {"videos": place.parent, "only": place}
-            ingest(store=store, **read, media_root=root, rejects_folder=rejects_folder, progress=progress)
+            read |= {"media_root": root, "arrived_ms": time.time_ns() // 1_000_000}
+            ingest(store=store, **read, rejects_folder=rejects_folder, progress=progress)
         with watch.stage("understand"):
             report = extract_project(
                 **parts,
