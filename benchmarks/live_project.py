@@ -44,7 +44,7 @@ SEED: Final = 7
 NUM_DRAWN: Final = 60
 USERS_PER_ITEM: Final = 0.2
 EVENTS_PER_ITEM: Final = 6
-EPOCHS: Final = 3
+EPOCHS: Final = 20
 _NOISE: Final = 0.1
 _AT_ONCE: Final = 32
 _RULES: Final = Rules(has_sound=True)

@@ -125,6 +125,9 @@ class RecommendSettings(_Section):
 
     num_candidates: int = Field(default=200, ge=1, le=10_000, description="candidates asked of each retriever")
     diversity: float = Field(default=0.1, ge=0, le=1, description="0: by score alone, 1: by difference alone")
+    fresh_share: float = Field(
+        default=0.1, ge=0, le=1, description="places of a slate kept for new items that fit the user; 0 keeps none"
+    )
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, le=3650, description="age at which an event counts half"
     )

@@ -8,7 +8,7 @@ from kinema.recommend.checks import check_items, check_request, check_settings, 
 from kinema.schema import Request
 from kinema.store.histories import Histories
 
-SETTINGS = {"num_candidates": 10, "diversity": 0.1, "max_per_category": None, "fresh_days": 14.0}
+SETTINGS = {"num_candidates": 10, "diversity": 0.1, "max_per_category": None, "fresh_share": 0.1, "fresh_days": 14.0}
 
 
 @pytest.mark.parametrize("value", [0, -1, 1001, 2.5, True, "10", None])
@@ -37,7 +37,7 @@ def test_a_scenario_like_no_other_is_answered_with_all():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("num_candidates", 0), ("diversity", -0.1), ("diversity", 1.5), ("diversity", float("nan")),
-     ("max_per_category", 0), ("fresh_days", -1.0)],
+     ("max_per_category", 0), ("fresh_days", -1.0), ("fresh_share", 1.2)],
 )  # fmt: skip
 def test_a_setting_out_of_range_is_named_with_its_value(name, value):
     with pytest.raises(ConfigError, match=rf"{name} must be .*, got {value}"):

@@ -10,6 +10,8 @@ import pytest
 from small_world import (
     NOW,
     POPULARITY,
+    WorldMemory,
+    WorldScorer,
     history,
     removed_adds_up,
     world_catalogue,
@@ -19,9 +21,10 @@ from small_world import (
 )
 
 from kinema.errors import ConfigError, DataError, StaleArtifactError
+from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.pipeline import Recommender, wall_clock_ms
 from kinema.retrieval.popularity import DAY_MS
-from kinema.schema import Request
+from kinema.schema import Item, Request
 
 
 def recommender(**parts):
@@ -176,6 +179,30 @@ def test_a_thousand_places_of_a_larger_catalogue_come_back():
     slate = big.recommend(Request("u1", num_items=1000, timestamp_ms=size * DAY_MS), history=history(5, num_items=size))
     assert len({item.id for item in slate.items}) == 1000
     assert removed_adds_up(slate.trace)
+
+
+def newcomer_world(size=400, fit=3):
+    """Items on a half circle in the order of their distance to item 0; the new one lies between two of them."""
+    angles = np.append(np.linspace(0, np.pi, size), np.pi * (fit + 0.5) / size)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    items = [Item(f"v{number}", published_at=DAY_MS) for number in range(size)]
+    catalogue = Catalogue.of([*items, Item("new", published_at=NOW - DAY_MS)])
+    popularity = np.append(np.full(size, 10.0), 0.0)
+    scorer = WorldScorer(vectors, {"text": vectors}, popularity, WorldMemory(np.zeros((size + 1, size + 1))))
+    return catalogue, scorer
+
+
+@pytest.mark.parametrize(("fit", "share", "place"), [(30, 0.1, 9), (30, 0.0, None), (80, 0.1, None), (2, 0.1, 2)])
+def test_a_new_item_has_a_place_in_the_slates_of_users_it_fits(fit, share, place):
+    catalogue, scorer = newcomer_world(fit=fit)
+    made = Recommender(catalogue=catalogue, scorer=scorer, diversity=0.0, fresh_share=share)
+    slate = made.recommend(ask(10), history=history(0, num_items=401))
+    assert [item.position for item in slate.items if item.id == "new"] == ([] if place is None else [place])
+    assert [one for one in ids(slate) if one != "new"] == [
+        f"v{number}" for number in range(1, 11 - (place is not None))
+    ]
+    step = next(one for one in slate.trace if one.stage == "rerank")
+    assert step.detail["let_in_new"] == (["new"] if place == 9 else [])
 
 
 def test_the_popularity_of_the_model_serves_where_none_is_given():

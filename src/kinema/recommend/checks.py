@@ -37,7 +37,9 @@ def check_request(request: Request) -> None:
         raise DataError(f"unknown scenario '{request.scenario}'{hint} known: {', '.join(SCENARIOS)}")
 
 
-def check_settings(*, num_candidates: int, diversity: float, max_per_category: int | None, fresh_days: float) -> None:
+def check_settings(
+    *, num_candidates: int, diversity: float, max_per_category: int | None, fresh_days: float, fresh_share: float
+) -> None:
     """Refuse settings that cannot work.
 
     Raises:
@@ -51,6 +53,8 @@ def check_settings(*, num_candidates: int, diversity: float, max_per_category: i
         raise ConfigError(f"max_per_category must be >= 1 or absent, got {max_per_category}")
     if not fresh_days >= 0:
         raise ConfigError(f"fresh_days must be >= 0, got {fresh_days}")
+    if not 0 <= fresh_share <= 1:
+        raise ConfigError(f"fresh_share must be in [0, 1], got {fresh_share}")
 
 
 def one_row(history: Histories | None, num_items: int) -> Histories:

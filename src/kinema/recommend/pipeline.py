@@ -18,7 +18,16 @@ from kinema.recommend.fallback import TRUST, length_notice, user_notice
 from kinema.recommend.model import Memory, Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.similar import find_similar
-from kinema.recommend.stages import drop_copies, explain, filter_items, rank, rerank, retrieve, retrievers_of
+from kinema.recommend.stages import (
+    Arrangement,
+    drop_copies,
+    explain,
+    filter_items,
+    rank,
+    rerank,
+    retrieve,
+    retrievers_of,
+)
 from kinema.recommend.trace import Trace
 from kinema.retrieval.popularity import Segments
 from kinema.retrieval.query import Query
@@ -49,6 +58,8 @@ class Recommender:
         diversity: Share of the trade-off that distance to the items above has, in [0, 1].
         max_per_category: Places one first category may take in a slate; None sets no limit.
         fresh_days: Items published within this many days are candidates of their own and are called new.
+        fresh_share: Places of a slate kept for new items that hardly anybody has watched, in [0, 1]: one in ten unless said
+            otherwise. They go to those that the model counts among the user's best tenth of the catalogue.
         copies_V: Group of each item among copies of one clip, -1 for none (see `kinema.steps.duplicates`); a slate shows
             one of each group. None knows of no copies.
         now_ms: The clock for requests without a time of their own.
@@ -82,11 +93,16 @@ class Recommender:
         diversity: float = 0.1,
         max_per_category: int | None = None,
         fresh_days: float = 14.0,
+        fresh_share: float = 0.1,
         copies_V: NDArray[np.integer] | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         check_settings(
-            num_candidates=num_candidates, diversity=diversity, max_per_category=max_per_category, fresh_days=fresh_days
+            num_candidates=num_candidates,
+            diversity=diversity,
+            max_per_category=max_per_category,
+            fresh_days=fresh_days,
+            fresh_share=fresh_share,
         )
         self.parts = Parts.of(
             catalogue=catalogue,
@@ -101,6 +117,7 @@ class Recommender:
         self.num_candidates = num_candidates
         self.diversity = diversity
         self.max_per_category = max_per_category
+        self.fresh_share = fresh_share
         self.now_ms = now_ms
         self.retrievers = retrievers_of(self.parts)
 
@@ -147,14 +164,9 @@ class Recommender:
         )
         ranked = rank(parts, merged, query, footing=footing, trace=trace)
         single, num_copies = drop_copies(parts, ranked, shown=past.items, trace=trace)
-        ordered = rerank(
-            parts,
-            single,
-            num_items=request.num_items,
-            diversity=self.diversity if footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY),
-            max_per_category=self.max_per_category,
-            trace=trace,
-        )
+        diversity = self.diversity if footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY)
+        arrangement = Arrangement(diversity, self.max_per_category, self.fresh_share)
+        ordered = rerank(parts, single, query, num_items=request.num_items, arrangement=arrangement, trace=trace)
         items = explain(parts, ordered, query, footing=footing, trace=trace)
         notices = (
             user_notice(request.user, footing, known=history is not None),

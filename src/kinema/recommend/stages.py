@@ -21,9 +21,10 @@ from kinema.recommend.parts import Parts
 from kinema.recommend.trace import Trace
 from kinema.reranking.duplicates import first_of_each
 from kinema.reranking.mmr import diversify
+from kinema.reranking.newcomers import with_newcomers
 from kinema.retrieval.content import ContentRetriever
 from kinema.retrieval.exact import ExactRetriever
-from kinema.retrieval.fresh import FreshRetriever
+from kinema.retrieval.fresh import FreshRetriever, ages_ms
 from kinema.retrieval.memory import MemoryRetriever
 from kinema.retrieval.merge import Merged, merge
 from kinema.retrieval.popularity import PopularityRetriever
@@ -33,6 +34,10 @@ from kinema.schema import SlateItem
 POOL: Final = 50
 """Candidates that re-ranking looks at: at least this many and four slates. What lies below could only enter a slate for
 its distance, not for its value."""
+FEW_EVENTS: Final = 5.0
+"""Interactions, counted with their decay, from which an item makes its own way."""
+BEST_SHARE: Final = 0.1
+"""Of the catalogue, by the model's score for a user: what is in it fits the user."""
 
 
 @dataclass(frozen=True)
@@ -179,30 +184,65 @@ def drop_copies(parts: Parts, ranked: Ranked, *, shown: NDArray[np.integer], tra
     return ranked.take(places), num_in - num_out
 
 
+@dataclass(frozen=True)
+class Arrangement:
+    """What makes a slate of the best candidates.
+
+    Attributes:
+        diversity: Share of the trade-off that distance to the items above has, in [0, 1].
+        max_per_category: Places one first category may take; None sets no limit.
+        fresh_share: Of the places, kept for new items that fit, in [0, 1]; none where categories are limited.
+    """
+
+    diversity: float
+    max_per_category: int | None
+    fresh_share: float
+
+
 def rerank(
-    parts: Parts, ranked: Ranked, *, num_items: int, diversity: float, max_per_category: int | None, trace: Trace
+    parts: Parts, ranked: Ranked, query: Query, *, num_items: int, arrangement: Arrangement, trace: Trace
 ) -> Ranked:
-    """Choose the slate among the best candidates so that it is varied; the best candidate stays first."""
+    """Choose the slate among the best candidates so that it is varied and new items have a chance; the best stays first."""
     size = min(len(ranked.items_K), max(POOL, 4 * num_items))
     pool_K = ranked.items_K[:size]
-    places_S = diversify(
+    varied_S = diversify(
         ranked.relevance_K[:size],
         None if parts.joint_VD is None else parts.joint_VD[pool_K],
         num_items,
-        diversity=diversity,
+        diversity=arrangement.diversity,
         groups_K=parts.catalogue.groups[pool_K],
-        max_per_group=max_per_category,
+        max_per_group=arrangement.max_per_category,
     )
-    lifted = places_S[places_S >= num_items]
+    newcomers = _newcomers(parts, ranked, query)
+    places_S = varied_S
+    if arrangement.max_per_category is None:
+        places_S = with_newcomers(varied_S, newcomers, share=arrangement.fresh_share, num_items=num_items)
+    lifted = varied_S[varied_S >= num_items]
     trace.step(
         "rerank",
         len(ranked.items_K),
         len(places_S),
         removed={"below the slate": len(ranked.items_K) - len(places_S)},
-        lifted_in=[parts.catalogue.ids[item] for item in pool_K[lifted].tolist()],
-        diversity=diversity,
+        lifted_in=[parts.catalogue.ids[item] for item in ranked.items_K[lifted].tolist()],
+        let_in_new=[parts.catalogue.ids[ranked.items_K[one]] for one in places_S if one not in varied_S],
+        diversity=arrangement.diversity,
     )
     return ranked.take(places_S)
+
+
+def _newcomers(parts: Parts, ranked: Ranked, query: Query) -> list[int]:
+    """Candidates published lately and hardly watched, which the model counts among the user's best tenth; best first.
+
+    Nobody is shown what does not fit for being new. Without a model fused ranks have their own place for what is new.
+    """
+    if ranked.logits_V is None:
+        return []
+    age_K = ages_ms(parts.catalogue.published_ms_V[ranked.items_K], query.now_ms)
+    is_new_K = (age_K >= 0) & (age_K <= parts.fresh_ms) & (parts.popularity_V[ranked.items_K] < FEW_EVENTS)
+    if not is_new_K.any():
+        return []
+    fits_K = ranked.logits_V[ranked.items_K] >= np.quantile(ranked.logits_V[query.allowed_V], 1 - BEST_SHARE)
+    return [int(place) for place in np.flatnonzero(is_new_K & fits_K)]
 
 
 def explain(parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, trace: Trace) -> tuple[SlateItem, ...]:

@@ -152,9 +152,7 @@ def _check_used(mapping: Mapping[str, str], opened: Sequence[Table]) -> None:
             )
 
 
-def _clips(
-    store: Store, videos: Path, root: Path | None, only: Path | None, arrived_ms: int | None
-) -> list[Table]:
+def _clips(store: Store, videos: Path, root: Path | None, only: Path | None, arrived_ms: int | None) -> list[Table]:
     """The video folder, seen in the light of the items that are in the store already."""
     known = store.items().select("media_path", "id")
     return open_video_folder(

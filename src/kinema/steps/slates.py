@@ -142,6 +142,7 @@ def make_slates(dataset: Dataset, *, artifacts: Path, settings: RecommendSetting
         else None,
         num_candidates=settings.num_candidates,
         diversity=settings.diversity,
+        fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
     return SlateMaker(dataset, recommender)
