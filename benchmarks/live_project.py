@@ -46,7 +46,7 @@ USERS_PER_ITEM: Final = 0.2
 EVENTS_PER_ITEM: Final = 6
 EPOCHS: Final = 20
 _NOISE: Final = 0.1
-_AT_ONCE: Final = 32
+_AT_ONCE: Final = 128
 _RULES: Final = Rules(has_sound=True)
 _SHARED: Final = frozenset({".mp4", ".avi", ".flv", ".safetensors", ".webp"})
 """Files that are written once: a copy of the project may link them."""

@@ -29,8 +29,9 @@ from kinema.media.sampling import Mode
 from kinema.progress import Progress
 from kinema.store.claims import Claims, SharedWork
 
-_FLUSH_CLIPS: Final = 32
-"""Clips between two writes to disk: what a crash can cost."""
+_FLUSH_CLIPS: Final = 128
+"""Clips between two writes to disk: what a crash can cost, some ten seconds. Fewer make many small files, and reading a large
+catalogue slow."""
 _POOL_CLIPS: Final = 256
 NO_POSTER: Final = "no poster"
 """In the place of a modality, for the reason why there is no poster."""

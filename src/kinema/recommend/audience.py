@@ -22,7 +22,10 @@ from kinema.schema import TraceStep
 from kinema.store.histories import Histories
 
 POOL: Final = 1000
-"""Users that the whole model looks at: scoring a user means scoring the whole catalogue for comparison."""
+LOOKED_AT: Final = 40
+"""Users that the whole model looks at for each one that is asked for, 200 at least and `POOL` at most unless more are asked for:
+scoring a user means scoring the whole catalogue for comparison."""
+_FEWEST: Final = 200
 
 USERS_AT_ONCE: Final = 128
 
@@ -98,7 +101,8 @@ def find_audience(
     removed = {"seen": int(seen_U.sum()), "unknown": int((blank_U & ~seen_U).sum())}
     trace.step("filter", len(seen_U), int(allowed_U.sum()), removed=removed)
     near_U, likeness_U, by = _nearness(parts, number, histories, profiles_UP, user_vectors_UD)
-    pool_K = top(near_U, max(POOL, 2 * num_users), allowed_U)
+    pool_size = max(min(POOL, max(_FEWEST, LOOKED_AT * num_users)), 2 * num_users)
+    pool_K = top(near_U, pool_size, allowed_U)
     num_left = int(allowed_U.sum())
     trace.step("retrieve", num_left, len(pool_K), removed={"far from the item": num_left - len(pool_K)}, by=by)
     scores_U = near_U
