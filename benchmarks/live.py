@@ -9,8 +9,8 @@ frame every 250 frames, with sound) and given to
     kinema ingest --videos CLIP --live
 
 Then come ``kinema similar`` and ``kinema search`` for it, and ``kinema recommend`` for a user it fits. Each command is a process of
-its own, timed from its start to its end; processor time includes its decoding process. Afterwards the clip must be in what is similar to its
-nearest item, be found by its title, be in the slate of at least one of the users that were named for it, and the model must be the one of before.
+its own, timed from its start to its end; processor time includes its decoding process. Afterwards the clip must be in what is similar to one of
+its five nearest items, be found by its title, be in the slate of at least one of the users that were named for it, and the model must be the one of before.
 The first round is reported apart: the files that a process reads come from the disk.
 
 What must hold: the median ``ingest`` takes less than 5 seconds of wall time on two free cores.
@@ -98,7 +98,10 @@ def round_of(project: Path, folder: Path, seconds: float, number: int) -> dict[s
     report, ingest = timed(project, "ingest", "--videos", str(clip), "--live")
     (item,) = report["items"]
     nearest, similar = timed(project, "similar", item["id"], "-n", "5")
-    back, _ = timed(project, "similar", nearest["items"][0]["id"], "-n", str(DEEP))
+    is_back = False
+    for one in nearest["items"]:
+        back, _ = timed(project, "similar", one["id"], "-n", str(DEEP))
+        is_back = is_back or item["id"] in [other["id"] for other in back["items"]]
     found, search = timed(project, "search", item["title"])
     slates, recommend = [], {}
     for user in item["audience"]:
@@ -112,7 +115,7 @@ def round_of(project: Path, folder: Path, seconds: float, number: int) -> dict[s
         "search": search,
         "recommend": recommend,
         "appears": {
-            "similar to its nearest": item["id"] in [one["id"] for one in back["items"]],
+            "similar to one of its nearest": is_back,
             "search for its title": item["id"] in [one["id"] for one in found["items"]],
             "place in a slate": slates[0] + 1 if slates else None,
             "same model": model == sha256_file(project / "artifacts" / "flm" / "manifest.json"),

@@ -59,7 +59,7 @@ class Recommender:
         max_per_category: Places one first category may take in a slate; None sets no limit.
         fresh_days: Items published within this many days are candidates of their own and are called new.
         fresh_share: Places of a slate kept for new items that hardly anybody has watched, in [0, 1]: one in ten unless said
-            otherwise. They go to those that the model counts among the user's best tenth of the catalogue.
+            otherwise. They go to those that are among the nearest tenth of the catalogue to the user's vector.
         copies_V: Group of each item among copies of one clip, -1 for none (see `kinema.steps.duplicates`); a slate shows
             one of each group. None knows of no copies.
         now_ms: The clock for requests without a time of their own.

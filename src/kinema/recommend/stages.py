@@ -37,7 +37,7 @@ its distance, not for its value."""
 FEW_EVENTS: Final = 5.0
 """Interactions, counted with their decay, from which an item makes its own way."""
 BEST_SHARE: Final = 0.1
-"""Of the catalogue, by the model's score for a user: what is in it fits the user."""
+"""Of the catalogue, by nearness to the user's vector: what is in it fits the user."""
 
 
 @dataclass(frozen=True)
@@ -231,18 +231,22 @@ def rerank(
 
 
 def _newcomers(parts: Parts, ranked: Ranked, query: Query) -> list[int]:
-    """Candidates published lately and hardly watched, which the model counts among the user's best tenth; best first.
+    """Candidates published lately and hardly watched whose vectors are among the user's best tenth; best first.
 
-    Nobody is shown what does not fit for being new. Without a model fused ranks have their own place for what is new.
+    Vectors, not scores: a score also knows that new items are watched less, which is what is to be made up for. Nobody is
+    shown what does not fit for being new.
     """
-    if ranked.logits_V is None:
+    if parts.item_vectors_VD is None or query.user_vector_D is None:
         return []
     age_K = ages_ms(parts.catalogue.published_ms_V[ranked.items_K], query.now_ms)
     is_new_K = (age_K >= 0) & (age_K <= parts.fresh_ms) & (parts.popularity_V[ranked.items_K] < FEW_EVENTS)
     if not is_new_K.any():
         return []
-    fits_K = ranked.logits_V[ranked.items_K] >= np.quantile(ranked.logits_V[query.allowed_V], 1 - BEST_SHARE)
-    return [int(place) for place in np.flatnonzero(is_new_K & fits_K)]
+    cosines_V = parts.item_vectors_VD @ query.user_vector_D
+    cosines_K = cosines_V[ranked.items_K]
+    fits_K = cosines_K >= np.quantile(cosines_V[query.allowed_V], 1 - BEST_SHARE)
+    places = np.flatnonzero(is_new_K & fits_K)
+    return [int(place) for place in places[np.argsort(-cosines_K[places], kind="stable")]]
 
 
 def explain(parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, trace: Trace) -> tuple[SlateItem, ...]:
