@@ -177,6 +177,8 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import small_catalogue as here
+import kinema.encoders.clip_vectors
+kinema.encoders.clip_vectors._FLUSH_CLIPS = 32
 class Stuck(here.MeanColour):
     def encode(self, frames):
         if self.calls == 4:

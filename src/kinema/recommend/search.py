@@ -3,8 +3,8 @@
     score = (1 - w) * sum of weight * part / sqrt(sum of weight^2)  +  w * taste
 
 Every part is a number of standard deviations over the items that may appear, except ``words``: the share of the query that an
-item has, against the largest share that any has (or a third, where that is less), times six. So the best match of words counts like
-the nearest meaning of thousands, also for a whole sentence, of which no item has every word.
+item has, times six, so that finding every word in the title counts like the nearest meaning of thousands. Of a long query no
+item has every word; there, three words or a third of it count as much, or what the best item has, where that is more.
 
 Shape suffixes: V items, D width, K items of the answer.
 """
@@ -26,7 +26,7 @@ from kinema.recommend.search_filters import narrow, num_with_copies, one_of_copi
 from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex, Signal, reasons
 from kinema.recommend.trace import Trace
 from kinema.retrieval.content_search import deviations
-from kinema.retrieval.text_match import WordMatch
+from kinema.retrieval.text_match import WordMatch, words_of
 from kinema.retrieval.top import top
 from kinema.schema import TraceStep
 from kinema.store.histories import Histories
@@ -41,6 +41,7 @@ PICTURES: Final = "pictures"
 WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, TRANSCRIPT: 0.7, "frames": 1.0, PICTURES: 1.0}
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
+_FAIR_WORDS: Final = 3
 _FAIR_SHARE: Final = 0.35
 _MOST_TASTE: Final = 3.0
 
@@ -262,7 +263,8 @@ def _signals(
     found: list[Signal] = []
     if match is not None:
         shares_V = match.shares_V.astype(np.float64)
-        values_V = shares_V * (_FULL_MATCH / max(_FAIR_SHARE, shares_V.max(initial=0.0)))
+        fair = max(_FAIR_SHARE, min(1.0, _FAIR_WORDS / max(len(words_of(text)), 1)))
+        values_V = shares_V * (_FULL_MATCH / max(fair, shares_V.max(initial=0.0)))
         found.append(Signal("words", values_V, shares_V > 0, question.weights["words"]))
     described_V = np.zeros(len(allowed_V), dtype=np.bool_)
     cosines = {name: index.spaces[name].closeness(vector_D) for name, vector_D in question.vectors.items()}
