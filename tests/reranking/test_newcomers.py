@@ -12,12 +12,12 @@ def slate(places, newcomers, share, num_items=10):
 
 
 def test_a_slate_with_an_open_place_is_filled_and_nobody_leaves():
-    assert slate([5, 3], [9], 0.5, 4) == [5, 3, 9]
+    assert slate([5, 3], [9], 0.5, 4) == [5, 9, 3]
 
 
 def test_a_new_one_that_made_its_way_counts_and_stays():
-    assert slate([0, 1, 7, 3], [8, 7], 0.5, 4) == [0, 1, 7, 8]
-    assert slate([0, 1, 2, 7], [7, 8], 0.5, 4) == [0, 1, 7, 8]
+    assert slate([0, 1, 7, 3], [8, 7], 0.5, 4) == [0, 8, 1, 7]
+    assert slate([0, 1, 2, 7], [7, 8], 0.5, 4) == [0, 8, 1, 7]
 
 
 def test_short_slates_and_no_share_are_left_alone():
@@ -40,5 +40,6 @@ def test_new_ones_enter_and_only_others_leave(size, newcomers, share, num_items)
     new_before, new_after = ([one for one in some if one in newcomers] for some in (before, after))
     assert len(new_after) >= min(len(newcomers), int(share * num_items), len(after))
     assert set(new_before) <= set(new_after)
+    assert after[:1] == before[:1] or not before
     stayed = [one for one in after if one in before]
     assert stayed == [one for one in before if one in stayed]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def with_newcomers(
     places_S: NDArray[np.integer], newcomers_N: Sequence[int], *, share: float, num_items: int
 ) -> NDArray[np.int64]:
-    """Let new candidates in, at the end of each stretch of the slate that is long enough for one.
+    """Let new candidates in, at the end of the first stretches of the slate that are long enough for one.
 
     Args:
         places_S: Chosen candidates in the order of the slate, at most ``num_items``.
@@ -22,7 +22,7 @@ def with_newcomers(
 
     Returns:
         int64, as long as before or filled up to ``num_items``. Where enough new ones have found a place by themselves nothing
-        changes; else the last of the others make room. Nothing else changes its order.
+        changes; else the last of the others make room. Nothing else changes its order, and the best stays first.
 
     Example:
         >>> with_newcomers(np.arange(10), [40, 50], share=0.2, num_items=10).tolist()
@@ -40,7 +40,6 @@ def with_newcomers(
     size = min(num_items, len(slate) + len(entering))
     leaving = [one for one in reversed(slate) if one not in new][: max(0, len(slate) + len(entering) - size)]
     slate = [one for one in slate if one not in leaving]
-    first = kept - len(entering)
-    for number, one in enumerate(entering, start=first + 1):
-        slate.insert(number * size // kept - 1, one)
+    for number, one in enumerate(entering, start=1):
+        slate.insert(max(1, number * size // kept - 1), one)
     return np.asarray(slate, dtype=np.int64)
