@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ import psutil
 import pytest
 from small_catalogue import MeanColour, catalogue, make_media, run
 
+from brightness import Bright, BrightReader
 from kinema.encoders.clip_vectors import ClipSettings
 from kinema.encoders.extract import ModalityCounts, load_features, load_tokens
-from kinema.encoders.modality import Tokens, Wants
 from kinema.encoders.motion import MotionEncoder
 from kinema.encoders.pooling import SegmentPooling
 from kinema.errors import NotBuiltError, StaleArtifactError
@@ -113,33 +112,6 @@ def test_a_clip_that_cannot_be_encoded_costs_itself(media, tmp_path):
         "cannot encode 'dark.avi' (frames): ValueError: too dark",
         "cannot encode 'light.avi' (frames): tokens must be finite in half precision, are not",
     ]
-
-
-@dataclass(frozen=True)
-class BrightReader:
-    """A modality of a user's own: how bright each frame is."""
-
-    num_frames: int = 3
-
-    @property
-    def wants(self):
-        return Wants(num_frames=self.num_frames)
-
-    def read(self, clip):
-        return {"mean": clip.frames.array.mean(axis=(1, 2, 3)), "times": clip.frames.times_ms}
-
-
-class Bright:
-    name, fingerprint, token_width, width = "brightness", "b1", 1, 2
-
-    def __init__(self, reader=None):
-        self.reader = reader or BrightReader()
-
-    def encode(self, readings):
-        return [Tokens(one["mean"][:, None].astype(np.float32), one["times"]) for one in readings]
-
-    def pool(self, tokens):
-        return np.array([tokens.tokens_TD.mean(), tokens.tokens_TD.std()], dtype=np.float32)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

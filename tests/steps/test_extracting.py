@@ -1,12 +1,9 @@
 """`kinema extract` on a project: settings that reach the extraction, what is left out, modalities of one's own."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import pytest
 
+from brightness import Bright, BrightReader
 from kinema import extras
-from kinema.encoders.modality import Tokens, Wants
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.project import Project
 from kinema.steps import extracting
@@ -29,34 +26,10 @@ def make_project(folder, settings):
     return project
 
 
-@dataclass(frozen=True)
-class BrightReader:
-    """How bright the frames are."""
-
-    num_frames: int = 2
-
-    @property
-    def wants(self):
-        return Wants(num_frames=self.num_frames)
-
-    def read(self, clip):
-        return {"mean": clip.frames.array.mean(axis=(1, 2, 3)), "times": clip.frames.times_ms}
-
-
-class Bright:
-    name, fingerprint, token_width, width, reader = "brightness", "b1", 1, 1, BrightReader()
-
-    def encode(self, readings):
-        return [Tokens(one["mean"][:, None].astype(np.float32), one["times"]) for one in readings]
-
-    def pool(self, tokens):
-        return tokens.tokens_TD.mean(axis=0)
-
-
 def test_a_project_takes_encoders_of_ones_own_beside_its_settings(tmp_path):
     settings = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n[runtime]\nworkers = 1\n'
     with make_project(tmp_path, settings) as project:
-        report = project.extract(extra={"light": Bright()})
+        report = project.extract(extra={"light": Bright(BrightReader(num_frames=2))})
         assert {name: (one.computed, one.failed) for name, one in report.counts.items()} == {
             "motion": (2, 1),
             "light": (2, 1),
@@ -68,7 +41,7 @@ def test_a_project_takes_encoders_of_ones_own_beside_its_settings(tmp_path):
         tokens = read_tokens(project.artifacts / "features", dataset.items)
         assert tokens["light"].lengths().max() == 2
         assert list(project.extract().counts) == ["motion"]
-        assert project.extract(extra={"light": Bright()}).counts["light"].cached == 2
+        assert project.extract(extra={"light": Bright(BrightReader(num_frames=2))}).counts["light"].cached == 2
 
 
 def test_tokens_of_a_project_without_features_are_none(tmp_path):

@@ -40,7 +40,11 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
 @click.option("--image", type=_FILE, help="Find clips that look like this picture.")
 @click.option("--clip", type=_FILE, help="Find clips like this one, which need not be in the catalogue.")
 @click.option("--user", default="", help="Let this user's taste count a little.")
-@click.option("--user-weight", type=float, help="How much of the score it is, 0 to 1; without it, as in kinema.toml.")
+@click.option(
+    "--user-weight",
+    type=click.FloatRange(0, 1),
+    help="How much of the score it is; without it, as in kinema.toml.",
+)
 @click.option("-n", "--num-items", default=10, show_default=True, help="How many, 1 to 1000.")
 @click.option("--category", "categories", multiple=True, help="Only items with this category; may repeat.")
 @click.option("--published-since", metavar="DATE", help="Only items published since, such as 2026-01-31.")
