@@ -9,8 +9,10 @@ from hypothesis import settings
 from kinema.threads import set_thread_policy
 
 set_thread_policy()
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("kinema", deadline=None)
+# How long an example takes says more about the machine than about the code; a test that failed once has to fail again, so the
+# examples are the same in every run. To look for new ones: pytest --hypothesis-profile explore.
+settings.register_profile("kinema", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("kinema")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

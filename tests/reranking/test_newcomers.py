@@ -26,6 +26,12 @@ def test_short_slates_and_no_share_are_left_alone():
     assert slate(range(10), [], 1.0) == list(range(10))
 
 
+def test_the_best_stays_even_where_all_places_are_for_new_ones():
+    assert slate([0], [1], 1.0, 1) == [0]
+    assert slate([0, 1], [8, 9], 1.0, 2) == [0, 8]
+    assert slate([], [8, 9], 1.0, 2) == [8, 9]
+
+
 @given(
     st.integers(0, 20),
     st.lists(st.integers(0, 40), unique=True, max_size=8),
@@ -38,7 +44,7 @@ def test_new_ones_enter_and_only_others_leave(size, newcomers, share, num_items)
     assert len(set(after)) == len(after) <= num_items
     assert len(after) >= len(before)
     new_before, new_after = ([one for one in some if one in newcomers] for some in (before, after))
-    assert len(new_after) >= min(len(newcomers), int(share * num_items), len(after))
+    assert len(new_after) >= min(len(newcomers), int(share * num_items), num_items - bool(before))
     assert set(new_before) <= set(new_after)
     assert after[:1] == before[:1] or not before
     stayed = [one for one in after if one in before]

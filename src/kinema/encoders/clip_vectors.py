@@ -220,7 +220,7 @@ class ClipRun:
                     work.settle([one.key for one in ready])
                     ready.clear()
                 progress(work.num_done + len(ready), work.total, "clips")
-                if not on_the_way and not work.available:
+                if not on_the_way and not work.available and not work.finished:
                     work.wait()
 
     def _start(

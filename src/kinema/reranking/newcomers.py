@@ -17,7 +17,7 @@ def with_newcomers(
     Args:
         places_S: Chosen candidates in the order of the slate, at most ``num_items``.
         newcomers_N: New candidates that fit, best first; some may be among the chosen ones.
-        share: Of the places, in [0, 1]; as many whole places as it makes are kept.
+        share: Of the places, in [0, 1]; as many whole places as it makes are kept, but for the first one.
         num_items: Places that were asked for.
 
     Returns:
@@ -31,7 +31,7 @@ def with_newcomers(
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     slate = [int(one) for one in places_S]
-    kept = int(share * num_items)
+    kept = min(int(share * num_items), num_items - bool(slate))
     new = set(newcomers_N)
     missing = kept - sum(one in new for one in slate)
     entering = [one for one in newcomers_N if one not in slate][: max(0, missing)]

@@ -21,6 +21,7 @@ from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
 from kinema.settings import LimitSettings, Settings
 from kinema.steps.fingerprints import made_along
+from kinema.steps.pictures import pictures_folder
 from kinema.steps.rejects import write_rejects
 from kinema.steps.transcribing import Transcripts, find_transcripts
 from kinema.store.protocols import Store
@@ -219,11 +220,6 @@ def _load(encoders: Mapping[str, str], options: EncoderOptions) -> tuple[Any, di
             except MissingExtraError as error:
                 missing.append(str(error))
     return loaded.pop(TEXT, None), loaded, list(dict.fromkeys(missing))
-
-
-def pictures_folder(folder: Path, settings: Settings) -> Path | None:
-    """Where a project's posters and preview strips are; None where it has none."""
-    return folder / "artifacts" / "pictures" if settings.media.pictures else None
 
 
 def encoder_place(name: str, project_folder: Path) -> str:

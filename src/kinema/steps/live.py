@@ -2,6 +2,8 @@
 
 What is trained already reads it: its vectors are made by the same encoders, and the model imputes the rest from the items whose content
 is nearest.
+
+The clip is being decoded, in a process of its own, before anything is loaded that only its encoders and the model need.
 """
 
 import shutil
@@ -10,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kinema.artifacts import sha256_file
 from kinema.errors import DataError, NotBuiltError
@@ -18,11 +20,11 @@ from kinema.media.transcripts import SideFiles
 from kinema.progress import Progress, silent
 from kinema.settings import Settings
 from kinema.sources.video_files import EXTENSIONS
-from kinema.steps.extracting import extract_project
-from kinema.steps.ingest import ingest
 from kinema.steps.reading_ahead import read_ahead
-from kinema.steps.slates import SlateMaker
 from kinema.store.protocols import Store
+
+if TYPE_CHECKING:
+    from kinema.steps.slates import SlateMaker
 
 FOLDER: Final = "live"
 """Where clips go that come from outside the media folder, inside it."""
@@ -85,7 +87,7 @@ class LiveProject(Protocol):
     def workers(self) -> int:
         """Decoding processes."""
 
-    def slates(self) -> SlateMaker:
+    def slates(self) -> "SlateMaker":
         """The recommender as store and vectors are now."""
 
 
@@ -195,8 +197,11 @@ def take_in(
     parts: dict[str, Any] = {"folder": project.folder, "settings": project.settings}
     begun = None if place.is_dir() else read_ahead(place, media_root=root, **parts)
     with begun or nullcontext():
+        from kinema.steps.extracting import extract_project  # noqa: PLC0415  # the clip is being read meanwhile
+        from kinema.steps.ingest import ingest  # noqa: PLC0415  # the same
+
         with watch.stage("take in"):
-            known = set(store.items()["id"].to_list())
+            num_known = store.summary().num_items
             read: dict[str, Any] = {"videos": place} if place.is_dir() else {"videos": place.parent, "only": place}
             read |= {"media_root": root, "arrived_ms": time.time_ns() // 1_000_000}
             ingest(store=store, **read, rejects_folder=rejects_folder, progress=progress)
@@ -215,9 +220,9 @@ def take_in(
         maker = project.slates()
     found = []
     with watch.stage("place"):
-        for name, title in zip(maker.dataset.item_ids, maker.dataset.titles, strict=True):
-            if name not in known:
-                found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
+        new = slice(num_known, None)  # numbers are given in the order of arrival
+        for name, title in zip(maker.dataset.item_ids[new], maker.dataset.titles[new], strict=True):
+            found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
     return LiveReport(tuple(found), watch.seconds, report.notices)
 
 
@@ -230,7 +235,7 @@ def _media_paths(store: Store, place: Path, media_root: Path) -> set[str]:
     return paths if inside == "." else {path for path in paths if path.startswith(f"{inside}/")}
 
 
-def _placed_item(maker: SlateMaker, name: str, title: str, reason: str, num_shown: int) -> LiveItem:
+def _placed_item(maker: "SlateMaker", name: str, title: str, reason: str, num_shown: int) -> LiveItem:
     try:
         audience = tuple(one.user for one in maker.audience(name, num_users=num_shown).members)
     except NotBuiltError:

@@ -19,8 +19,8 @@ from kinema.encoders.vision import CNN_SIDE
 from kinema.encoders.weights import DEFAULT_FRAMES
 from kinema.extras import is_installed
 from kinema.settings import Settings
-from kinema.steps.extracting import pictures_folder
 from kinema.steps.fingerprints import made_along
+from kinema.steps.pictures import pictures_folder
 
 
 def read_ahead(clip: Path, *, media_root: Path, folder: Path, settings: Settings) -> BegunReading | None:
