@@ -30,7 +30,8 @@ _BLEND_CELLS: Final = 12_000_000
 _FEWEST_COLD: Final = 30
 """Cold targets in validation from which on they decide how high cold items stand."""
 _UNDATED: Final = int(np.iinfo(np.int64).min)
-_FOUND_AT: Final = 20
+_FOUND_AT: Final = 10
+"""Places in which an item counts as found: those of a slate."""
 _FACTORS: Final = (4.0, 2.0, 0.5, 0.25)
 _TOP_FITS: Final = 2
 _TOP_PLACES: Final = 30
