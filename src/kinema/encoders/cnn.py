@@ -163,8 +163,9 @@ def load_network(name: str) -> Any:
         state = load_file(Path(name) / _WEIGHTS_FILE)
     architecture = cnn_architecture(name)
     try:
-        network = require("efficientnet_lite_pytorch").EfficientNet.from_name(architecture)
-        network.load_state_dict(state)
+        with torch.device("meta"):  # no random weights are drawn only to be replaced
+            network = require("efficientnet_lite_pytorch").EfficientNet.from_name(architecture)
+        network.load_state_dict(state, assign=True)
     except (RuntimeError, KeyError, NotImplementedError) as error:
         raise StaleArtifactError(
             f"weights of frame encoder '{name}' must be those of {architecture}, are others; run: kinema adapt frames"

@@ -133,8 +133,14 @@ class Scorer:
             float32 [C, D], unit rows; zero for an empty history where no history was learnt from.
         """
         side = "sequential" if "sequential" in self.mixture.branches else "collaborative"
-        parts = [self._states(chunk)[side] for chunk in self._chunks(histories, profiles_CP, moments_C)]
-        return torch.cat(parts).numpy() if parts else np.zeros((0, self.item_vectors_VD.shape[1]), dtype=np.float32)
+        # Those of one length together: a short history is not computed at the length of the longest.
+        order_C = np.argsort(np.minimum(histories.lengths, self._max_length), kind="stable")
+        profiles, moments = (None if one is None else one[order_C] for one in (profiles_CP, moments_C))
+        vectors_CD = np.zeros((len(order_C), self.item_vectors_VD.shape[1]), dtype=np.float32)
+        chunks = self._chunks(histories.take(order_C), profiles, moments)
+        for start, chunk in zip(range(0, len(order_C), _CASES_AT_ONCE), chunks, strict=True):
+            vectors_CD[order_C[start : start + _CASES_AT_ONCE]] = self._states(chunk)[side].numpy()
+        return vectors_CD
 
     def score(
         self,

@@ -88,9 +88,9 @@ class Dataset:
 
 def read_histories(store: Store, *, kinds: Sequence[EventKind]) -> Histories:
     """Pack the store's events of the given kinds."""
-    summary = store.summary()
+    num_users, num_items = store.size()
     events = store.events(kinds=kinds, columns=["user", "item", "timestamp_ms"])
-    return pack_histories(events, num_users=summary.num_users, num_items=summary.num_items)
+    return pack_histories(events, num_users=num_users, num_items=num_items)
 
 
 def read_dataset(

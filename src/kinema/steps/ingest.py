@@ -154,11 +154,11 @@ def _check_used(mapping: Mapping[str, str], opened: Sequence[Table]) -> None:
 
 def _clips(store: Store, videos: Path, root: Path | None, only: Path | None, arrived_ms: int | None) -> list[Table]:
     """The video folder, seen in the light of the items that are in the store already."""
-    known = store.items().select("media_path", "id")
+    known = store.media()
     return open_video_folder(
         videos,
         media_root=root,
-        owners=dict(known.drop_nulls().iter_rows()),
+        owners=dict(known.select("media_path", "id").drop_nulls().iter_rows()),
         without_media=known.filter(pl.col("media_path").is_null())["id"].to_list(),
         only=only,
         arrived_ms=arrived_ms,

@@ -201,7 +201,7 @@ def take_in(
         from kinema.steps.ingest import ingest  # noqa: PLC0415  # the same
 
         with watch.stage("take in"):
-            num_known = store.summary().num_items
+            _, num_known = store.size()
             read: dict[str, Any] = {"videos": place} if place.is_dir() else {"videos": place.parent, "only": place}
             read |= {"media_root": root, "arrived_ms": time.time_ns() // 1_000_000}
             ingest(store=store, **read, rejects_folder=rejects_folder, progress=progress)
@@ -231,7 +231,7 @@ def _media_paths(store: Store, place: Path, media_root: Path) -> set[str]:
     inside = place.relative_to(media_root.resolve()).as_posix()
     if not place.is_dir():
         return {inside}
-    paths = {path for path in store.items()["media_path"].to_list() if path}
+    paths = {path for path in store.media()["media_path"].to_list() if path}
     return paths if inside == "." else {path for path in paths if path.startswith(f"{inside}/")}
 
 

@@ -66,6 +66,11 @@ def write_rows(
     return CatalogueWrite(new.height, known.height, changed, frame.filter(repeated))
 
 
+def read_media(connection: Connection) -> pl.DataFrame:
+    """All items by number: ``id`` and ``media_path`` alone."""
+    return _read(connection, ITEMS, ("id", "media_path"))
+
+
 def read_items(connection: Connection) -> pl.DataFrame:
     """All items by number: ``num`` and the columns of `Item`."""
     frame = _read(connection, ITEMS, ("num", *ITEM_COLUMNS))
@@ -143,7 +148,7 @@ def _update(connection: Connection, table: Table, known: pl.DataFrame, *, fill: 
 
 def _read(connection: Connection, table: Table, names: Sequence[str]) -> pl.DataFrame:
     types: dict[str, Any] = dict.fromkeys(names, pl.String)
-    types |= {"num": pl.Int32}
+    types |= {"num": pl.Int32} if "num" in types else {}
     types |= {name: dtype for name, dtype in _NOT_TEXT.items() if name in types}
     statement = select(*[table.c[name] for name in names]).order_by(table.c.num)
     rows = [tuple(row) for row in connection.execute(statement)]

@@ -126,6 +126,12 @@ class Store(Protocol):
     def items(self) -> pl.DataFrame:
         """All items by number: ``num`` and the columns of `Item`."""
 
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items; `summary` counts the events, too."""
+
+    def media(self) -> pl.DataFrame:
+        """All items by number: ``id`` and ``media_path`` alone."""
+
     def users(self) -> pl.DataFrame:
         """All users by number: ``num``, ``id``, ``attributes``."""
 

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,11 +32,12 @@ _OPEN_MAPS: Final = 32
 """Shards kept mapped; each costs a file descriptor, of which a process has about a thousand."""
 _CLOCK_NS: Final = 1_000_000_000
 """A folder that changed within this time may change again without a new time stamp."""
+_REMEMBERED: Final = 8192
 _REMEDY: Final = "its vectors are made again by: kinema extract"
 
 
 class Place(NamedTuple):
-    """Where the row of a key lies, and its quality in [0, 1]. One is made for each key of a folder: a tuple is quickest."""
+    """Where the row of a key lies, and its quality in [0, 1]."""
 
     shard: str
     row: int
@@ -88,6 +90,18 @@ def map_shard(path: Path) -> Shard:
     return Shard(keys, quality, arrays, metadata)
 
 
+class _Entry(NamedTuple):
+    """What is kept in memory of a shard."""
+
+    keys: tuple[str, ...]
+    quality: tuple[float, ...]
+    width: int
+
+
+_entries: dict[tuple[str, int, int], _Entry] = {}
+"""Path, size and time of change -> what this process has read there before: a folder is opened more than once."""
+
+
 class ShardFolder:
     """The shards of one folder and where each key lies; only the keys are kept in memory.
 
@@ -96,20 +110,22 @@ class ShardFolder:
 
     Args:
         folder: Made if it is not there.
-        check: Raises ValueError for a shard that does not fit; called with each shard that is entered.
+        check: Width of the rows of a shard; raises ValueError where its arrays do not belong together.
 
     Attributes:
         folder: The folder.
+        width: Of the rows of all shards; None while there is none.
         damaged: Names of the shards that were set aside when the folder was opened.
     """
 
-    def __init__(self, folder: Path, *, check: Callable[[Shard], None]) -> None:
+    def __init__(self, folder: Path, *, check: Callable[[Shard], int]) -> None:
         require("safetensors")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.width: int | None = None
         self.damaged: tuple[str, ...] = ()
         self._check = check
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, tuple[str, int, float]] = {}  # as a Place, but bare: there is one for each key
         self._known: set[str] = set()
         self._maps: OrderedDict[str, Shard] = OrderedDict()
         self._listed_ns = -1
@@ -130,21 +146,23 @@ class ShardFolder:
 
     def places(self, keys: Sequence[str]) -> list[Place | None]:
         """Where keys lie, None where absent."""
-        return [self._places.get(key) for key in keys]
+        return [None if place is None else Place(*place) for place in map(self._places.get, keys)]
 
     def by_shard(self, keys: Sequence[str]) -> dict[str, tuple[list[int], list[int]]]:
         """Name of a shard -> places among the keys, and the rows of these in the shard; absent keys are left out."""
         found: dict[str, tuple[list[int], list[int]]] = {}
-        for number, place in enumerate(self.places(keys)):
+        for number, place in enumerate(map(self._places.get, keys)):
             if place is not None:
-                numbers, rows = found.setdefault(place.shard, ([], []))
+                shard, row, _ = place
+                numbers, rows = found.setdefault(shard, ([], []))
                 numbers.append(number)
-                rows.append(place.row)
+                rows.append(row)
         return found
 
     def quality(self, keys: Sequence[str]) -> NDArray[np.float32]:
         """float32 [N], quality of each key, 0 where absent; reads nothing from disk."""
-        return np.array([0.0 if place is None else place.quality for place in self.places(keys)], dtype=np.float32)
+        found = map(self._places.get, keys)
+        return np.array([0.0 if place is None else place[2] for place in found], dtype=np.float32)
 
     def refresh(self) -> None:
         """Enter the shards that other processes have written meanwhile."""
@@ -156,9 +174,15 @@ class ShardFolder:
         self.damaged += tuple(name for name in sorted(names - self._known) if not self._enter(name))
 
     def write(
-        self, keys: Sequence[str], quality: Sequence[float], arrays: Mapping[str, NDArray[Any]], **metadata: str
+        self,
+        keys: Sequence[str],
+        quality: Sequence[float],
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        width: int,
+        **metadata: str,
     ) -> None:
-        """Add one shard; when this returns it is durable. It is named by its keys: who did the same writes the same file."""
+        """Add one shard of the folder's width; when this returns it is durable. It is named by its keys: who did the same writes the same file."""
         saver = require("safetensors.numpy")
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20] + _SUFFIX
         header = {"keys": json.dumps(list(keys)), "quality": json.dumps(list(quality)), **metadata}
@@ -168,7 +192,7 @@ class ShardFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(self.folder / name)
-        self._remember(name, keys, quality)
+        self._remember(name, _Entry(tuple(keys), tuple(quality), width))
 
     def open(self, name: str) -> Shard:
         """The shard of a name, mapped.
@@ -196,7 +220,7 @@ class ShardFolder:
             path.replace(path.with_name(name + _DAMAGED))
         self._maps.pop(name, None)
         self._known.discard(name)
-        self._places = {key: place for key, place in self._places.items() if place.shard != name}
+        self._places = {key: place for key, place in self._places.items() if place[0] != name}
         return StaleArtifactError(
             f"shard '{name}' of '{self.folder.name}' must be as it was written, {why}; it was set aside, {_REMEDY}"
         )
@@ -204,19 +228,34 @@ class ShardFolder:
     def _enter(self, name: str) -> bool:
         """Read the keys of a shard; False when it is damaged and was set aside."""
         try:
-            shard = map_shard(self.folder / name)
-            self._check(shard)
+            entry = self._read(self.folder / name)
+            if self.width not in (None, entry.width):
+                raise ValueError(f"rows of width {entry.width} among those of width {self.width}")
         except (OSError, ValueError, KeyError) as error:
             self.set_aside(name, str(error))
             return False
-        self._remember(name, shard.keys, shard.quality)
+        self._remember(name, entry)
         return True
 
-    def _remember(self, name: str, keys: Sequence[str], quality: Sequence[float]) -> None:
+    def _read(self, path: Path) -> _Entry:
+        """What there is to know of a shard."""
+        facts = path.stat()
+        mark = str(path), facts.st_size, facts.st_mtime_ns
+        if mark not in _entries:
+            if len(_entries) >= _REMEMBERED:
+                _entries.clear()
+            shard = map_shard(path)
+            _entries[mark] = _Entry(shard.keys, shard.quality, self._check(shard))
+        return _entries[mark]
+
+    def _remember(self, name: str, entry: _Entry) -> None:
         """Enter a shard's keys; a key that an earlier shard has stays there."""
         self._known.add(name)
-        for row, (key, value) in enumerate(zip(keys, quality, strict=True)):
-            self._places.setdefault(key, Place(name, row, value))
+        self.width = entry.width
+        entries = dict(zip(entry.keys, zip(repeat(name), count(), entry.quality), strict=True))
+        for key in entries.keys() & self._places.keys():
+            del entries[key]
+        self._places.update(entries)
 
     def _remove_drafts(self) -> None:
         """Drop half-written files of processes that are gone."""

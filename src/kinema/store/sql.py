@@ -166,6 +166,16 @@ class SqlStore:
         with self._engine.begin() as connection:
             return catalogue.read_items(connection)
 
+    def size(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        with self._engine.begin() as connection:
+            return bookkeeping.count_rows(connection, USERS), bookkeeping.count_rows(connection, ITEMS)
+
+    def media(self) -> pl.DataFrame:
+        """Ids and media paths of all items, by number."""
+        with self._engine.begin() as connection:
+            return catalogue.read_media(connection)
+
     def users(self) -> pl.DataFrame:
         """All users by number."""
         with self._engine.begin() as connection:

@@ -81,7 +81,6 @@ class TokenShards:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._width: int | None = None
 
     @cached_property
     def index(self) -> ShardFolder:
@@ -94,8 +93,7 @@ class TokenShards:
     @property
     def width(self) -> int | None:
         """D; None while there is no token."""
-        _ = self.index
-        return self._width
+        return self.index.width
 
     def append(
         self,
@@ -120,24 +118,23 @@ class TokenShards:
                 f"tokens must be one array with times and a quality per key, got {len(keys)} keys, {len(tokens)} arrays, "
                 f"{len(times_ms)} times, {len(quality_N)} qualities"
             )
+        if not keys:
+            return
+        width = self.width or tokens[0].shape[1]
         for key, one, times in zip(keys, tokens, times_ms, strict=True):
-            width = self.width or one.shape[1]
             if one.shape != (len(times), width):
                 raise DataError(
                     f"tokens of key '{key}' must have shape [{len(times)}, {width}], have {list(one.shape)}"
                 )
             if not np.isfinite(one).all():
                 raise DataError(f"tokens must be finite in half precision, those of key '{key}' are not")
-            self._width = width
-        if not keys:
-            return
         arrays: dict[str, NDArray[Any]] = {
             _TOKENS: np.ascontiguousarray(np.concatenate(tokens), dtype=np.float16),
             _TIMES: np.concatenate(times_ms).astype(np.int64),
             _OFFSETS: np.cumsum([0, *(len(one) for one in times_ms)], dtype=np.int64),
         }
         arrays[_CRC] = np.array([_crc(arrays, row) for row in range(len(keys))], dtype=np.int64)
-        self.index.write(keys, [round(float(one), 6) for one in quality_N], arrays)
+        self.index.write(keys, [round(float(one), 6) for one in quality_N], arrays, width=width)
 
     def get(self, keys: Sequence[str]) -> RaggedTokens:
         """Read tokens; only the rows of these keys are touched.
@@ -175,14 +172,15 @@ class TokenShards:
         part = slice(int(arrays[_OFFSETS][row]), int(arrays[_OFFSETS][row + 1]))
         return arrays[_TOKENS][part], arrays[_TIMES][part]
 
-    def _check(self, shard: Shard) -> None:
-        """Refuse a shard whose arrays do not belong together."""
+    @staticmethod
+    def _check(shard: Shard) -> int:
+        """Width of a shard's tokens; its arrays must belong together."""
         arrays, clips = shard.arrays, len(shard.keys)
         moments, width = arrays[_TOKENS].shape
         whole = len(arrays[_TIMES]) == moments and len(arrays[_OFFSETS]) == clips + 1 and len(arrays[_CRC]) == clips
-        if not whole or self._width not in (None, width) or arrays[_OFFSETS][-1] != moments:
-            raise ValueError(f"{clips} keys for {moments} tokens of width {width}, which do not fit")
-        self._width = width
+        if not whole or arrays[_OFFSETS][-1] != moments:
+            raise ValueError(f"{clips} keys for {moments} tokens, which do not fit")
+        return int(width)
 
 
 def _crc(arrays: Mapping[str, NDArray[Any]], row: int) -> int:

@@ -25,7 +25,6 @@ class VectorShards:
     Attributes:
         folder: The folder.
         index: Which keys are there, and of what quality; after its `refresh` also those that other processes added.
-        width: D; None while there is no vector.
 
     Example:
         >>> import tempfile
@@ -38,9 +37,13 @@ class VectorShards:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.width: int | None = None
         self._verified: set[str] = set()
         self.index = ShardFolder(folder, check=self._check)
+
+    @property
+    def width(self) -> int | None:
+        """D; None while there is no vector."""
+        return self.index.width
 
     def append(
         self, keys: Sequence[str], vectors_ND: NDArray[np.float32], quality_N: Sequence[float] | NDArray[np.floating]
@@ -77,9 +80,9 @@ class VectorShards:
                 [keys[row] for row in rows],
                 [round(float(quality_N[row]), 6) for row in rows],
                 {_VECTORS: chosen},
+                width=vectors.shape[1],
                 **{_CRC: str(zlib.crc32(chosen.tobytes()))},
             )
-            self.width = vectors.shape[1]
         return len(rows)
 
     def get(self, keys: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
@@ -111,9 +114,10 @@ class VectorShards:
             self._verified.add(name)
         return vectors_ND
 
-    def _check(self, shard: Shard) -> None:
-        """Refuse a shard whose vectors are not one per key and as wide as the others."""
+    @staticmethod
+    def _check(shard: Shard) -> int:
+        """Width of a shard's vectors, of which there must be one per key."""
         rows, width = shard.arrays[_VECTORS].shape
-        if len(shard.keys) != rows or self.width not in (None, width):
-            raise ValueError(f"{len(shard.keys)} keys for {rows} vectors of width {width}")
-        self.width = width
+        if len(shard.keys) != rows:
+            raise ValueError(f"{len(shard.keys)} keys for {rows} vectors")
+        return int(width)
