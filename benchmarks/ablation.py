@@ -32,6 +32,7 @@ PARTS: Final[dict[str, dict[str, Any]]] = {
     "without IDs": {"use_ids": False},
     "without imputation": {"shrinkage": 1e-6},
     "LiGR blocks": {"block": "ligr"},
+    "no frequency filter": {"filter_share": 0.0},
     "auxiliary at every step": {"auxiliary_every": 1},
     "half the negatives by popularity": {"popular_negatives": 0.5},
     "full softmax": {"full_softmax_items": 20_000},

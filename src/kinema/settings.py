@@ -91,6 +91,7 @@ class FLMSettings(_Section):
         default=None, description="tiny for a few cores, base for many, large for an accelerator"
     )
     block: Literal["plain", "ligr"] | None = Field(default=None, description="kind of Transformer blocks")
+    filter_share: float | None = Field(default=None, ge=0, lt=1, description="of a frequency filter beside attention")
     time_bias: Literal["none", "history", "query"] | None = Field(
         default=None,
         description="whether attention knows how long ago interactions were: before the newest, or before the question",

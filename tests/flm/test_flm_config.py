@@ -46,8 +46,8 @@ def test_a_configuration_survives_the_round_trip_through_json():
     assert FLMConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
 
 
-def test_keys_that_are_missing_get_their_default():
-    assert FLMConfig.from_dict({}) == FLMConfig()
+def test_keys_that_are_missing_get_their_default_and_a_model_from_before_the_filter_has_none():
+    assert FLMConfig.from_dict({}) == FLMConfig(filter_share=0.0)
 
 
 def test_an_unknown_key_is_refused_and_the_known_ones_are_named():

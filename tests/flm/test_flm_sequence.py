@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from kinema.flm.batch import PADDING, as_batch, newest, pad_rows
-from kinema.flm.blocks import BLOCKS
+from kinema.flm.blocks import BLOCKS, FrequencyFilter
 from kinema.flm.draws import Draws
 from kinema.flm.sequence import HistoryEncoder, running_mean
 from kinema.store.histories import Histories
@@ -16,14 +16,16 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(params=BLOCKS)
+@pytest.fixture(params=[(block, share) for block in BLOCKS for share in (0.0, 0.5)])
 def encoder(request):
     torch.manual_seed(0)
+    block, filter_share = request.param
     return HistoryEncoder(
         d_model=D_MODEL,
         num_blocks=2,
-        block=request.param,
+        block=block,
         num_heads=2,
+        filter_share=filter_share,
         max_length=6,
         dropout=0.4,
         profile_width=PROFILE,
@@ -127,3 +129,21 @@ def test_newest_items_are_cut_and_padded_behind_the_end():
 def test_histories_without_any_item_are_padded_to_width_one():
     histories = Histories.from_lists([[], []], num_items=5)
     assert pad_rows(histories, *newest(histories, 3)).tolist() == [[PADDING], [PADDING]]
+
+
+def test_the_filter_is_an_exponential_mean_and_a_share_of_what_it_leaves_out():
+    torch.manual_seed(0)
+    layer = FrequencyFilter(d_model=D_MODEL)
+    x_BLD = torch.randn(2, 5, D_MODEL)
+    with torch.inference_mode():
+        found_BLD = layer(x_BLD)
+    for length in range(1, 6):
+        weights_L = 0.6 ** torch.arange(length - 1, -1, -1.0)
+        slow_BD = (weights_L[:, None] * x_BLD[:, :length]).sum(1) / weights_L.sum()
+        expected_BD = slow_BD + layer.scale_D.detach() ** 2 * (x_BLD[:, length - 1] - slow_BD)
+        torch.testing.assert_close(found_BLD[:, length - 1], expected_BD)
+
+
+def test_the_filter_keeps_what_is_steady():
+    steady_BLD = torch.ones(1, 4, D_MODEL)
+    torch.testing.assert_close(FrequencyFilter(d_model=D_MODEL)(steady_BLD).detach(), steady_BLD)

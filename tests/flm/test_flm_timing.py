@@ -107,7 +107,7 @@ def made_sittings():
 def trained(split, kind):
     config = FLMConfig(
         d_model=16,
-        num_blocks=1,
+        num_blocks=2,
         num_heads=1,
         dropout=0.0,
         learning_rate=1e-2,

@@ -7,7 +7,7 @@ from kinema.errors import ConfigError
 from kinema.flm.blocks import BLOCKS, BlockKind
 from kinema.flm.timing import TIME_KINDS, TimeKind
 
-_SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives")
+_SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives", "filter_share")
 _POSITIVE: Final = (
     "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "num_pieces",
     "max_epochs", "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
@@ -47,6 +47,7 @@ class FLMConfig:
         d_model: D, width of every item and user vector.
         num_blocks: Transformer blocks.
         block: Their kind: ``plain`` or ``ligr``.
+        filter_share: Of the frequency filter beside attention, in [0, 1); 0 for none.
         num_heads: Attention heads; must divide ``d_model``.
         time_bias: Whether attention knows how long ago interactions were: ``none``, before the newest of them
             (``history``), or before the moment of the question (``query``).
@@ -103,6 +104,7 @@ class FLMConfig:
     d_model: int = 64
     num_blocks: int = 2
     block: BlockKind = "plain"
+    filter_share: float = 0.5
     num_heads: int = 2
     time_bias: TimeKind = "none"
     max_length: int = 200
@@ -229,4 +231,6 @@ class FLMConfig:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ConfigError(f"flm.{unknown[0]} is unknown; known: {', '.join(field.name for field in fields(cls))}")
+        # A model that was trained before the filter came has none.
+        values = {"filter_share": 0.0} | values
         return cls(**(values | {"content_terms": tuple(values.get("content_terms", cls.content_terms))}))

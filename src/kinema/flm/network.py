@@ -62,6 +62,7 @@ class FLMNetwork(nn.Module):
             d_model=d_model,
             num_blocks=config.num_blocks,
             block=config.block,
+            filter_share=config.filter_share,
             num_heads=config.num_heads,
             max_length=config.max_length,
             dropout=config.dropout,

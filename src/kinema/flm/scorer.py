@@ -135,9 +135,10 @@ class Scorer:
         side = "sequential" if "sequential" in self.mixture.branches else "collaborative"
         # Those of one length together: a short history is not computed at the length of the longest.
         order_C = np.argsort(np.minimum(histories.lengths, self._max_length), kind="stable")
-        profiles, moments = (None if one is None else one[order_C] for one in (profiles_CP, moments_C))
+        profiles = None if profiles_CP is None else profiles_CP[order_C]
+        asked = None if moments_C is None else moments_C[order_C]
         vectors_CD = np.zeros((len(order_C), self.item_vectors_VD.shape[1]), dtype=np.float32)
-        chunks = self._chunks(histories.take(order_C), profiles, moments)
+        chunks = self._chunks(histories.take(order_C), profiles, asked)
         for start, chunk in zip(range(0, len(order_C), _CASES_AT_ONCE), chunks, strict=True):
             vectors_CD[order_C[start : start + _CASES_AT_ONCE]] = self._states(chunk)[side].numpy()
         return vectors_CD

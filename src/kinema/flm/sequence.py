@@ -28,6 +28,7 @@ class HistoryEncoder(nn.Module):
         num_blocks: Blocks.
         block: Their kind.
         num_heads: H.
+        filter_share: Of the frequency filter beside attention; 0 for none.
         max_length: Longest history; longer ones must be cut to their newest part by the caller.
         dropout: On the input and in the blocks.
         profile_width: P, columns of the user profile; 0 for none.
@@ -42,6 +43,7 @@ class HistoryEncoder(nn.Module):
         num_blocks: int,
         block: BlockKind = "plain",
         num_heads: int,
+        filter_share: float = 0.0,
         max_length: int,
         dropout: float,
         profile_width: int = 0,
@@ -56,7 +58,8 @@ class HistoryEncoder(nn.Module):
         self.input_scale = d_model**0.5
         self.dropout = dropout
         self.blocks = nn.ModuleList(
-            make_block(block, d_model=d_model, num_heads=num_heads, dropout=dropout) for _ in range(num_blocks)
+            make_block(block, d_model=d_model, num_heads=num_heads, dropout=dropout, filter_share=filter_share)
+            for _ in range(num_blocks)
         )
         self.norm = nn.LayerNorm(d_model)
         self.time_bias = TimeBias(num_blocks=num_blocks, num_heads=num_heads) if timed else None

@@ -229,8 +229,6 @@ class ShardFolder:
         """Read the keys of a shard; False when it is damaged and was set aside."""
         try:
             entry = self._read(self.folder / name)
-            if self.width not in (None, entry.width):
-                raise ValueError(f"rows of width {entry.width} among those of width {self.width}")
         except (OSError, ValueError, KeyError) as error:
             self.set_aside(name, str(error))
             return False
@@ -238,7 +236,7 @@ class ShardFolder:
         return True
 
     def _read(self, path: Path) -> _Entry:
-        """What there is to know of a shard."""
+        """What there is to know of a shard, which must have the width of the others."""
         facts = path.stat()
         mark = str(path), facts.st_size, facts.st_mtime_ns
         if mark not in _entries:
@@ -246,7 +244,10 @@ class ShardFolder:
                 _entries.clear()
             shard = map_shard(path)
             _entries[mark] = _Entry(shard.keys, shard.quality, self._check(shard))
-        return _entries[mark]
+        entry = _entries[mark]
+        if self.width not in (None, entry.width):
+            raise ValueError(f"rows of width {entry.width} among those of width {self.width}")
+        return entry
 
     def _remember(self, name: str, entry: _Entry) -> None:
         """Enter a shard's keys; a key that an earlier shard has stays there."""

@@ -112,6 +112,8 @@ SPACE: Final[tuple[Dimension, ...]] = (
     Dimension("num_blocks", one_of(1, 2, 3)),
     # Whether gates pay differs from log to log, and they cost time.
     Dimension("block", one_of(*BLOCKS)),
+    # Smoothing helps where order within a few interactions is noise.
+    Dimension("filter_share", one_of(0.0, 0.5)),
     # Width costs time in proportion, and pays only where there is enough to learn.
     Dimension("d_model", one_of(64, 96, 128)),
     # Several heads follow several threads of one history; short ones have one.
