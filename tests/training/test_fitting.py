@@ -20,7 +20,7 @@ class Line:
         self.y_N = self.x_N2 @ torch.tensor([2.0, -1.0])
         self.num_examples = 150
 
-    def loss(self, rows_B, draws):  # noqa: ARG002
+    def loss(self, rows_B, draws):
         return ((self.network(self.x_N2[rows_B]).squeeze(1) - self.y_N[rows_B]) ** 2).mean()
 
     def validate(self):
