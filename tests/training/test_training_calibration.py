@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import approx_fprime
 
 from kinema.flm.config import FLMConfig
+from kinema.flm.fusion import content_from
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
@@ -13,7 +16,7 @@ from kinema.store.splits import Cases, blocked_items
 from kinema.training import blending, calibration
 from kinema.training.calibration import Pretence, affordable, fit_cold, forget, pretended_cold
 from kinema.training.preparation import prepare
-from kinema.training.selection import Selection
+from kinema.training.selection import Selection, _forget_useless
 from kinema.training.validation import ndcg, sample_cases
 
 NUM_CASES, NUM_ITEMS = 80, 30
@@ -205,6 +208,37 @@ def test_a_modality_that_is_clearly_better_closed_is_closed_and_one_that_may_be_
     network.tower.open_M[0] = 1
     assert selection._close_gates(network) == {"noise": True}
     assert network.tower.open_M.tolist() == [1]
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.3, False), (0.0, True), (-0.3, True)])
+def test_unwatched_items_are_known_by_a_closed_modality_unless_they_are_clearly_better_without(gain, kept):
+    network = network_of(FLMConfig(d_model=8, num_blocks=1, num_heads=1, max_length=4))
+    network.tower.open_M[0] = 0
+    looks = iter([np.array([0.3, 0.4, 0.5]), np.array([0.31, 0.39, 0.5]) + gain])
+    rehearsal = SimpleNamespace(among_cold=lambda _: next(looks))
+    assert _forget_useless(network, {"noise": False}, rehearsal) == {"noise": kept}
+    assert network.tower.known_by_M.tolist() == [float(kept)]
+    assert network.tower.open_M.tolist() == [0]
+
+
+def test_an_open_modality_is_not_asked_about_and_without_cold_items_a_closed_one_stays_known():
+    network = network_of(FLMConfig(d_model=8, num_blocks=1, num_heads=1, max_length=4))
+    assert _forget_useless(network, {"noise": True}, SimpleNamespace()) == {"noise": True}
+    nothing = SimpleNamespace(among_cold=lambda _: np.zeros(0))
+    assert _forget_useless(network, {"noise": False}, nothing) == {"noise": True}
+
+
+def test_a_closed_modality_leaves_vectors_of_watched_items_and_stays_in_their_content_side():
+    network = network_of(FLMConfig(d_model=8, num_blocks=1, num_heads=1, max_length=4))
+    vectors = torch.randn(24, 6)
+    content = content_from(["noise"], [vectors], [torch.ones(24)], [torch.ones(24)], 24)
+    with torch.inference_mode():
+        opened, by_content = network.tower(torch.arange(24), content)
+        network.tower.open_M[0] = 0
+        closed, still = network.tower(torch.arange(24), content)
+    torch.testing.assert_close(still, by_content)
+    torch.testing.assert_close(closed, torch.nn.functional.normalize(network.tower.ids_VD.detach(), dim=-1))
+    assert not torch.allclose(closed, opened)
 
 
 def network_of(config):

@@ -188,13 +188,13 @@ def test_a_modality_the_source_cannot_read_is_left_out_of_a_zero_shot_model(sour
 
 
 def test_gates_stay_closed_unless_none_would_be_open(source):
-    gates = source.network.tower.open_M.clone()
+    gates = source.network.tower.known_by_M.clone()
     try:
-        source.network.tower.open_M.copy_(torch.tensor([0.0, 1.0]))
+        source.network.tower.known_by_M.copy_(torch.tensor([0.0, 1.0]))
         both = bind_source(source, features=FEATURES, item_ids=HERE.ids)
         closed_alone = bind_source(source, features=vectors(HERE, ("frames",)), item_ids=HERE.ids)
     finally:
-        source.network.tower.open_M.copy_(gates)
+        source.network.tower.known_by_M.copy_(gates)
     assert both.network.tower.open_M.tolist() == [0, 1]
     assert closed_alone.network.tower.open_M.tolist() == [1]
 

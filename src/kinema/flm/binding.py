@@ -84,7 +84,7 @@ def bound_items(
     new_R = torch.arange(content.num_items)
     no_ids_RD = None if before is None else torch.zeros(content.num_items, config.d_model)
     own, by_content = network.tower(new_R, content, ids_RD=no_ids_RD)
-    joint_VE = joint_content(content, network.tower.open_M)
+    joint_VE = joint_content(content, network.tower.known_by_M)
     alike_VE = joint_VE if liken is None else liken.beside(joint_VE, content)
     if neighbours is None:
         start = 0 if before is None else len(before)
@@ -141,9 +141,9 @@ def scorer_of(
     )
 
 
-def joint_content(content: ItemContent, open_M: torch.Tensor) -> NDArray[np.float32]:
-    """All open modalities side by side, float32 [V, E], unit rows: what content neighbours are found by."""
-    opened = [one.numpy() for one, is_open in zip(content.vectors, open_M.tolist(), strict=True) if is_open]
+def joint_content(content: ItemContent, known_by_M: torch.Tensor) -> NDArray[np.float32]:
+    """All modalities that items are known by side by side, float32 [V, E], unit rows: what content neighbours are found by."""
+    opened = [one.numpy() for one, is_open in zip(content.vectors, known_by_M.tolist(), strict=True) if is_open]
     if not opened:
         return np.zeros((content.num_items, 1), dtype=np.float32)
     return unit_rows(np.concatenate(opened, axis=1))

@@ -76,6 +76,7 @@ class ItemTower(nn.Module):
     """
 
     open_M: Tensor
+    known_by_M: Tensor
 
     def __init__(
         self,
@@ -99,8 +100,10 @@ class ItemTower(nn.Module):
             nn.init.normal_(projection.weight, std=content_init / _FULL_QUALITY_GATE / d_model**0.5)
         self.gate_offset_M = nn.Parameter(torch.zeros(len(self.names)))
         self.gate_slope_M = nn.Parameter(torch.zeros(len(self.names)))
-        # Do-no-harm gates: set to 0 at the end of training for a modality that validation is better without.
+        # Do-no-harm gates, set to 0 at the end of training for a modality that validation is better without: beside ID vectors,
+        # and where content is all there is to an item.
         self.register_buffer("open_M", torch.ones(len(self.names)))
+        self.register_buffer("known_by_M", torch.ones(len(self.names)))
 
     @property
     def num_ids(self) -> int:
@@ -110,7 +113,7 @@ class ItemTower(nn.Module):
     def gates(self, rows_R: Tensor, content: ItemContent) -> Tensor:
         """float32 [R, M], how far each modality of each item counts."""
         learned_RM = torch.sigmoid(self.gate_offset_M + self.gate_slope_M * content.quality_VM[rows_R])
-        return content.present_VM[rows_R] * learned_RM * self.open_M
+        return content.present_VM[rows_R] * learned_RM
 
     def parts(self, rows_R: Tensor, content: ItemContent) -> Tensor:
         """Projected modalities, gated, before they are summed.
@@ -167,8 +170,13 @@ class ItemTower(nn.Module):
             has_content_R = (shown_RM & (content.present_VM[rows_R] > 0) & (self.open_M > 0)).any(dim=-1)
             keep_R = draws.kept((num_rows,), self.id_dropout) | ~has_content_R
             ids_RD = ids_RD * keep_R.unsqueeze(-1)
-        content_RD = parts_RMD.sum(dim=1)
-        return functional.normalize(ids_RD + content_RD, dim=-1), functional.normalize(content_RD, dim=-1)
+        content_RD = self._sum(parts_RMD, self.known_by_M)
+        beside_RD = content_RD if torch.equal(self.open_M, self.known_by_M) else self._sum(parts_RMD, self.open_M)
+        return functional.normalize(ids_RD + beside_RD, dim=-1), functional.normalize(content_RD, dim=-1)
+
+    def _sum(self, parts_RMD: Tensor, gates_M: Tensor) -> Tensor:
+        """float32 [R, D], the modalities whose gates are open."""
+        return parts_RMD.sum(dim=1) if gates_M.all() else (parts_RMD * gates_M.unsqueeze(-1)).sum(dim=1)
 
 
 def content_from(

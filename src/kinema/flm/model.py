@@ -206,6 +206,8 @@ class FLM:
             whitenings, config, num_items=len(facts["item_ids"]), profile_width=len(facts["profile_columns"])
         )
         state = load_file(folder / "network.safetensors")
+        # A model that was trained before there were two kinds of gates has one for both.
+        state = {"tower.known_by_M": state["tower.open_M"]} | state
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         network.eval()
         likeness = None

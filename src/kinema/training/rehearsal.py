@@ -26,8 +26,9 @@ from kinema.training.validation import ndcg_per_case
 _SHARE: Final = 0.2
 _DRAWS: Final = 4
 _LIKENESS_SHARES: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
-_ERRORS: Final = 2.0
-"""The best of several shares is mostly the luckiest: a gain of one standard error was none on another world."""
+CLEARLY: Final = 2.0
+"""Standard errors of a paired difference. The best of several tries is mostly the luckiest: a gain of one was none on another
+world, and one closed a modality by chance of which cold items live."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Rehearsal:
         self._cold = [one for one in drawn if one[asked.cases.targets.items].any()]
         self._likens: list[Liken | None] = [None] * len(self._cold)
 
+    def among_cold(self, network: FLMNetwork) -> NDArray[np.float64]:
+        """NDCG@10 of the sequential branch among the items that are served as cold ones, one number per draw and case that asks for one."""
+        found = [self._among_cold(network, cold_V, None) for cold_V in self._cold]
+        return np.concatenate(found) if found else np.zeros(0)
+
     def learn_likeness(self, network: FLMNetwork) -> Liken | None:
         """Teach what items are like, where moments are at hand and it helps items that are served as cold ones.
 
@@ -85,7 +91,7 @@ class Rehearsal:
         best = max(found, key=lambda share: (found[share].mean(), -share))
         gain = found[best] - found[0.0]
         whole = self._teach(network, np.ones(len(self._cold[0]), dtype=bool))
-        if whole is None or gain.mean() <= _ERRORS * gain.std() / np.sqrt(len(gain)):
+        if whole is None or gain.mean() <= CLEARLY * gain.std() / np.sqrt(len(gain)):
             return None
         self._likens = [Liken(one, best) for one in trials if one is not None]
         return Liken(whole, best)
@@ -113,7 +119,7 @@ class Rehearsal:
             seed=self._seed,
         )
 
-    def _among_cold(self, network: FLMNetwork, cold_V: NDArray[np.bool_], liken: Liken) -> NDArray[np.float64]:
+    def _among_cold(self, network: FLMNetwork, cold_V: NDArray[np.bool_], liken: Liken | None) -> NDArray[np.float64]:
         """NDCG@10 of the sequential branch among the cold items, for cases that ask for one of them."""
         cases = self._asked.cases
         wanted_T = cold_V[cases.targets.items]

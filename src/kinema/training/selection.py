@@ -21,7 +21,7 @@ from kinema.store.splits import Cases, blocked_items
 from kinema.training.blending import fit_mixture, likeliest_scale
 from kinema.training.calibration import affordable, best_bonus, even_bonus, fit_cold
 from kinema.training.preparation import Prepared
-from kinema.training.rehearsal import Asked, Rehearsal, branch_logits
+from kinema.training.rehearsal import CLEARLY, Asked, Rehearsal, branch_logits
 from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
 
 _LOOK_CELLS: Final = 24_000_000
@@ -32,6 +32,8 @@ _FEWEST_COLD: Final = 30
 _UNDATED: Final = int(np.iinfo(np.int64).min)
 _FOUND_AT: Final = 10
 """Places in which an item counts as found: those of a slate."""
+_KEPT_PROMISE: Final = 0.9
+"""How often a cold item is found where a pretended one was found once: the content of a pretended one has been trained on."""
 _FACTORS: Final = (4.0, 2.0, 0.5, 0.25)
 _TOP_FITS: Final = 2
 _TOP_PLACES: Final = 30
@@ -158,8 +160,9 @@ class Selection:
         profiles_CP = None if self._profiles_CP is None else self._profiles_CP[part]
         asked = Asked(self._cases.take(part), self._blocked_CV[part], profiles_CP)
         rehearsal = Rehearsal(self._prepared, self._config, self._seed, asked)
+        known_by = _forget_useless(network, gates, rehearsal)
         liken = rehearsal.learn_likeness(network)
-        scorer = self._scorer(network, fresh=liken is not None or not all(gates.values()), liken=liken)
+        scorer = self._scorer(network, fresh=liken is not None or not all(known_by.values()), liken=liken)
         start = default_weights(self._config, self._prepared)
         logits = branch_logits(scorer, self._cases, self._profiles_CP, tuple(start))
         parts = {name: one[part] for name, one in logits.items()}
@@ -177,6 +180,7 @@ class Selection:
             liken,
             {
                 "gates": gates,
+                "known_by": known_by,
                 **({"likeness_share": liken.share} if liken else {}),
                 "validation": _rounded(found),
                 "weights": weights,
@@ -234,9 +238,9 @@ class Selection:
         return mixture.scaled(np.full(len(mixture.branches), scale))
 
     def _close_gates(self, network: FLMNetwork) -> dict[str, bool]:
-        """Drop one modality at a time; what validation is clearly better without stays closed.
+        """Drop one modality at a time beside the ID vectors; what validation is clearly better without stays closed.
 
-        Clearly: by more than a standard error of the paired difference. A few cases would else close a good gate by chance.
+        Clearly: by more than two standard errors of the paired difference. A few cases would else close a good gate by chance.
         """
         names = self._prepared.content.names
         gates = dict.fromkeys(names, True)
@@ -249,7 +253,7 @@ class Selection:
             network.tower.open_M[m] = 0
             without_C = self._values(network)
             gain_C = without_C - best_C
-            if gain_C.mean() > gain_C.std() / np.sqrt(len(gain_C)):
+            if gain_C.mean() > CLEARLY * gain_C.std() / np.sqrt(len(gain_C)):
                 best_C, gates[name] = without_C, False
             else:
                 network.tower.open_M[m] = 1
@@ -294,7 +298,7 @@ class Selection:
     ) -> Mixture:
         """Cold items raised by at least ``least``, and until they are found as often as the configuration wants.
 
-        Where ``bounded``, because these are true cases and not pretended ones, it may cost no more of NDCG over all of them than
+        Pretended ones must be found a little more often. Where ``bounded``, because these are true cases, it may cost no more of NDCG over all of them than
         the share of their targets that are cold.
         """
         scored = [
@@ -310,7 +314,7 @@ class Selection:
                     found[place] += np.count_nonzero(hit_T & cold_T)
                     total[place] += np.count_nonzero(cold_T)
             warm, cold = found / np.maximum(total, 1)
-            return float(warm), float(cold)
+            return float(warm), float(cold) * (1.0 if bounded else _KEPT_PROMISE)
 
         def value(bonus: float) -> float:
             found = [
@@ -351,3 +355,19 @@ class Selection:
 
 def _rounded(found: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 5) for name, value in found.items()}
+
+
+def _forget_useless(network: FLMNetwork, gates: Mapping[str, bool], rehearsal: Rehearsal) -> dict[str, bool]:
+    """Modalities that unwatched items are known by: all but those whose gate is closed and that such items are clearly better without.
+
+    What disturbs beside an ID vector may be all there is to an item that nobody has watched.
+    """
+    known_by = dict.fromkeys(gates, True)
+    for m, (name, is_open) in enumerate(gates.items()):
+        if not is_open:
+            with_it = rehearsal.among_cold(network)
+            network.tower.known_by_M[m] = 0
+            gain = rehearsal.among_cold(network) - with_it
+            known_by[name] = not (len(gain) and gain.mean() > CLEARLY * gain.std() / np.sqrt(len(gain)))
+            network.tower.known_by_M[m] = float(known_by[name])
+    return known_by

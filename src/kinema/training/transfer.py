@@ -63,9 +63,10 @@ def bind_source(
     with torch.random.fork_rng(devices=[]):
         network = FLMNetwork.reading(whitenings, config, num_items=len(item_ids), profile_width=0)
     carry_over(network, source, kept=match.kept, modalities=match.kept, profile_columns=())
-    theirs = dict(zip(source.whitenings, source.network.tower.open_M.tolist(), strict=True))
+    theirs = dict(zip(source.whitenings, source.network.tower.known_by_M.tolist(), strict=True))
     if any(theirs[name] for name in match.kept):
-        network.tower.open_M.copy_(torch.tensor([theirs[name] for name in match.kept]))
+        network.tower.known_by_M.copy_(torch.tensor([theirs[name] for name in match.kept]))
+        network.tower.open_M.copy_(network.tower.known_by_M)
     transfer = {
         "source": theta_fingerprint(source),
         **match.as_dict(),
