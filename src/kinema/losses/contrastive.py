@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kinema.errors import ConfigError, DataError
+
 
 def info_nce(anchors_ND: Tensor, partners_ND: Tensor, *, temperature: float) -> Tensor:
     """Cross-entropy of picking each anchor's partner out of all partners.
@@ -36,3 +38,43 @@ def symmetric_info_nce(left_ND: Tensor, right_ND: Tensor, *, temperature: float)
     """`info_nce` in both directions, averaged. Source: Radford et al. 2021 (CLIP)."""
     forward = info_nce(left_ND, right_ND, temperature=temperature)
     return 0.5 * (forward + info_nce(right_ND, left_ND, temperature=temperature))
+
+
+def margin_contrastive(left_ND: Tensor, right_ND: Tensor, same_N: Tensor, *, margin: float = 1.0) -> Tensor:
+    """Pairs that belong together are drawn together, others pushed apart until they are a margin away.
+
+    For pairs that come labelled (same clip or not); where only right pairs are known, `symmetric_info_nce` finds the
+    wrong ones in the batch.
+
+    Args:
+        left_ND: One of each pair.
+        right_ND: The other.
+        same_N: 1 where they belong together, else 0; any number type.
+        margin: Euclidean distance, > 0; unit rows are at most 2 apart.
+
+    Returns:
+        Scalar: mean of ``d^2`` over pairs that belong together and ``max(0, margin - d)^2`` over the others; 0 for no
+        pair. Two equal rows that should differ have no direction to part in: their gradient is 0.
+
+    Raises:
+        ConfigError: margin is not > 0.
+        DataError: The shapes do not fit.
+
+    Source: Hadsell, Chopra, LeCun 2006, "Dimensionality Reduction by Learning an Invariant Mapping"; without its 1/2.
+
+    Example:
+        >>> margin_contrastive(torch.zeros(2, 1), torch.tensor([[0.5], [0.5]]), torch.tensor([1, 0]))
+        tensor(0.2500)
+    """
+    if not margin > 0:
+        raise ConfigError(f"margin must be > 0, is {margin}")
+    if left_ND.shape != right_ND.shape or left_ND.ndim != 2 or same_N.shape != left_ND.shape[:1]:
+        raise DataError(
+            f"pairs must be two tables of one shape and a label each, have shapes {tuple(left_ND.shape)}, "
+            f"{tuple(right_ND.shape)} and {tuple(same_N.shape)}"
+        )
+    if not len(same_N):
+        return left_ND.sum()
+    squared_N = (left_ND - right_ND).square().sum(dim=1)
+    apart_N = functional.relu(margin - squared_N.clamp(min=torch.finfo(squared_N.dtype).tiny).sqrt()).square()
+    return torch.where(same_N > 0, squared_N, apart_N).mean()
