@@ -5,11 +5,12 @@ import polars as pl
 import pytest
 import torch
 
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, StaleArtifactError
 from kinema.schema import EventKind
 from kinema.store.exposures import Exposures
 from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time
+from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig
 
 HOUR = 3_600_000
@@ -162,3 +163,28 @@ def test_dropout_follows_the_draws():
     one, same, other = (task.loss(np.arange(30), Draws(seed)).item() for seed in (1, 1, 2))
     assert one == same != other
     assert torch.isfinite(task.loss(np.arange(30), None))
+
+
+def test_a_learnt_model_survives_the_disk_and_knows_what_it_was_taught_with(tmp_path):
+    task = clicks()
+    model = HistoryClickModel.of(task, label="click", profile_columns=(), flm="abc", report={"auc": 0.5})
+    model.save(tmp_path / "click", seed=3)
+    again = HistoryClickModel.load(tmp_path / "click")
+    asked = {"user": 0, "items_K": np.array([1, 5, 2]), "now_ms": 50 * HOUR}
+    np.testing.assert_array_equal(again.probabilities(task.world, **asked), model.probabilities(task.world, **asked))
+    assert again.popularity(8).tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
+    again.check(flm="abc", profile_columns=())
+    with pytest.raises(
+        StaleArtifactError, match=r"item vectors of the model it was trained on \(abc\), got those of x"
+    ):
+        again.check(flm="x", profile_columns=())
+    with pytest.raises(StaleArtifactError, match="the 0 columns the click model was trained on, have 1 others"):
+        again.check(flm="abc", profile_columns=("age",))
+
+
+def test_an_unknown_user_gets_one_probability_per_item():
+    task = clicks()
+    model = HistoryClickModel.of(task, label="click", profile_columns=(), flm="abc", report={})
+    found = model.probabilities(task.world, user=9, items_K=np.array([0, 5]), now_ms=HOUR)
+    assert found.shape == (2,)
+    assert ((found > 0) & (found < 1)).all()
