@@ -18,7 +18,7 @@ ACCENT: Final = "#2f6fdb"
 WARM: Final = "#d97a1e"
 COLD: Final = "#2a9db0"
 QUIET: Final = "#8a94a3"
-_PALETTE: Final = (ACCENT, WARM, COLD, "#8d5fc9", "#4d9a4a", "#c2456f")
+PALETTE: Final = (ACCENT, WARM, COLD, "#8d5fc9", "#4d9a4a", "#c2456f")
 
 # matplotlib cannot draw in "the colour of the page": it draws in this one, and the text is replaced afterwards.
 _PAGE_COLOUR: Final = "#010203"
@@ -50,7 +50,7 @@ def ranking_plot(lines: Sequence[Line], *, metric: str, highlight: str) -> str:
     cells = {line.name: next(cell for cell in line.cells if cell.metric == metric) for line in lines}
     order = sorted(cells, key=lambda name: cells[name].interval.mean)
     bound = {line.name for line in lines if line.bound}
-    with _axes(
+    with page_axes(
         height=0.55 + 0.3 * len(order), label=f"{metric_label(metric)} of every ranker, with 95 % intervals"
     ) as (
         axes,
@@ -85,7 +85,7 @@ def warm_cold_plot(warm: Sequence[Line], cold: Sequence[Line], *, metric: str) -
         MissingExtraError: matplotlib is not installed.
     """
     names = [line.name for line in warm]
-    with _axes(
+    with page_axes(
         height=0.8 + 0.42 * len(names), label=f"{metric_label(metric)} on warm and cold targets, with 95 % intervals"
     ) as (axes, finish):
         for lines, colour, shift, label in ((warm, WARM, 0.19, "warm"), (cold, COLD, -0.19, "cold")):
@@ -121,13 +121,13 @@ def curve_plot(curves: Sequence[Mapping[str, float]], *, keys: Sequence[str], la
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with _axes(height=2.9, label=label) as (axes, finish):
+    with page_axes(height=2.9, label=label) as (axes, finish):
         for place, key in enumerate(keys):
             points = [(one["epoch"], one[key]) for one in curves if one.get(key) is not None]
             axes.plot(
                 [x for x, _ in points],
                 [y for _, y in points],
-                color=_PALETTE[place % len(_PALETTE)],
+                color=PALETTE[place % len(PALETTE)],
                 linewidth=1.8,
                 marker="o",
                 markersize=3,
@@ -143,7 +143,7 @@ def curve_plot(curves: Sequence[Mapping[str, float]], *, keys: Sequence[str], la
 
 
 @contextmanager
-def _axes(*, height: float, label: str) -> Iterator[tuple[Any, Callable[[], str]]]:
+def page_axes(*, height: float, label: str) -> Iterator[tuple[Any, Callable[[], str]]]:
     """Axes in the style of the page, and the function that turns them into text."""
     matplotlib = require("matplotlib")
     figures = require("matplotlib.figure")

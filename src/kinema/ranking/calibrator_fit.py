@@ -145,16 +145,22 @@ def _scaling(point_2: NDArray[np.float64]) -> Scaling:
 def _steps(probs_N: NDArray[np.float64], labels_N: NDArray[np.float64]) -> Steps:
     """Isotonic regression: pools neighbours until the rates rise; each pool becomes a level piece.
 
-    The rates are kept away from 0 and 1 by what rows of their number can tell.
+    A pool without a 1, or of ones only, is kept away from 0 or 1 by what its rows can tell (half a row added to each
+    class): in a small slice one surprise would otherwise cost more than the curve gains.
     """
     from scipy.optimize import isotonic_regression  # noqa: PLC0415  # applying calibrators must not load an optimiser
 
     said_P, codes_N, counts_P = np.unique(probs_N, return_inverse=True, return_counts=True)
     rates_P = np.bincount(codes_N, labels_N) / counts_P
     found = isotonic_regression(rates_P, weights=counts_P.astype(np.float64))
-    edges = np.unique(np.concatenate([found.blocks[:-1], found.blocks[1:] - 1]).astype(np.int64))
-    least = 1 / (len(labels_N) + 2)
-    return Steps(said_P[edges], np.clip(found.x[edges], least, 1 - least))
+    firsts, lasts = found.blocks[:-1], found.blocks[1:] - 1
+    levels = found.x[firsts]
+    if levels[0] == 0:
+        levels[0] = min([0.5 / (found.weights[0] + 1), *levels[1:2]])
+    if levels[-1] == 1:
+        levels[-1] = max([1 - 0.5 / (found.weights[-1] + 1), *levels[-2:-1]])
+    places, kept = np.unique(np.stack([firsts, lasts], axis=1).ravel(), return_index=True)
+    return Steps(said_P[places], np.repeat(levels, 2)[kept])
 
 
 def _blended(own: Steps, overall: Steps, num_rows: int, prior_rows: float) -> Steps:
