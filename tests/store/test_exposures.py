@@ -51,7 +51,7 @@ def test_a_log_without_impressions_is_refused():
 
 def test_drawn_items_are_none_that_the_user_has_met():
     events = log(*[(user, item, 10 * item, "click") for user in range(20) for item in range(user % 3, 30, 3)])
-    drawn = sampled_exposures(events, kinds=[EventKind.CLICK], num_items=30, num_negatives=3, seed=1)
+    drawn = sampled_exposures(events, kind=EventKind.CLICK, num_items=30, num_negatives=3, seed=1)
     assert drawn.sampled
     clicked = drawn.outcomes["click"]
     assert clicked.sum() == events.height
@@ -62,4 +62,4 @@ def test_drawn_items_are_none_that_the_user_has_met():
 
 def test_a_log_without_interactions_is_refused():
     with pytest.raises(DataError, match="a log must have events of kind like, has none"):
-        sampled_exposures(log((0, 5, 100, "click")), kinds=[EventKind.LIKE], num_items=9)
+        sampled_exposures(log((0, 5, 100, "click")), kind=EventKind.LIKE, num_items=9)

@@ -3,7 +3,7 @@
 Shape suffixes: N exposures, U users, E events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,26 +121,24 @@ def exposures_of(events: pl.DataFrame, *, within_ms: int = WITHIN_MS) -> Exposur
 
 
 def sampled_exposures(
-    events: pl.DataFrame, *, kinds: Sequence[EventKind], num_items: int, num_negatives: int = 4, seed: int = 0
+    events: pl.DataFrame, *, kind: EventKind, num_items: int, num_negatives: int = 4, seed: int = 0
 ) -> Exposures:
-    """Interactions as clicks, and beside each some items that the user has not met, drawn uniformly: for logs without impressions.
+    """Events of a kind, and beside each some items that the user has not met, drawn uniformly: for logs without impressions.
 
     Args:
         events: ``user`` and ``item`` numbers, ``timestamp_ms``, ``kind``.
-        kinds: What counts as an interaction.
+        kind: Which; it is the only outcome of the examples.
         num_items: V.
-        num_negatives: Drawn for each interaction, >= 1; a draw that the user has met at any time is left out.
+        num_negatives: Drawn for each of them, >= 1; a draw that the user has met at any time is left out.
         seed: Of the draws.
 
     Raises:
-        DataError: There is no interaction of these kinds.
+        DataError: There is no such event.
     """
-    met = events.filter(pl.col("kind").is_in([EventKind(one).value for one in kinds])).sort("timestamp_ms")
+    met = events.filter(pl.col("kind") == kind).sort("timestamp_ms")
     met = met.unique(["user", "item"], keep="first", maintain_order=True)
     if not met.height:
-        raise DataError(
-            f"a log must have events of kind {', '.join(kinds)}, has none; run: kinema ingest --events FILE"
-        )
+        raise DataError(f"a log must have events of kind {kind}, has none; run: kinema ingest --events FILE")
     random = generator(seed, "sampled exposures")
     drawn = pl.DataFrame(
         {
@@ -163,7 +161,7 @@ def sampled_exposures(
         both["timestamp_ms"].to_numpy(),
         np.full(both.height, -1, dtype=np.int32),
         np.full(both.height, np.nan, dtype=np.float32),
-        {EventKind.CLICK.value: both["clicked"].to_numpy()},
+        {kind.value: both["clicked"].to_numpy()},
         nothing_N,
         sampled=True,
     )

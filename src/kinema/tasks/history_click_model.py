@@ -39,6 +39,7 @@ class HistoryClickModel:
         profile_columns: Names, in order.
         popularity_V: float32, interactions per item in training.
         flm: Fingerprint of the model that the item vectors came from.
+        calibration: What turns its answers into frequencies, as `kinema.ranking.calibrators` writes it; empty for nothing.
         report: What was measured.
     """
 
@@ -50,6 +51,7 @@ class HistoryClickModel:
     profile_columns: tuple[str, ...]
     popularity_V: NDArray[np.float32]
     flm: str
+    calibration: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -61,6 +63,7 @@ class HistoryClickModel:
         profile_columns: tuple[str, ...],
         flm: str,
         report: Mapping[str, Any],
+        calibration: str = "",
     ) -> Self:
         """What a task has learnt."""
         return cls(
@@ -72,6 +75,7 @@ class HistoryClickModel:
             profile_columns=profile_columns,
             popularity_V=task.world.popularity_V,
             flm=flm,
+            calibration=calibration,
             report=report,
         )
 
@@ -132,6 +136,7 @@ class HistoryClickModel:
             "num_ids": self.num_ids,
             "item_width": self.item_width,
             "profile_columns": list(self.profile_columns),
+            "calibration": self.calibration,
             "report": dict(self.report),
         }
         with write_artifact(
@@ -175,5 +180,6 @@ class HistoryClickModel:
             profile_columns=tuple(facts["profile_columns"]),
             popularity_V=popularity_V,
             flm=manifest.parents["flm"],
+            calibration=facts["calibration"],
             report=facts["report"],
         )

@@ -16,15 +16,15 @@ from kinema.flm.draws import Draws
 
 
 class Learner(Protocol):
-    """A task with its data, ready to learn.
+    """A task with its data, ready to learn."""
 
-    Attributes:
-        network: All parameters; what must not learn has ``requires_grad`` off.
-        num_examples: Training examples, >= 1; they are numbered from 0.
-    """
+    @property
+    def network(self) -> nn.Module:
+        """All parameters; what must not learn has ``requires_grad`` off."""
 
-    network: nn.Module
-    num_examples: int
+    @property
+    def num_examples(self) -> int:
+        """Training examples, >= 1; they are numbered from 0."""
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean loss of some training examples, a scalar with gradient.

@@ -1,0 +1,170 @@
+"""`kinema finetune click` in a project: its own log becomes examples, FLM's item vectors what items are known by.
+
+Shape suffixes: V catalogue.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from kinema.artifacts import MANIFEST, sha256_file
+from kinema.errors import DataError, NotBuiltError
+from kinema.metrics.calibration import calibration_error
+from kinema.progress import Progress, silent
+from kinema.ranking.calibrator_fit import fit_calibrator
+from kinema.schema import EventKind
+from kinema.steps.dataset import Dataset
+from kinema.steps.slates import load_scorer
+from kinema.store.exposures import Exposures, exposures_of, sampled_exposures
+from kinema.store.protocols import Store
+from kinema.store.trails import Trails, pack_trails
+from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time
+from kinema.tasks.history_click_model import HistoryClickModel
+from kinema.tasks.target_attention import HistoryClickConfig
+from kinema.training.fitting import FitOptions, fit
+
+FOLDER: Final = "click"
+TRAIL_KINDS: Final = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
+_STEPS_PER_EPOCH: Final = 50
+_SAMPLED: Final = "the log has no impressions: {:,} items that users have not met were drawn as passed over"
+_SEEN: Final = "item vectors come from a model that has learnt from the whole log, these clicks too: a test on later days will be lower"
+
+
+@dataclass(frozen=True)
+class LogClickReport:
+    """What was learnt from a log.
+
+    Attributes:
+        folder: The artefact.
+        label: Kind of outcome.
+        num_examples: Part -> examples, oldest part first: train, valid, test.
+        num_positive: Part -> how many with the outcome.
+        metrics: ``valid`` and ``test``: AUC, AUC within users, log loss, and the calibration error before and after.
+        best_epoch: Epochs done when validation was best.
+        epochs: Done in all.
+        seconds: Of everything.
+        num_parameters: Learnt numbers.
+        notices: What a person should know.
+    """
+
+    folder: Path
+    label: str
+    num_examples: Mapping[str, int]
+    num_positive: Mapping[str, int]
+    metrics: Mapping[str, Mapping[str, float]]
+    best_epoch: int
+    epochs: int
+    seconds: float
+    num_parameters: int
+    notices: tuple[str, ...]
+
+
+def finetune_click_on_log(
+    store: Store,
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    label: str = EventKind.CLICK.value,
+    config: HistoryClickConfig | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> LogClickReport:
+    """Learn from the oldest four fifths of the exposures, choose on the next tenth, measure on the newest.
+
+    Args:
+        store: Of the project.
+        dataset: One reading of it, with the profile columns of the model.
+        artifacts: Of the project; the model goes into ``click`` there.
+        label: Kind of outcome, such as ``click`` or ``like``.
+        config: Network; None for the default.
+        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
+        seed: Of the run.
+        progress: Told steps.
+
+    Raises:
+        NotBuiltError: There is no FLM yet.
+        DataError: The log has no such outcome, or too few.
+    """
+    started, config = time.perf_counter(), config or HistoryClickConfig()
+    scorer = load_scorer(artifacts / "flm", dataset)
+    if scorer is None:
+        raise NotBuiltError("the click model needs FLM's item vectors, there are none; run: kinema pretrain")
+    events = store.events(columns=["user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity"])
+    exposures, notices = read_exposures(events, label=label, num_items=len(dataset.item_ids), seed=seed)
+    parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
+    labels_N = exposures.outcomes[label]
+    popularity_V = np.bincount(
+        exposures.items_N[parts["train"]][labels_N[parts["train"]]], minlength=len(dataset.item_ids)
+    ).astype(np.float32)
+    world = click_world(
+        dataset,
+        vectors_VD=scorer.item_vectors_VD,
+        popularity_V=popularity_V,
+        trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
+    )
+    task = HistoryClick(
+        world, exposures, label=label, train=parts["train"], valid=parts["valid"], config=config, seed=seed
+    )
+    wanted = {"batch_size": max(64, min(2048, task.num_examples // _STEPS_PER_EPOCH)), "learning_rate": 2e-3}
+    report = fit(task, FitOptions("log_loss", **(wanted | dict(options or {}))), seed=seed, progress=progress)
+    calibrator = fit_calibrator(task.probabilities(parts["valid"]), labels_N[parts["valid"]])
+    metrics = {}
+    for name in ("valid", "test"):
+        probs_N = task.probabilities(parts[name])
+        metrics[name] = task.measure(parts[name]) | {
+            "calibration_error": calibration_error(probs_N, labels_N[parts[name]]),
+            "calibrated_error": calibration_error(calibrator.apply(probs_N).probs_N, labels_N[parts[name]]),
+        }
+    folder = artifacts / FOLDER
+    HistoryClickModel.of(
+        task,
+        label=label,
+        profile_columns=() if dataset.profiles is None else tuple(dataset.profiles.columns),
+        flm=sha256_file(artifacts / "flm" / MANIFEST),
+        calibration=calibrator.to_json(),
+        report=metrics,
+    ).save(folder, seed=seed)
+    return LogClickReport(
+        folder=folder,
+        label=label,
+        num_examples={name: len(rows) for name, rows in parts.items()},
+        num_positive={name: int(labels_N[rows].sum()) for name, rows in parts.items()},
+        metrics=metrics,
+        best_epoch=report.best_epoch,
+        epochs=report.epochs,
+        seconds=time.perf_counter() - started,
+        num_parameters=sum(one.numel() for one in task.network.parameters()),
+        notices=(*notices, _SEEN),
+    )
+
+
+def read_exposures(events: pl.DataFrame, *, label: str, num_items: int, seed: int) -> tuple[Exposures, tuple[str, ...]]:
+    """The examples of a log, drawn ones where it has no impressions, and what a person should know of them.
+
+    Raises:
+        DataError: The log has no event of this kind.
+    """
+    if label not in events["kind"].unique().to_list():
+        known = ", ".join(sorted(set(events["kind"].unique().to_list()) - {EventKind.IMPRESSION.value}))
+        raise DataError(f"label '{label}' must be a kind of event of the log, which has {known or 'none'}; choose one")
+    if (events["kind"] == EventKind.IMPRESSION).any():
+        return exposures_of(events), ()
+    drawn = sampled_exposures(events, kind=EventKind(label), num_items=num_items, seed=seed)
+    return drawn, (_SAMPLED.format(int((~drawn.outcomes[label]).sum())),)
+
+
+def click_world(dataset: Dataset, *, vectors_VD: Any, popularity_V: Any, trails: Trails) -> ClickWorld:
+    """What a click is judged by, from one reading of a project."""
+    return ClickWorld(
+        vectors_VD,
+        popularity_V,
+        dataset.published_ms_V,
+        trails,
+        None if dataset.profiles is None else dataset.profiles.values_UP,
+    )
