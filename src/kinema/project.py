@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kinema.steps.dataset import Dataset
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
+    from kinema.steps.finetuning_log import LogClickReport
     from kinema.steps.ingest import IngestReport
     from kinema.steps.live import LiveReport
     from kinema.steps.pretraining import PretrainReport
@@ -216,8 +217,7 @@ class Project:
         """
         from kinema.steps.extracting import extract_project  # noqa: PLC0415  # the facade starts light
 
-        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
-        return extract_project(folder=self.folder, settings=self.settings, extra=extra, **parts, progress=progress)
+        return extract_project(**self._parts, extra=extra, progress=progress)
 
     def take_in(self, video: str | Path, *, progress: Progress = silent) -> "LiveReport":
         """Take a clip in, understand it and say where it stands, without training; see `kinema.steps.live.take_in`."""
@@ -231,8 +231,7 @@ class Project:
         """Find clips that show the same; see `kinema.steps.duplicates`. From then on a slate shows one of each group."""
         from kinema.steps.duplicates import duplicates_of_project  # noqa: PLC0415  # the facade starts light
 
-        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
-        return duplicates_of_project(folder=self.folder, settings=self.settings, **parts, progress=progress)
+        return duplicates_of_project(**self._parts, progress=progress)
 
     def adapt(self, modality: Literal["text", "frames"], **options: Any) -> "AdaptReport":
         """Let an encoder learn on from the catalogue without labels; kept only if it is better on held-out items.
@@ -243,8 +242,7 @@ class Project:
         """
         from kinema.steps.adapting_project import adapt_project  # noqa: PLC0415  # brings torch
 
-        parts: dict[str, Any] = {"store": self.store, "media_root": self.media_root, "workers": self.workers}
-        report = adapt_project(modality, folder=self.folder, settings=self.settings, **parts, **options)
+        report = adapt_project(modality, **self._parts, **options)
         if report.in_use:
             self.settings = load_settings(self.folder / FILE_NAME)
         return report
@@ -296,15 +294,11 @@ class Project:
         return report
 
     def delta(self, action: Literal["apply", "remove"], *, folder: str | Path | None = None) -> "DeltaReport":
-        """Put what a training from a source has changed on the model again, or take it off.
+        """Put what a training from a source has changed on the model again, or take it off; `change_delta` has the errors.
 
         Args:
             action: Which.
             folder: Of the delta; None takes the one that the project's last `pretrain` from a source wrote.
-
-        Raises:
-            NotBuiltError: There is no model or no delta.
-            ConfigError: The delta is one of another model.
         """
         from kinema.steps.transferring import change_delta  # noqa: PLC0415  # brings torch
 
@@ -327,10 +321,6 @@ class Project:
             seed: Overrides the project's.
             command: What the user typed, for the report.
             progress: Told each step.
-
-        Raises:
-            ConfigError: There is no such protocol.
-            DataError: The log is too small for it.
         """
         from kinema.steps.evaluating_project import evaluate_project  # noqa: PLC0415  # brings torch
 
@@ -347,6 +337,15 @@ class Project:
             progress=progress,
         )
 
+    def finetune_click(self, label: str = "click", *, seed: int | None = None, **options: Any) -> "LogClickReport":
+        """Learn from the log whether a user clicks; options and errors: `kinema.steps.finetuning_log.finetune_click_on_log`."""
+        from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
+        from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415
+
+        dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
+        parts: dict[str, Any] = {"artifacts": self.artifacts, "label": label, "seed": self._seed(seed)}
+        return finetune_click_on_log(self.store, dataset, **parts, **options)
+
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
 
@@ -360,11 +359,7 @@ class Project:
         return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out))
 
     def similar(self, item: str, *, num_items: int = 10, modality: str | None = None) -> Slate:
-        """The items nearest to an item.
-
-        Raises:
-            DataError: The item is unknown; the message names the closest ids.
-        """
+        """The items nearest to an item; one that is unknown is a `DataError` that names the closest ids."""
         return self.slates().similar(item, num_items=num_items, modality=modality)
 
     def search(self, text: str = "", **options: Any) -> "SearchResult":
@@ -374,12 +369,7 @@ class Project:
         return search_project(self.slates(), text, folder=self.folder, settings=self.settings, **options)
 
     def audience(self, item: str, *, num_users: int = 10) -> "Audience":
-        """Who should see an item, above all a new one.
-
-        Raises:
-            DataError: The item is unknown.
-            NotBuiltError: There is neither a model nor content.
-        """
+        """Who should see an item, above all a new one; see `kinema.recommend.pipeline.Recommender.audience`."""
         return self.slates().audience(item, num_users=num_users)
 
     def slates(self) -> "SlateMaker":
@@ -389,8 +379,15 @@ class Project:
         state = slates_state(self.store, self.artifacts)
         if self._slates is None or self._slates[0] != state:
             dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
-            self._slates = (state, make_slates(dataset, artifacts=self.artifacts, settings=self.settings.recommend))
+            made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
+            self._slates = (state, make_slates(dataset, store=self.store, **made_of))
         return self._slates[1]
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What steps that read clips are made of."""
+        parts = {"folder": self.folder, "settings": self.settings, "store": self.store}
+        return parts | {"media_root": self.media_root, "workers": self.workers}
 
     def _seed(self, seed: int | None) -> int:
         return self.settings.runtime.seed if seed is None else seed

@@ -129,6 +129,11 @@ class RecommendSettings(_Section):
     fresh_share: float = Field(
         default=0.1, ge=0, le=1, description="places of a slate kept for new items that fit the user; 0 keeps none"
     )
+    ranker: Literal["", "click"] = Field(
+        default="",
+        description="a second opinion on FLM's candidates: click, made by kinema finetune click; empty: none",
+    )
+    ranker_weight: float = Field(default=0.5, ge=0, le=1, description="how far the second opinion counts")
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, le=3650, description="age at which an event counts half"
     )

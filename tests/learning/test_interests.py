@@ -50,7 +50,7 @@ def test_attention_tells_interests_from_aversions_where_the_mean_cannot(interest
     train, valid, test = by_time(exposures, (0.7, 0.15))
     found = {}
     for pooling in ("target", "mean"):
-        config = HistoryClickConfig(width=16, max_length=SHOWN, pooling=pooling, hidden=(32,), cross_layers=1)
+        config = HistoryClickConfig(width=32, max_length=SHOWN, pooling=pooling, hidden=(32,), cross_layers=1)
         task = HistoryClick(world, exposures, label="click", train=train, valid=valid, config=config, seed=0)
         fit(task, FitOptions("auc", batch_size=128, learning_rate=5e-3, max_epochs=6, patience=6))
         found[pooling] = task.measure(test)["auc"]

@@ -182,6 +182,19 @@ def test_a_learnt_model_survives_the_disk_and_knows_what_it_was_taught_with(tmp_
         again.check(flm="abc", profile_columns=("age",))
 
 
+def test_candidates_of_one_user_get_what_they_would_get_one_by_one():
+    task = clicks()
+    model = HistoryClickModel.of(task, label="click", profile_columns=(), flm="abc", report={})
+    items, moment = np.array([0, 3, 5, 1]), 25 * HOUR
+    together = model.probabilities(task.world, user=1, items_K=items, now_ms=moment)
+    alone = [model.probabilities(task.world, user=1, items_K=items[[k]], now_ms=moment)[0] for k in range(4)]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    users, moments = np.full(4, 1), np.full(4, moment)
+    full = batch_of(task.world, users, items, moments)
+    with torch.inference_mode():
+        np.testing.assert_allclose(together, torch.sigmoid(task.network(full)).numpy(), atol=1e-6)
+
+
 def test_an_unknown_user_gets_one_probability_per_item():
     task = clicks()
     model = HistoryClickModel.of(task, label="click", profile_columns=(), flm="abc", report={})

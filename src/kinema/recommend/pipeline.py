@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.ranking.rescoring import Rescoring
 from kinema.recommend.audience import Audience, find_audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
@@ -122,7 +123,12 @@ class Recommender:
         self.retrievers = retrievers_of(self.parts)
 
     def recommend(
-        self, request: Request, *, history: Histories | None = None, profile_P: NDArray[np.float32] | None = None
+        self,
+        request: Request,
+        *,
+        history: Histories | None = None,
+        profile_P: NDArray[np.float32] | None = None,
+        rescoring: Rescoring | None = None,
     ) -> Slate:
         """Answer one request.
 
@@ -131,6 +137,7 @@ class Recommender:
             history: The user's interactions, one row; an empty row for a known user without any, None for a user
                 that the store does not know.
             profile_P: The user's profile row; None where there is none.
+            rescoring: A second opinion on the candidates of a user with a history; None for none.
 
         Returns:
             At most ``request.num_items`` items, fewer only if fewer are eligible. The same request on the same parts
@@ -162,7 +169,7 @@ class Recommender:
         merged = retrieve(
             parts.catalogue, retrievers, query, num=max(self.num_candidates, 2 * request.num_items), trace=trace
         )
-        ranked = rank(parts, merged, query, footing=footing, trace=trace)
+        ranked = rank(parts, merged, query, footing=footing, trace=trace, rescoring=rescoring)
         single, num_copies = drop_copies(parts, ranked, shown=past.items, trace=trace)
         diversity = self.diversity if footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY)
         arrangement = Arrangement(diversity, self.max_per_category, self.fresh_share)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.ranking.fusion import fuse_ranks
+from kinema.ranking.rescoring import Rescoring
 from kinema.ranking.scale import on_model_scale
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing
@@ -141,8 +142,16 @@ def _alone(merged: Merged) -> dict[str, int]:
     return dict(zip(merged.sources, single_SK.sum(axis=1).tolist(), strict=True))
 
 
-def rank(parts: Parts, merged: Merged, query: Query, *, footing: Footing, trace: Trace) -> Ranked:
-    """One score per candidate: the model's where it can read a history, fused ranks elsewhere."""
+def rank(
+    parts: Parts,
+    merged: Merged,
+    query: Query,
+    *,
+    footing: Footing,
+    trace: Trace,
+    rescoring: Rescoring | None = None,
+) -> Ranked:
+    """One score per candidate: the model's where it can read a history, moved by a second opinion; fused ranks elsewhere."""
     weights = [TRUST[footing][source] for source in merged.sources]
     scores_K = fuse_ranks(merged.ranks_SK, weights, offset=OFFSETS[footing])
     logits_V, num_unscored, by = None, len(scores_K), "fused ranks"
@@ -151,7 +160,10 @@ def rank(parts: Parts, merged: Merged, query: Query, *, footing: Footing, trace:
         logits_V = parts.scorer.score(query.history, profiles, moments_C=np.array([query.now_ms]))[0]
         scores_K, num_unscored = on_model_scale(logits_V, merged.items_K, scores_K)
     if num_unscored < len(scores_K):
-        by, relevance_K = "model", scores_K
+        by = "model"
+        if rescoring is not None:
+            scores_K, by = rescoring.blend(scores_K, merged.items_K, query.now_ms), f"model+{rescoring.name}"
+        relevance_K = scores_K
     else:
         relevance_K = np.log(scores_K)
     order_K = np.lexsort((merged.items_K, -scores_K))

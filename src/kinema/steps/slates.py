@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.store.profiles import ProfileSchema
 from kinema.store.protocols import Store
 
+if TYPE_CHECKING:
+    from kinema.steps.click_ranking import ClickRanking
+
 _MODEL: Final = "flm"
 _BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
@@ -37,10 +40,12 @@ class SlateMaker:
     Attributes:
         dataset: One reading of the project.
         recommender: Bound to that reading.
+        ranking: A second opinion; None without.
     """
 
     dataset: Dataset
     recommender: Recommender
+    ranking: "ClickRanking | None" = None
 
     def recommend(self, request: Request) -> Slate:
         """Answer one request; a user the store does not know is answered as new."""
@@ -48,7 +53,10 @@ class SlateMaker:
         if number is None:
             return self.recommender.recommend(request)
         return self.recommender.recommend(
-            request, history=self.dataset.histories.take([number]), profile_P=self._profile(number)
+            request,
+            history=self.dataset.histories.take([number]),
+            profile_P=self._profile(number),
+            rescoring=None if self.ranking is None else self.ranking.for_user(number),
         )
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
@@ -110,22 +118,26 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
 
 def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     """What a recommender is made from, as numbers that change when any of it does."""
-    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES)]
+    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES, "click")]
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 
 
-def make_slates(dataset: Dataset, *, artifacts: Path, settings: RecommendSettings) -> SlateMaker:
+def make_slates(
+    dataset: Dataset, *, artifacts: Path, settings: RecommendSettings, store: Store | None = None
+) -> SlateMaker:
     """Bind a recommender to a data set.
 
     Args:
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
+        store: What a second opinion reads the log from; None leaves it out.
 
     Returns:
         A maker of slates.
 
     Raises:
+        NotBuiltError: The settings want a second opinion that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
     scorer = load_scorer(artifacts / _MODEL, dataset)
@@ -145,4 +157,10 @@ def make_slates(dataset: Dataset, *, artifacts: Path, settings: RecommendSetting
         fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
-    return SlateMaker(dataset, recommender)
+    if scorer is None or store is None or not settings.ranker:
+        return SlateMaker(dataset, recommender)
+    from kinema.steps.click_ranking import ClickRanking  # noqa: PLC0415  # brings torch
+
+    weight = settings.ranker_weight
+    ranking = ClickRanking.load(store, dataset, scorer=scorer, artifacts=artifacts, weight=weight)
+    return SlateMaker(dataset, recommender, ranking)

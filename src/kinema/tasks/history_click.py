@@ -64,6 +64,7 @@ class ClickWorld:
         positions_B: NDArray[np.integer] | None,
         max_length: int,
         num_ids: int,
+        one_user: bool = False,
     ) -> HistoryBatch:
         """Examples as tensors.
 
@@ -75,12 +76,13 @@ class ClickWorld:
             positions_B: Place in the slate, -1 where unknown; None for all unknown.
             max_length: Newest events that are read.
             num_ids: Items from the first that have a vector of their own.
+            one_user: All examples are of one user and moment: the history is read once.
         """
-        trails = self.trails
-        places_BL, there_BL = trails.newest(users_B, ends_B, length=max_length)
+        trails, asking = self.trails, slice(1) if one_user else slice(None)
+        places_BL, there_BL = trails.newest(users_B[asking], ends_B[asking], length=max_length)
         events_BL = trails.items_E[places_BL] if len(trails.items_E) else np.zeros_like(places_BL)
         kinds_BL = trails.kinds_E[places_BL] if len(trails.items_E) else places_BL
-        passed_BL = times_ms_B[:, None] - (trails.times_ms_E[places_BL] if len(trails.items_E) else places_BL)
+        passed_BL = times_ms_B[asking, None] - (trails.times_ms_E[places_BL] if len(trails.items_E) else places_BL)
         rows_R, numbers = np.unique(np.concatenate([items_B, events_BL.ravel()]), return_inverse=True)
         local_ms_B = times_ms_B // _HOUR_MS
         positions = np.full(len(items_B), -1) if positions_B is None else np.asarray(positions_B)

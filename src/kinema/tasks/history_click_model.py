@@ -124,6 +124,7 @@ class HistoryClickModel:
             positions_B=None,
             max_length=self.network.config.max_length,
             num_ids=self.num_ids,
+            one_user=True,
         )
         with torch.inference_mode():
             return np.asarray(torch.sigmoid(self.network(batch)).numpy(), dtype=np.float32)

@@ -94,7 +94,7 @@ class HistoryBatch:
         ids_R: int64, number of each's own vector, from 1; 0 where it has none.
         targets_B: int64, place of the item in question among them.
         places_BL: int64, the same of the history.
-        there_BL: bool, whether there is an event.
+        there_BL: bool, whether there is an event. It and the other parts of the history may have one row, that of all examples.
         kinds_BL: int64, kinds of the events.
         gaps_BL: int64, buckets of the time since each event.
         hours_B: int64, of the day.
@@ -116,6 +116,28 @@ class HistoryBatch:
     positions_B: Tensor
     numbers_BC: Tensor
     profiles_BP: Tensor | None
+
+
+class _Attention(nn.Module):
+    """How an event suits the item in question: one hidden layer over both and their product.
+
+    Split into its parts, the layer reads an event once for all items that are asked about.
+
+    Args:
+        width: W.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.event, self.target, self.both = (nn.Linear(width, width, bias=bias) for bias in (True, False, False))
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, events_BLW: Tensor, target_BW: Tensor) -> Tensor:
+        """Logits float32 [B, L]; one row of events may stand for all."""
+        target_B1W = target_BW.unsqueeze(1)
+        hidden_BLW = self.both(events_BLW * target_B1W).add_(self.event(events_BLW)).add_(self.target(target_B1W))
+        logits_BL: Tensor = self.out(functional.relu(hidden_BLW, inplace=True)).squeeze(2)
+        return logits_BL
 
 
 class HistoryClickNetwork(nn.Module):
@@ -154,11 +176,7 @@ class HistoryClickNetwork(nn.Module):
             self.positions.weight[0] = 0.0
             self.ids.weight[0] = 0.0
         self.profile = nn.Linear(profile_width, width) if profile_width else None
-        self.attention = (
-            nn.Sequential(nn.Linear(4 * width, width), nn.ReLU(), nn.Linear(width, 1))
-            if config.pooling == "target"
-            else None
-        )
+        self.attention = _Attention(width) if config.pooling == "target" else None
         inputs = 3 * width + 2 * (width // 2 or 1) + NUM_NUMBERS + (width if profile_width else 0)
         self.crosses = nn.ModuleList(nn.Linear(inputs, inputs) for _ in range(config.cross_layers))
         sizes = (inputs, *config.hidden)
@@ -198,9 +216,7 @@ class HistoryClickNetwork(nn.Module):
         if self.attention is None:
             weights_BL = there_BL / there_BL.sum(dim=1, keepdim=True).clamp_min(1)
         else:
-            wanted_BLW = target_BW.unsqueeze(1).expand_as(events_BLW)
-            both_BLX = torch.cat([events_BLW, wanted_BLW, events_BLW * wanted_BLW, events_BLW - wanted_BLW], dim=2)
-            weights_BL = torch.sigmoid(self.attention(both_BLX).squeeze(2)) * there_BL
+            weights_BL = torch.sigmoid(self.attention(events_BLW, target_BW)) * there_BL
             weights_BL = weights_BL / there_BL.sum(dim=1, keepdim=True).clamp_min(1).sqrt()
-        interest_BW: Tensor = torch.bmm(weights_BL.unsqueeze(1), events_BLW).squeeze(1)
+        interest_BW: Tensor = torch.matmul(weights_BL.unsqueeze(1), events_BLW).squeeze(1)
         return interest_BW

@@ -1,0 +1,67 @@
+"""The click model as a second opinion on FLM's candidates, bound to one reading of a project."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.artifacts import MANIFEST, sha256_file
+from kinema.ranking.calibrators import Calibrator, calibrator_from_json
+from kinema.ranking.rescoring import Rescoring
+from kinema.recommend.model import Scorer
+from kinema.steps.dataset import Dataset
+from kinema.steps.finetuning_log import FOLDER, TRAIL_KINDS, click_world
+from kinema.store.protocols import Store
+from kinema.store.trails import pack_trails
+from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_click_model import HistoryClickModel
+
+
+@dataclass(frozen=True, eq=False)
+class ClickRanking:
+    """A click model and what it is asked about.
+
+    Attributes:
+        model: As `kinema finetune click` left it.
+        world: Of one reading of the project.
+        calibrator: Makes frequencies of its answers.
+        weight: How far it counts.
+    """
+
+    model: HistoryClickModel
+    world: ClickWorld
+    calibrator: Calibrator
+    weight: float
+
+    @classmethod
+    def load(cls, store: Store, dataset: Dataset, *, scorer: Scorer, artifacts: Path, weight: float) -> "ClickRanking":
+        """Read the model and bind it.
+
+        Raises:
+            NotBuiltError: There is none.
+            StaleArtifactError: FLM or the profiles are others than it has learnt with.
+        """
+        model = HistoryClickModel.load(artifacts / FOLDER)
+        columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
+        model.check(flm=sha256_file(artifacts / "flm" / MANIFEST), profile_columns=columns)
+        events = store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
+        world = click_world(
+            dataset,
+            vectors_VD=scorer.item_vectors_VD,
+            popularity_V=model.popularity(len(dataset.item_ids)),
+            trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
+        )
+        return cls(model, world, calibrator_from_json(model.calibration), weight)
+
+    def for_user(self, user: int) -> Rescoring:
+        """What it thinks of candidates for one user."""
+        return Rescoring(self.model.label, self._opinion(user), self.weight)
+
+    def _opinion(self, user: int) -> Callable[[NDArray[np.int64], int], NDArray[np.float32]]:
+        def opinion(items_K: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
+            probs_K = self.model.probabilities(self.world, user=user, items_K=items_K, now_ms=now_ms)
+            return np.asarray(self.calibrator.apply(probs_K).probs_N, dtype=np.float32)
+
+        return opinion
