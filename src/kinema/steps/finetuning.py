@@ -204,7 +204,7 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
 
     Raises:
         NotBuiltError: There is no such model.
-        ConfigError: The result would overwrite the table.
+        ConfigError: The result would overwrite the table, or is CSV and a column cannot be written as such.
         DataError: The table cannot be read, or a column is not what the model needs.
     """
     model = load_click_model(folder)
@@ -218,6 +218,16 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
     elif to.suffix.lower() in {".jsonl", ".ndjson"}:
         scored.write_ndjson(to)
     else:
-        lists = [name for name, kind in scored.schema.items() if isinstance(kind, pl.List)]
-        scored.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists).write_csv(to)
+        _flat(scored).write_csv(to)
     return scored.height
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists as a|b|c, for a CSV file."""
+    for name, kind in frame.schema.items():
+        if kind.is_nested() and (not isinstance(kind, pl.List) or kind.inner.is_nested()):
+            raise ConfigError(
+                f"--to must be a .parquet or .jsonl file for column '{name}', which a CSV file cannot hold"
+            )
+    lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
+    return frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists)
