@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from kinema.cli.main import main
 from kinema.errors import ConfigError, DataError
-from kinema.steps.finetuning import finetune_click, predict_click
+from kinema.steps.finetuning import ClickTraining, finetune_click, predict_click
 from kinema.tasks.click_networks import ClickConfig
 
 SMALL = ClickConfig(model="fm", width=4)
@@ -47,8 +47,7 @@ def test_the_whole_way_from_files_to_scores(files):
         label="label",
         folder=files / "model",
         config=SMALL,
-        learning_rate=0.02,
-        max_epochs=6,
+        training=ClickTraining(learning_rate=0.02, max_epochs=6),
         progress=lambda done, total, note="": told.append(note),
     )
     assert report.metrics["test"]["auc"] > 0.95
@@ -149,7 +148,18 @@ def test_hidden_units_must_be_numbers(files):
         call("finetune", "click", "--train", files / "train.csv.gz", "--hidden", "400x400", "--to", files / "m")
 
 
+def test_a_step_needs_rows_to_compare():
+    with pytest.raises(ConfigError, match="batch_size must be >= 4, is 2"):
+        ClickTraining(batch_size=2)
+
+
 def test_scores_do_not_overwrite_their_table(files):
-    finetune_click(train=files / "train.csv.gz", label="label", folder=files / "m", config=SMALL, max_epochs=1)
+    finetune_click(
+        train=files / "train.csv.gz",
+        label="label",
+        folder=files / "m",
+        config=SMALL,
+        training=ClickTraining(max_epochs=1),
+    )
     with pytest.raises(ConfigError, match="--to must be another file than --table"):
         predict_click(folder=files / "m", table=files / "plain.csv", to=files / "plain.csv")

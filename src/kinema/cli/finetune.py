@@ -52,9 +52,9 @@ def finetune() -> None:
 @click.option("--hidden", default="400,400,400", show_default=True, help="Units of the deep part's layers.")
 @click.option("--cross-layers", type=click.IntRange(1), default=3, show_default=True, help="Of dcn.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, help="Of units.")
-@click.option("--l2", type=click.FloatRange(0), default=0.01, show_default=True, help="On the vectors of values.")
+@click.option("--l2", type=click.FloatRange(0), help="On the vectors of values. Default: 0.01; 1e-6 for lr and fm.")
 @click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Rows a value must be in.")
-@click.option("--batch-size", type=click.IntRange(2), help="Rows per step. Default: by the size of the table.")
+@click.option("--batch-size", type=click.IntRange(4), help="Rows per step. Default: by the size of the table.")
 @click.option(
     "--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Step size."
 )
@@ -73,9 +73,14 @@ def finetune_click_command(
     hidden: str,
     cross_layers: int,
     dropout: float,
-    l2: float,
+    l2: float | None,
     epochs: int,
-    **how: Any,
+    min_count: int,
+    batch_size: int | None,
+    learning_rate: float,
+    patience: int,
+    seed: int,
+    **files: Any,
 ) -> None:
     """Learn the probability of a click, a like or a purchase from the columns of a table.
 
@@ -96,29 +101,35 @@ def finetune_click_command(
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
       kinema predict click models/click --table new.csv --to scores.csv
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.errors import ConfigError  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.extras import require  # noqa: PLC0415  # as above
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
 
     require("torch")
-    from kinema.steps.finetuning import finetune_click  # noqa: PLC0415  # as above
-    from kinema.tasks.click_networks import ClickConfig  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning import ClickTraining, finetune_click  # noqa: PLC0415  # as above
+    from kinema.tasks.click_networks import ClickConfig, usual_l2  # noqa: PLC0415  # as above
     from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
 
-    if not all(one.strip().isdecimal() for one in hidden.split(",")):
-        raise ConfigError(f"--hidden must be whole numbers with commas between them, as in 400,400, is '{hidden}'")
     config = ClickConfig(
         model=model,
         width=width,
-        hidden=tuple(int(one) for one in hidden.split(",")),
+        hidden=_sizes(hidden),
         cross_layers=cross_layers,
         dropout=dropout,
-        embedding_l2=l2,
+        embedding_l2=usual_l2(model) if l2 is None else l2,
     )
+    training = ClickTraining(min_count, batch_size, learning_rate, epochs, patience, seed)
     with output.progress("finetune click") as progress:
         report = finetune_click(
-            config=config, specs=[parse_spec(one) for one in fields], max_epochs=epochs, progress=progress, **how
+            config=config, specs=[parse_spec(one) for one in fields], training=training, progress=progress, **files
         )
     output.show(report, lambda console: _people(console, report))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    from kinema.errors import ConfigError  # noqa: PLC0415  # keeps the start of other commands light
+
+    if not all(one.strip().isdecimal() for one in text.split(",")):
+        raise ConfigError(f"--hidden must be whole numbers with commas between them, as in 400,400, is '{text}'")
+    return tuple(int(one) for one in text.split(","))
 
 
 def _people(console: Console, report: "ClickReport") -> None:

@@ -15,10 +15,10 @@ from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.seeds import generator
 from kinema.sources.whole_tables import read_whole_table
-from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, read_labels
-from kinema.tasks.click_networks import ClickConfig
+from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, probabilities, read_labels
+from kinema.tasks.click_networks import ClickConfig, usual_l2
 from kinema.tasks.field_specs import FieldSpec, complete_specs
-from kinema.tasks.fields import fit_fields
+from kinema.tasks.fields import Fields, fit_fields
 from kinema.training.fitting import FitOptions
 from kinema.training.refining import fit_and_refine
 
@@ -26,6 +26,7 @@ SCORE: Final = "click_prob"
 _HELD_OUT: Final = 0.1
 _STEPS_PER_EPOCH: Final = 50
 _BATCHES: Final = (64, 4096)
+_FEWEST: Final = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,44 @@ class ClickReport:
     rejects: tuple[Reject, ...]
 
 
+@dataclass(frozen=True)
+class ClickTraining:
+    """How a click model is trained.
+
+    Attributes:
+        min_count: Rows a value must be in to have a vector of its own.
+        batch_size: Rows per step, >= 4; None for a fiftieth of the training rows, within 64 and 4,096.
+        learning_rate: Step size of the first round.
+        max_epochs: Per round of `fit_and_refine`.
+        patience: Looks at validation without gain before a round ends.
+        seed: Of first weights, order, dropout and the held-out tenth.
+    """
+
+    min_count: int = 2
+    batch_size: int | None = None
+    learning_rate: float = 1e-3
+    max_epochs: int = 30
+    patience: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < _FEWEST:
+            raise ConfigError(
+                f"batch_size must be >= {_FEWEST}, is {self.batch_size}; batch norm needs rows to compare"
+            )
+
+    def options(self, num_rows: int) -> FitOptions:
+        """Of `kinema.training.fitting.fit`."""
+        low, high = _BATCHES
+        return FitOptions(
+            "auc",
+            batch_size=self.batch_size or max(low, min(high, num_rows // _STEPS_PER_EPOCH)),
+            learning_rate=self.learning_rate,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+        )
+
+
 def finetune_click(
     *,
     train: Path,
@@ -68,12 +107,7 @@ def finetune_click(
     test: Path | None = None,
     config: ClickConfig | None = None,
     specs: Sequence[FieldSpec] = (),
-    min_count: int = 2,
-    batch_size: int | None = None,
-    learning_rate: float = 1e-3,
-    max_epochs: int = 30,
-    patience: int = 2,
-    seed: int = 0,
+    training: ClickTraining | None = None,
     progress: Progress = silent,
 ) -> ClickReport:
     """Learn the probability of a click from a table and write the model.
@@ -88,12 +122,7 @@ def finetune_click(
         test: Rows to measure on.
         config: Network; None for the default.
         specs: What columns are, where the guess is not wanted.
-        min_count: Rows a value must be in to have a vector of its own.
-        batch_size: Rows per step; None for a fiftieth of the training rows, within 64 and 4,096.
-        learning_rate: Step size.
-        max_epochs: Per round of `fit_and_refine`.
-        patience: Looks at validation without gain before a round ends.
-        seed: Of first weights, order, dropout and the held-out tenth.
+        training: How; None for the default.
         progress: Told steps.
 
     Returns:
@@ -103,37 +132,23 @@ def finetune_click(
         ConfigError: Settings that do not fit.
         DataError: A file, column or cell is not what it must be.
     """
-    started, config = time.perf_counter(), config or ClickConfig()
-    tables, rejects = _read_tables({"train": train, "valid": valid, "test": test})
-    notices = [f"{len(rejects)} lines could not be read and are left out"] if rejects else []
-    if valid is None:
-        tables |= _hold_out(tables["train"], seed)
-        notices.append(f"no validation table: {tables['valid'].height:,} training rows, drawn at random, stand in")
+    started = time.perf_counter()
+    config, training = config or ClickConfig(embedding_l2=usual_l2("deepfm")), training or ClickTraining()
+    tables, rejects, notices = _read_tables({"train": train, "valid": valid, "test": test}, seed=training.seed)
     labels = {name: _labels(frame, label, name) for name, frame in tables.items()}
     found = complete_specs(tables["train"], specs, label=label)
-    fields = fit_fields(tables["train"], found, min_count=min_count)
-    rows = {name: fields.apply(frame) for name, frame in tables.items()}
-    learner = ClickLearner(
-        config, fields, train=(rows["train"], labels["train"]), valid=(rows["valid"], labels["valid"]), seed=seed
-    )
-    low, high = _BATCHES
-    options = FitOptions(
-        "auc",
-        batch_size=batch_size or max(low, min(high, len(labels["train"]) // _STEPS_PER_EPOCH)),
-        learning_rate=learning_rate,
-        max_epochs=max_epochs,
-        patience=patience,
-    )
-    fitted = fit_and_refine(learner, options, seed=seed, progress=progress)
+    notices += _left_out(found, specs)
+    fields = fit_fields(tables["train"], found, min_count=training.min_count)
+    rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
+    learner = ClickLearner(config, fields, train=rows["train"], valid=rows["valid"], seed=training.seed)
+    fitted = fit_and_refine(learner, training.options(learner.num_examples), seed=training.seed, progress=progress)
     metrics: dict[str, Mapping[str, float]] = {"valid": fitted.metrics}
     outcome = {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs}
-    model = ClickModel(config, fields, learner.clicks.eval(), label, {**outcome, "valid": dict(fitted.metrics)})
+    told = {**outcome, "valid": dict(fitted.metrics)}
+    model = ClickModel(config, fields, learner.clicks.eval(), label, told)
     if test is not None:
-        metrics["test"] = measures(labels["test"], model.predict(tables["test"]))
-    model.save(folder, seed=seed, parents={"train": sha256_file(train)[:16]})
-    left_out = [spec.name for spec in found if spec.kind == "ignore" and spec not in specs]
-    if left_out:
-        notices.append(f"left out, as their values hardly repeat or are absent: {', '.join(left_out)}")
+        metrics["test"] = measures(labels["test"], probabilities(model.network, rows["test"][0]))
+    model.save(folder, seed=training.seed, parents={"train": sha256_file(train)[:16]})
     return ClickReport(
         folder=folder,
         model=config.model,
@@ -141,35 +156,49 @@ def finetune_click(
         seconds=time.perf_counter() - started,
         num_parameters=_sizes(learner),
         num_rows={name: frame.height for name, frame in tables.items()},
-        fields=tuple(
-            {
-                "name": one.spec.name,
-                "kind": one.spec.kind,
-                "guessed": one.spec not in specs,
-                "values": one.spec.buckets or len(one.vocabulary),
-            }
-            for one in fields.fields
-        ),
+        fields=_field_facts(fields, specs),
         notices=tuple(notices),
         rejects=rejects,
         **outcome,
     )
 
 
-def _read_tables(paths: Mapping[str, Path | None]) -> tuple[dict[str, pl.DataFrame], tuple[Reject, ...]]:
+def _left_out(found: Sequence[FieldSpec], said: Sequence[FieldSpec]) -> list[str]:
+    """A note on columns that the guess leaves out."""
+    names = [spec.name for spec in found if spec.kind == "ignore" and spec not in said]
+    return [f"left out, as their values hardly repeat or are absent: {', '.join(names)}"] if names else []
+
+
+def _field_facts(fields: Fields, said: Sequence[FieldSpec]) -> tuple[Mapping[str, str | int | bool], ...]:
+    return tuple(
+        {
+            "name": one.spec.name,
+            "kind": one.spec.kind,
+            "guessed": one.spec not in said,
+            "values": one.spec.buckets or len(one.vocabulary),
+        }
+        for one in fields.fields
+    )
+
+
+def _read_tables(
+    paths: Mapping[str, Path | None], *, seed: int
+) -> tuple[dict[str, pl.DataFrame], tuple[Reject, ...], list[str]]:
+    """Tables by name, with a held-out one for validation where none is given; bad lines, and notes."""
     tables: dict[str, pl.DataFrame] = {}
     rejects: tuple[Reject, ...] = ()
     for name, path in paths.items():
         if path is not None:
             tables[name], bad = read_whole_table(path)
             rejects += bad
-    return tables, rejects
-
-
-def _hold_out(frame: pl.DataFrame, seed: int) -> dict[str, pl.DataFrame]:
-    order = generator(seed, "held-out rows").permutation(frame.height)
-    size = max(1, round(_HELD_OUT * frame.height))
-    return {"train": frame[np.sort(order[size:])], "valid": frame[np.sort(order[:size])]}
+    notices = [f"{len(rejects)} lines could not be read and are left out"] if rejects else []
+    if "valid" not in tables:
+        whole = tables["train"]
+        order = generator(seed, "held-out rows").permutation(whole.height)
+        size = max(1, round(_HELD_OUT * whole.height))
+        tables |= {"train": whole[np.sort(order[size:])], "valid": whole[np.sort(order[:size])]}
+        notices.append(f"no validation table: {size:,} training rows, drawn at random, stand in")
+    return tables, rejects, notices
 
 
 def _labels(frame: pl.DataFrame, label: str, name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

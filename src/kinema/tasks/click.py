@@ -20,9 +20,9 @@ from torch.nn import functional
 from kinema.artifacts import read_manifest, write_artifact
 from kinema.errors import DataError
 from kinema.flm.draws import Draws
+from kinema.metrics.classification import auc, log_loss
 from kinema.seeds import derive_seed
 from kinema.tasks.click_layers import NOTHING, ClickBatch
-from kinema.tasks.click_measures import auc, log_loss
 from kinema.tasks.click_networks import ClickConfig, ClickNetwork
 from kinema.tasks.field_cells import numbers
 from kinema.tasks.fields import FieldRows, Fields, fields_from_json
@@ -118,7 +118,7 @@ def probabilities(network: ClickNetwork, rows: FieldRows) -> NDArray[np.float32]
 
 def measures(labels_N: NDArray[np.float32], probabilities_N: NDArray[np.float32]) -> dict[str, float]:
     """``auc`` and ``log_loss``."""
-    return {"auc": auc(labels_N, probabilities_N), "log_loss": log_loss(labels_N, probabilities_N)}
+    return {"auc": auc(probabilities_N, labels_N), "log_loss": log_loss(probabilities_N, labels_N)}
 
 
 class ClickLearner:

@@ -80,6 +80,22 @@ class ClickConfig:
             raise ConfigError(f"embedding_l2 must be >= 0, is {self.embedding_l2}")
 
 
+def usual_l2(model: str) -> float:
+    """A weight of `ClickConfig.embedding_l2` to start from.
+
+    Behind a deep part with batch norm only the direction of a vector counts, so strong L2 keeps noise down and costs nothing.
+    In ``lr`` and ``fm`` the length itself is the prediction: the same weight would leave nothing of it.
+
+    Args:
+        model: A key of `PARTS`.
+
+    Example:
+        >>> usual_l2("deepfm"), usual_l2("fm")
+        (0.01, 1e-06)
+    """
+    return 0.01 if "deep" in PARTS[model] else 1e-6
+
+
 class ClickNetwork(nn.Module):
     """Fields of a row to the log-odds of a click.
 

@@ -2,7 +2,7 @@
 
 A field has these rows, in this order: a category or a cross has one for values that are rare or were never seen, one for
 missing, one per value (or per bucket); a number has one that is multiplied with the scaled value, and one for missing; a
-list has one for unknown entries and one per entry, or, read against a target, those of the target.
+list has those of a category for its entries, or, read against a target, shares those of the target.
 
 Shape suffixes: N rows of a table, F single-valued fields, E entries of lists.
 """
