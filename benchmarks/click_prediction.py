@@ -119,14 +119,18 @@ INPUTS: Final[dict[str, dict[str, list[FieldSpec]]]] = {
 }
 
 _BASE: Final = ClickConfig(embedding_l2=0.1)
-_FILMS: Final = ClickConfig(hidden=(128, 64), embedding_l2=0.01, width=16)
+_FILMS: Final = ClickConfig(hidden=(128, 64), embedding_l2=1e-5, width=16)
 SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {
     "frappe": (
         Setting("deepfm, L2 .1", _BASE),
         Setting("deepfm, L2 .2", replace(_BASE, embedding_l2=0.2)),
         Setting("dcn, L2 .1", replace(_BASE, model="dcn")),
     ),
-    "ml-1m": (Setting("deepfm", _FILMS), Setting("dcn", replace(_FILMS, model="dcn"))),
+    "ml-1m": (
+        Setting("fm, L2 1e-5", replace(_FILMS, model="fm"), 8192, 3e-3),
+        Setting("deepfm, L2 1e-5", _FILMS, 8192, 3e-3),
+        Setting("deepfm, L2 .002", replace(_FILMS, embedding_l2=0.002), 8192, 3e-3),
+    ),
 }
 READERS: Final = {"frappe": frappe, "ml-1m": ml_1m}
 

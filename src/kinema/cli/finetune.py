@@ -52,7 +52,7 @@ def finetune() -> None:
 @click.option("--hidden", default="400,400,400", show_default=True, help="Units of the deep part's layers.")
 @click.option("--cross-layers", type=click.IntRange(1), default=3, show_default=True, help="Of dcn.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, help="Of units.")
-@click.option("--l2", type=click.FloatRange(0), help="On the vectors of values. Default: 0.01; 1e-6 for lr and fm.")
+@click.option("--l2", type=click.FloatRange(0), help="On the vectors of values. Default: 0.01; 1e-5 for lr and fm.")
 @click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Rows a value must be in.")
 @click.option("--batch-size", type=click.IntRange(4), help="Rows per step. Default: by the size of the table.")
 @click.option(

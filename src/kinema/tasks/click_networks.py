@@ -91,9 +91,9 @@ def usual_l2(model: str) -> float:
 
     Example:
         >>> usual_l2("deepfm"), usual_l2("fm")
-        (0.01, 1e-06)
+        (0.01, 1e-05)
     """
-    return 0.01 if "deep" in PARTS[model] else 1e-6
+    return 0.01 if "deep" in PARTS[model] else 1e-5
 
 
 class ClickNetwork(nn.Module):
