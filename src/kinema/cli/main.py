@@ -24,6 +24,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "duplicates": ("kinema.cli.duplicates", "Find clips that show the same; a slate then shows one of each group."),
     "adapt": ("kinema.cli.adapt", "Let an encoder learn on from the catalogue itself, without labels."),
     "pretrain": ("kinema.cli.model", "Pre-train FLM on the project's histories and vectors."),
+    "finetune": ("kinema.cli.finetune", "Learn one task from labelled examples, such as clicks from a table."),
+    "predict": ("kinema.cli.finetune", "Apply a fine-tuned model to a table."),
     "delta": ("kinema.cli.delta", "Put what a training from another model has changed on the model, or take it off."),
     "evaluate": ("kinema.cli.model", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "Recommend items to a user."),

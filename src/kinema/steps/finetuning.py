@@ -1,0 +1,262 @@
+"""`kinema finetune click` and `kinema predict click`: from files to a model, and from a model to scores."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from kinema.artifacts import sha256_file
+from kinema.errors import ConfigError, DataError
+from kinema.progress import Progress, silent
+from kinema.schema import Reject
+from kinema.seeds import generator
+from kinema.sources.whole_tables import read_whole_table
+from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, probabilities, read_labels
+from kinema.tasks.click_networks import ClickConfig, usual_l2
+from kinema.tasks.field_specs import FieldSpec, complete_specs
+from kinema.tasks.fields import Fields, fit_fields
+from kinema.training.fitting import FitOptions
+from kinema.training.refining import fit_and_refine
+
+SCORE: Final = "click_prob"
+_HELD_OUT: Final = 0.1
+_STEPS_PER_EPOCH: Final = 50
+_BATCHES: Final = (64, 4096)
+_FEWEST: Final = 4
+
+
+@dataclass(frozen=True)
+class ClickReport:
+    """What `finetune_click` did.
+
+    Attributes:
+        folder: The artefact.
+        model: Name of the network.
+        metrics: ``valid``, and ``test`` where there is one: ``auc`` and ``log_loss`` of the best state.
+        best_epoch: Epochs done when it was reached.
+        epochs: Done in all.
+        seconds: Of reading, training and measuring.
+        num_parameters: Learnt numbers, and how many of them are vectors of values.
+        num_rows: Rows per table.
+        fields: Name, kind, whether it was guessed, and how many values were listed.
+        notices: What a person should know.
+        rejects: Lines that could not be read.
+    """
+
+    folder: Path
+    model: str
+    metrics: Mapping[str, Mapping[str, float]]
+    best_epoch: int
+    epochs: int
+    seconds: float
+    num_parameters: Mapping[str, int]
+    num_rows: Mapping[str, int]
+    fields: tuple[Mapping[str, str | int | bool], ...]
+    notices: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
+class ClickTraining:
+    """How a click model is trained.
+
+    Attributes:
+        min_count: Rows a value must be in to have a vector of its own.
+        batch_size: Rows per step, >= 4; None for a fiftieth of the training rows, within 64 and 4,096.
+        learning_rate: Step size of the first round.
+        max_epochs: Per round of `fit_and_refine`.
+        patience: Looks at validation without gain before a round ends.
+        seed: Of first weights, order, dropout and the held-out tenth.
+    """
+
+    min_count: int = 2
+    batch_size: int | None = None
+    learning_rate: float = 1e-3
+    max_epochs: int = 30
+    patience: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < _FEWEST:
+            raise ConfigError(
+                f"batch_size must be >= {_FEWEST}, is {self.batch_size}; batch norm needs rows to compare"
+            )
+
+    def options(self, num_rows: int) -> FitOptions:
+        """Of `kinema.training.fitting.fit`."""
+        low, high = _BATCHES
+        return FitOptions(
+            "auc",
+            batch_size=self.batch_size or max(low, min(high, num_rows // _STEPS_PER_EPOCH)),
+            learning_rate=self.learning_rate,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+        )
+
+
+def finetune_click(
+    *,
+    train: Path,
+    label: str,
+    folder: Path,
+    valid: Path | None = None,
+    test: Path | None = None,
+    config: ClickConfig | None = None,
+    specs: Sequence[FieldSpec] = (),
+    training: ClickTraining | None = None,
+    progress: Progress = silent,
+) -> ClickReport:
+    """Learn the probability of a click from a table and write the model.
+
+    The best state by AUC on validation is kept; the test table is looked at once, at the end.
+
+    Args:
+        train: CSV, JSON lines or Parquet, with the label.
+        label: Its column, 0 or 1.
+        folder: Of the artefact.
+        valid: Rows that decide when to stop; without it a tenth of the training rows, drawn at random.
+        test: Rows to measure on.
+        config: Network; None for the default.
+        specs: What columns are, where the guess is not wanted.
+        training: How; None for the default.
+        progress: Told steps.
+
+    Returns:
+        The report.
+
+    Raises:
+        ConfigError: Settings that do not fit.
+        DataError: A file, column or cell is not what it must be.
+    """
+    started = time.perf_counter()
+    config, training = config or ClickConfig(embedding_l2=usual_l2("deepfm")), training or ClickTraining()
+    tables, rejects, notices = _read_tables({"train": train, "valid": valid, "test": test}, seed=training.seed)
+    labels = {name: _labels(frame, label, name) for name, frame in tables.items()}
+    found = complete_specs(tables["train"], specs, label=label)
+    notices += _left_out(found, specs)
+    fields = fit_fields(tables["train"], found, min_count=training.min_count)
+    rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
+    learner = ClickLearner(config, fields, train=rows["train"], valid=rows["valid"], seed=training.seed)
+    fitted = fit_and_refine(learner, training.options(learner.num_examples), seed=training.seed, progress=progress)
+    metrics: dict[str, Mapping[str, float]] = {"valid": fitted.metrics}
+    outcome = {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs}
+    told = {**outcome, "valid": dict(fitted.metrics)}
+    model = ClickModel(config, fields, learner.clicks.eval(), label, told)
+    if test is not None:
+        metrics["test"] = measures(labels["test"], probabilities(model.network, rows["test"][0]))
+    model.save(folder, seed=training.seed, parents={"train": sha256_file(train)[:16]})
+    return ClickReport(
+        folder=folder,
+        model=config.model,
+        metrics=metrics,
+        seconds=time.perf_counter() - started,
+        num_parameters=_sizes(learner),
+        num_rows={name: frame.height for name, frame in tables.items()},
+        fields=_field_facts(fields, specs),
+        notices=tuple(notices),
+        rejects=rejects,
+        **outcome,
+    )
+
+
+def _left_out(found: Sequence[FieldSpec], said: Sequence[FieldSpec]) -> list[str]:
+    """A note on columns that the guess leaves out."""
+    names = [spec.name for spec in found if spec.kind == "ignore" and spec not in said]
+    return [f"left out, as their values hardly repeat or are absent: {', '.join(names)}"] if names else []
+
+
+def _field_facts(fields: Fields, said: Sequence[FieldSpec]) -> tuple[Mapping[str, str | int | bool], ...]:
+    return tuple(
+        {
+            "name": one.spec.name,
+            "kind": one.spec.kind,
+            "guessed": one.spec not in said,
+            "values": one.spec.buckets or len(one.vocabulary),
+        }
+        for one in fields.fields
+    )
+
+
+def _read_tables(
+    paths: Mapping[str, Path | None], *, seed: int
+) -> tuple[dict[str, pl.DataFrame], tuple[Reject, ...], list[str]]:
+    """Tables by name, with a held-out one for validation where none is given; bad lines, and notes."""
+    tables: dict[str, pl.DataFrame] = {}
+    rejects: tuple[Reject, ...] = ()
+    for name, path in paths.items():
+        if path is not None:
+            tables[name], bad = read_whole_table(path)
+            rejects += bad
+    notices = [f"{len(rejects)} lines could not be read and are left out"] if rejects else []
+    if "valid" not in tables:
+        whole = tables["train"]
+        order = generator(seed, "held-out rows").permutation(whole.height)
+        size = max(1, round(_HELD_OUT * whole.height))
+        tables |= {"train": whole[np.sort(order[size:])], "valid": whole[np.sort(order[:size])]}
+        notices.append(f"no validation table: {size:,} training rows, drawn at random, stand in")
+    return tables, rejects, notices
+
+
+def _labels(frame: pl.DataFrame, label: str, name: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Labels of one table, which must have both kinds."""
+    try:
+        found = read_labels(frame, label)
+    except DataError as error:
+        raise DataError(f"{name} table: {error}") from error
+    if found.min(initial=1) == found.max(initial=0):
+        raise DataError(
+            f"{name} table: label '{label}' must be 1 in some of its {len(found)} rows and 0 in others, is always the same; "
+            "give it more rows"
+        )
+    return found
+
+
+def _sizes(learner: ClickLearner) -> dict[str, int]:
+    total = sum(one.numel() for one in learner.network.parameters())
+    return {"all": total, "vectors": learner.clicks.vectors.table.numel()}
+
+
+def predict_click(*, folder: Path, table: Path, to: Path) -> int:
+    """Write a table with its probabilities.
+
+    Args:
+        folder: A model of `finetune_click`.
+        table: Rows with the columns it has learnt from.
+        to: ``.parquet``, ``.jsonl`` or else CSV: all columns of the table, and ``click_prob``.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        NotBuiltError: There is no such model.
+        ConfigError: The result would overwrite the table, or is CSV and a column cannot be written as such.
+        DataError: The table cannot be read, or a column is not what the model needs.
+    """
+    model = load_click_model(folder)
+    if to.exists() and to.samefile(table):
+        raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
+    frame, _ = read_whole_table(table)
+    scored = frame.with_columns(pl.Series(SCORE, model.predict(frame), dtype=pl.Float32))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if to.suffix.lower() == ".parquet":
+        scored.write_parquet(to)
+    elif to.suffix.lower() in {".jsonl", ".ndjson"}:
+        scored.write_ndjson(to)
+    else:
+        _flat(scored).write_csv(to)
+    return scored.height
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists as a|b|c, for a CSV file."""
+    for name, kind in frame.schema.items():
+        if kind.is_nested() and (not isinstance(kind, pl.List) or kind.inner.is_nested()):
+            raise ConfigError(
+                f"--to must be a .parquet or .jsonl file for column '{name}', which a CSV file cannot hold"
+            )
+    lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
+    return frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists)
