@@ -77,6 +77,8 @@ def fit(
     """
     check_robust(learner, adversarial=options.adversarial, consistency=options.consistency)
     check_precision(options.precision, device_of(learner.network))
+    if learner.num_examples < 1:
+        raise DataError(f"a task must have at least 1 training example, has {learner.num_examples}; give it some")
     if options.keep_epochs and folder is None:
         raise ConfigError(f"keep_epochs must be 0 without a folder, is {options.keep_epochs}; give fit a folder")
     logs = [*watchers] if folder is None else [CsvLog(folder, options, seed=seed), *watchers]
