@@ -68,7 +68,7 @@ def find_rate(
         learner: Its network ends as it was.
         options: Batch size, optimizer, decay, clipping and precision are followed; the rest is not.
         low: Step size of the first step.
-        high: Of the last; the sweep ends before where the loss is four times its least, or no number.
+        high: Of the last; the sweep ends before, where the smoothed loss is four times that of the untouched network or no number.
         steps: Of the sweep.
         smoothing: Share of the running mean that stays at each step, in [0, 1).
         seed: Of order and dropout.
@@ -116,7 +116,7 @@ def find_rate(
             running = smoothing * running + (1 - smoothing) * (loss - untouched[step])
             losses.append(loss)
             smoothed.append(usual + running / (1 - smoothing ** (step + 1)))
-            if smoothed[-1] > 4 * min(smoothed) > 0:
+            if smoothed[-1] > 4 * usual > 0:
                 break
             descent.step(rate)
             progress(step + 1, steps, f"rate {rate:.1e} loss {loss:.4f}")
