@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import kinema
 from kinema.artifacts import fingerprint
 from kinema.errors import ConfigError, DataError
 from kinema.progress import Progress, silent
@@ -90,6 +91,7 @@ def fit(
             training.look()
             training.save()
         load_changing(learner.network, training.best_state)
+        learner.network.eval()
         report = training.report()
         for one in logs:
             one.finished(report)
@@ -128,7 +130,7 @@ class _Training:
         decay = options.ema_decay if options.averaging == "ema" else None
         self.average = None if options.averaging == "none" else WeightAverage(network, decay=decay)
         self.fingerprint = fingerprint(
-            [asdict(options), self.seed, self.run, self.learner.num_examples, describe(network)]
+            [kinema.__version__, asdict(options), self.seed, self.run, self.learner.num_examples, describe(network)]
         )
 
     def epoch(self, progress: Progress) -> None:
