@@ -17,6 +17,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "tokenizers": ("encoders", "splitting texts for BERT and its kin"),
     "optuna": ("tune", "the search for settings: kinema pretrain --tune"),
     "peft": ("adapt", "adapting encoders by LoRA: kinema adapt"),
+    "tensorboard": ("logs", "curves, histograms and graphs of training in TensorBoard"),
     "matplotlib": ("report", "plots in the HTML report"),
 }
 """Module -> (extra that brings it, what it enables)."""

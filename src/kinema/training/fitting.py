@@ -1,132 +1,320 @@
 """How a task learns: epochs over its examples in random order, looks at validation, the best state is kept.
 
 FLM's pre-training has a loop of its own (`kinema.training.loop`), whose steps are cut into pieces; a task's are not.
+
+Shape suffixes: U examples of one update, B examples of one batch.
 """
 
+import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from kinema.errors import DataError
-from kinema.flm.draws import Draws
+import kinema
+from kinema.artifacts import fingerprint
+from kinema.errors import ConfigError, DataError
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed, generator
 from kinema.tasks.task import Learner
+from kinema.training.averaging import WeightAverage, has_statistics, load_changing, renewed_statistics
+from kinema.training.descent import Descent
+from kinema.training.fit_checkpoint import FitPlace, describe, keep_epoch, load_fit, save_fit, snapshot
+from kinema.training.fit_log import CsvLog
+from kinema.training.fit_options import FitOptions
+from kinema.training.fit_report import FitReport, FitWatcher, Skipped
+from kinema.training.fit_step import add_gradients, device_of
+from kinema.training.precision import check_precision, gradient_scaler
+from kinema.training.repeatable import repeatable
+from kinema.training.robust import check_robust
+from kinema.training.schedules import rate_share
+
+__all__ = ["LOWER_IS_BETTER", "FitOptions", "FitReport", "fit"]
 
 LOWER_IS_BETTER: Final = frozenset({"loss", "log_loss", "mse", "rmse", "mae", "calibration_error"})
+_SHOWN_ROWS: Final = 20
+_STATISTICS_BATCHES: Final = 50
 
 
-@dataclass(frozen=True)
-class FitOptions:
-    """How a task is trained.
-
-    Attributes:
-        metric: Name of the validation number that decides; smaller is better for `LOWER_IS_BETTER`.
-        batch_size: Examples per step.
-        learning_rate: Step size.
-        weight_decay: L2, decoupled (AdamW).
-        max_epochs: Passes over the examples at most.
-        patience: Looks at validation without gain before training ends.
-    """
-
-    metric: str
-    batch_size: int = 1024
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    max_epochs: int = 20
-    patience: int = 2
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What training came to.
-
-    Attributes:
-        metrics: Of the best state, on validation.
-        best_epoch: Epochs done when it was reached.
-        epochs: Done in all.
-        seconds: Spent.
-        curve: One entry per epoch: ``epoch``, ``loss`` and the validation numbers.
-    """
-
-    metrics: Mapping[str, float]
-    best_epoch: int
-    epochs: int
-    seconds: float
-    curve: tuple[Mapping[str, Any], ...]
-
-
-def fit(learner: Learner, options: FitOptions, *, seed: int = 0, progress: Progress = silent) -> FitReport:
+def fit(
+    learner: Learner,
+    options: FitOptions,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+    folder: Path | None = None,
+    run: str = "",
+    checkpoint_seconds: float = 30.0,
+    watchers: Sequence[FitWatcher] = (),
+) -> FitReport:
     """Train a task; its network ends in the best state found.
 
     Args:
         learner: Changed in place.
         options: How.
         seed: Of order and dropout.
-        progress: Told steps.
+        progress: Told updates, with loss and metric.
+        folder: For checkpoints, ``epochs.csv`` and ``report.json``. A run that was interrupted goes on from there and
+            equals an uninterrupted one; one that was finished is not run again. None writes nothing.
+        run: Fingerprint of the examples. A checkpoint is only used by a run that agrees in it, in options, seed, number of
+            examples and the network's shapes; what the examples hold is not looked at.
+        checkpoint_seconds: Time between two checkpoints within an epoch; the end of each has one.
+        watchers: Told updates and epochs.
 
     Returns:
         The report.
 
     Raises:
-        DataError: The loss is not a number, or validation has no such metric.
+        ConfigError: Options ask for what this learner or device cannot do.
+        DataError: A loss, gradient or metric is no number, or validation has no such metric.
     """
-    started, network = time.perf_counter(), learner.network
-    optimizer = torch.optim.AdamW(
-        [one for one in network.parameters() if one.requires_grad],
-        lr=options.learning_rate,
-        weight_decay=options.weight_decay,
-    )
-    sign = -1.0 if options.metric in LOWER_IS_BETTER else 1.0
-    curve: list[dict[str, Any]] = []
-    best: dict[str, Any] = {}
-    best_state: dict[str, torch.Tensor] = {}
-    waited = 0
-    for epoch in range(options.max_epochs):
-        loss = _epoch(learner, optimizer, options, epoch=epoch, seed=seed, progress=progress)
-        network.eval()
-        with torch.inference_mode():
-            found = dict(learner.validate())
-        if options.metric not in found:
-            raise DataError(f"validation must give '{options.metric}', gives {', '.join(sorted(found))}; choose one")
-        curve.append({"epoch": epoch + 1, "loss": loss, **found})
-        if not best or sign * found[options.metric] > sign * best[options.metric]:
-            best, waited = curve[-1], 0
-            best_state = {name: one.detach().clone() for name, one in network.state_dict().items()}
+    check_robust(learner, adversarial=options.adversarial, consistency=options.consistency)
+    check_precision(options.precision, device_of(learner.network))
+    if learner.num_examples < 1:
+        raise DataError(f"a task must have at least 1 training example, has {learner.num_examples}; give it some")
+    if options.keep_epochs and folder is None:
+        raise ConfigError(f"keep_epochs must be 0 without a folder, is {options.keep_epochs}; give fit a folder")
+    logs = [*watchers] if folder is None else [CsvLog(folder, options, seed=seed), *watchers]
+    with repeatable(), torch.random.fork_rng():
+        training = _Training(learner, options, seed, folder, run, checkpoint_seconds, logs)
+        training.resume()
+        while not training.place.done:
+            training.epoch(progress)
+            training.look()
+            training.save()
+        load_changing(learner.network, training.best_state)
+        learner.network.eval()
+        report = training.report()
+        for one in logs:
+            one.finished(report)
+    return report
+
+
+@dataclass
+class _Training:
+    """What moves while a task is trained."""
+
+    learner: Learner
+    options: FitOptions
+    seed: int
+    folder: Path | None
+    run: str
+    checkpoint_seconds: float
+    watchers: Sequence[FitWatcher]
+    place: FitPlace = field(default_factory=FitPlace)
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        options, network = self.options, self.learner.network
+        self.started = self.saved = time.perf_counter()
+        self.per_epoch = -(-self.learner.num_examples // (options.batch_size * options.accumulate))
+        self.descent = Descent(
+            network,
+            optimizer=options.optimizer,
+            learning_rate=options.learning_rate,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+            l2=options.l2,
+            rate_factors=options.rate_factors,
+            clip_norm=options.clip_norm,
+            scaler=gradient_scaler(options.precision, device_of(network)),
+        )
+        decay = options.ema_decay if options.averaging == "ema" else None
+        self.average = None if options.averaging == "none" else WeightAverage(network, decay=decay)
+        self.fingerprint = fingerprint(
+            [kinema.__version__, asdict(options), self.seed, self.run, self.learner.num_examples, describe(network)]
+        )
+
+    def epoch(self, progress: Progress) -> None:
+        """The rest of the present epoch."""
+        self.learner.network.train()
+        place, total = self.place, self.per_epoch * self.options.max_epochs
+        updates = self._updates(place.epoch)
+        while place.step < len(updates):
+            loss = self._update(updates[place.step])
+            metric = f" {self.options.metric} {place.metrics[self.options.metric]:.4f}" if place.metrics else ""
+            progress(place.updates, total, f"loss {loss:.4f}{metric}")
+            if time.perf_counter() - self.saved >= self.checkpoint_seconds:
+                self.save()
+        if not place.summed:
+            raise DataError(
+                f"every step of epoch {place.epoch + 1} was left out, the last because {place.skipped[-1].why}"
+            )
+
+    def look(self) -> None:
+        """Ask validation, keep the state if it is the best, decide whether to go on."""
+        options, place, network = self.options, self.place, self.learner.network
+        swa = options.averaging == "swa"
+        if self.average is not None and swa and place.epoch >= options.swa_start * options.max_epochs:
+            self.average.add()
+            place.averaged = self.average.count
+        with ExitStack() as stack:
+            if self.average is not None and self.average.count:
+                stack.enter_context(self.average.in_place())
+                if has_statistics(network):
+                    stack.enter_context(renewed_statistics(network, self._statistics_passes()))
+            found = self._validate()
+            names = {name: f"valid_{name}" if name in {"epoch", "loss"} else name for name in found}
+            entry = {"epoch": place.epoch + 1, "loss": place.loss_sum / place.summed}
+            place.curve.append(entry | {names[name]: value for name, value in found.items()})
+            value = found[options.metric] * (-1.0 if options.metric in LOWER_IS_BETTER else 1.0)
+            if not place.best_epoch or value > place.best:
+                place.best, place.best_epoch, place.metrics = value, place.epoch + 1, found
+                self.best_state = snapshot(network)
+            if options.keep_epochs and self.folder is not None:
+                state = snapshot(network)
+                keep_epoch(self.folder, epoch=place.epoch + 1, value=value, state=state, most=options.keep_epochs)
+            for one in self.watchers:
+                one.looked(place.curve)
+        first = place.epoch == 0 or (swa and place.averaged <= 1)
+        if first or value > place.mark + options.min_gain:
+            place.mark, place.waited = value, 0
         else:
-            waited += 1
-            if waited >= options.patience:
+            place.waited += 1
+        place.epoch, place.step, place.loss_sum, place.summed = place.epoch + 1, 0, 0.0, 0
+        place.done = place.waited >= options.patience or place.epoch == options.max_epochs
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint, if it has one of this run."""
+        if self.folder is not None:
+            found = load_fit(
+                self.folder,
+                run=self.fingerprint,
+                network=self.learner.network,
+                descent=self.descent,
+                average=self.average,
+            )
+            if found is not None:
+                self.place, self.best_state = found
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        now = time.perf_counter()
+        self.place.seconds += now - self.started
+        self.started = self.saved = now
+        if self.folder is not None:
+            save_fit(
+                self.folder,
+                run=self.fingerprint,
+                place=self.place,
+                network=self.learner.network,
+                best=self.best_state,
+                descent=self.descent,
+                average=self.average,
+            )
+
+    def report(self) -> FitReport:
+        """Of the run, which is done."""
+        place = self.place
+        return FitReport(
+            metrics=place.metrics,
+            best_epoch=place.best_epoch,
+            epochs=len(place.curve),
+            seconds=place.seconds,
+            curve=tuple(place.curve),
+            updates=place.updates,
+            skipped=tuple(place.skipped),
+        )
+
+    def _updates(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The examples of each update of an epoch."""
+        order = generator(self.seed, f"order {epoch}").permutation(self.learner.num_examples)
+        return np.array_split(order, self.per_epoch)
+
+    def _update(self, rows_U: NDArray[np.int64]) -> float:
+        """Batches, then one step of the optimizer; returns the mean loss."""
+        options, place = self.options, self.place
+        share = rate_share(
+            options.schedule,
+            update=place.updates,
+            total=self.per_epoch * options.max_epochs,
+            warmup_share=options.warmup_share,
+            last=options.last_rate,
+        )
+        loss = 0.0
+        for number, rows_B in enumerate(np.array_split(rows_U, -(-len(rows_U) // options.batch_size))):
+            value = self._batch(rows_B, number, len(rows_B) / len(rows_U))
+            loss += value * len(rows_B) / len(rows_U)
+            if not math.isfinite(value):
+                self._bad_step(f"the loss must be finite, is {value}", rows_B)
                 break
-    network.load_state_dict(best_state)
-    metrics = {name: value for name, value in best.items() if name not in {"epoch", "loss"}}
-    return FitReport(metrics, best["epoch"], len(curve), time.perf_counter() - started, tuple(curve))
+        else:
+            length = self.descent.step(share)
+            if length is not None and not math.isfinite(length):
+                self._bad_step(f"the gradient must be finite, is {length}", rows_U)
+            else:
+                self._count(loss, len(rows_U))
+                numbers = {"loss": loss, "rate": options.learning_rate * share, "gradient": length or 0.0}
+                for one in self.watchers:
+                    one.updated(place.updates + 1, numbers)
+        place.step, place.updates = place.step + 1, place.updates + 1
+        return loss
 
+    def _batch(self, rows_B: NDArray[np.int64], number: int, share: float) -> float:
+        options, place = self.options, self.place
+        name = f"draws {place.epoch} {place.step}" + (f" {number}" if number else "")
+        return add_gradients(
+            self.learner,
+            rows_B,
+            self.descent,
+            seed=derive_seed(self.seed, name),
+            share=share,
+            precision=options.precision,
+            consistency=options.consistency,
+            adversarial_steps={"none": 0, "fgm": 1, "pgd": options.adversarial_steps}[options.adversarial],
+            adversarial_radius=options.adversarial_radius,
+            adversarial_weight=options.adversarial_weight,
+        )
 
-def _epoch(
-    learner: Learner,
-    optimizer: torch.optim.Optimizer,
-    options: FitOptions,
-    *,
-    epoch: int,
-    seed: int,
-    progress: Progress,
-) -> float:
-    """One pass; returns the mean loss."""
-    learner.network.train()
-    order = generator(seed, f"order {epoch}").permutation(learner.num_examples)
-    parts = np.array_split(order, -(-len(order) // options.batch_size))
-    total = 0.0
-    for step, rows_B in enumerate(parts):
-        optimizer.zero_grad(set_to_none=True)
-        loss = learner.loss(rows_B, Draws(derive_seed(seed, f"draws {epoch} {step}")))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
-        optimizer.step()
-        total += loss.item() * len(rows_B)
-        if not np.isfinite(total):
-            raise DataError(f"the loss must be finite, is {loss.item()} in epoch {epoch + 1}, step {step + 1}")
-        progress(epoch * len(parts) + step + 1, options.max_epochs * len(parts), f"loss {loss.item():.4f}")
-    return total / len(order)
+    def _count(self, loss: float, examples: int) -> None:
+        self.place.loss_sum += loss * examples
+        self.place.summed += examples
+        if self.average is not None and self.options.averaging == "ema":
+            self.average.add()
+            self.place.averaged = self.average.count
+
+    def _bad_step(self, why: str, rows_N: NDArray[np.int64]) -> None:
+        """Stop with the place, or count and go on."""
+        self.descent.clear()
+        place = self.place
+        if self.options.bad_steps == "skip":
+            place.skipped.append(Skipped(place.epoch + 1, place.step + 1, tuple(rows_N.tolist()), why))
+            return
+        shown = ", ".join(str(row) for row in rows_N[:_SHOWN_ROWS])
+        more = f" and {len(rows_N) - _SHOWN_ROWS} more" if len(rows_N) > _SHOWN_ROWS else ""
+        error = DataError(
+            f"{why} in epoch {place.epoch + 1}, step {place.step + 1} (examples {shown}{more}); "
+            "look at these examples, lower learning_rate or set clip_norm, or set bad_steps = 'skip'"
+        )
+        error.add_note(f"all of them: {rows_N.tolist()}")
+        raise error
+
+    def _validate(self) -> dict[str, float]:
+        metric = self.options.metric
+        self.learner.network.eval()
+        with torch.inference_mode():
+            found = {name: float(value) for name, value in self.learner.validate().items()}
+        if metric not in found:
+            raise DataError(f"validation must give '{metric}', gives {', '.join(sorted(found))}; choose one")
+        if not math.isfinite(found[metric]):
+            raise DataError(
+                f"validation's '{metric}' must be finite, is {found[metric]} after epoch {self.place.epoch + 1}; "
+                "look at the validation examples, or choose another metric"
+            )
+        return found
+
+    def _statistics_passes(self) -> list[partial[Tensor]]:
+        rows = [
+            rows_B
+            for rows_U in self._updates(self.place.epoch)
+            for rows_B in np.array_split(rows_U, -(-len(rows_U) // self.options.batch_size))
+        ]
+        return [partial(self.learner.loss, rows_B, None) for rows_B in rows[:_STATISTICS_BATCHES]]
