@@ -199,7 +199,7 @@ class TextLearner:
                 # The encoder's own dropout draws from torch's global generator.
                 torch.manual_seed(int(draws.some(_HIGHEST_SEED, 1)))
             for part in parts_by_length(self._train.lengths_N[rows_B], self._part_size):
-                logits = self.network(self._train.batch(rows_B[part]))
+                logits = self.network(self._train.batch(rows_B[part])).float()
                 total = total + functional.cross_entropy(logits, labels_B[torch.from_numpy(part)], reduction="sum")
         self.network.train(was_training)
         return total / len(rows_B)
@@ -225,7 +225,7 @@ class TextLearner:
         probs_NC = np.zeros((len(texts), self.network.get_parameter("head.out.bias").numel()), dtype=np.float32)
         with torch.inference_mode():
             for part in parts_by_length(texts.lengths_N, self._part_size):
-                probs_NC[part] = self.network(texts.batch(part)).softmax(dim=-1).numpy()
+                probs_NC[part] = self.network(texts.batch(part)).float().softmax(dim=-1).numpy()
         self.network.train(was_training)
         return probs_NC
 

@@ -73,7 +73,9 @@ class Prefix(nn.Module):
     def before(self, keys_BHLE: Tensor, values_BHLE: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values with the prefix in front, [B, H, P + L, E]."""
         num_rows = len(keys_BHLE)
-        keys, values = (one.expand(num_rows, -1, -1, -1) for one in (self.keys_HPE, self.values_HPE))
+        keys, values = (
+            one.to(keys_BHLE.dtype).expand(num_rows, -1, -1, -1) for one in (self.keys_HPE, self.values_HPE)
+        )
         return torch.cat([keys, keys_BHLE], dim=2), torch.cat([values, values_BHLE], dim=2)
 
 
