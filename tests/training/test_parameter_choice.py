@@ -25,6 +25,9 @@ FAMILIES = {
     "electra": lambda: transformers.ElectraModel(
         transformers.ElectraConfig(**SMALL, vocab_size=30, intermediate_size=64, embedding_size=32)
     ),
+    "mpnet": lambda: transformers.MPNetModel(
+        transformers.MPNetConfig(**SMALL, vocab_size=30, intermediate_size=64, pad_token_id=1)
+    ),
     "distilbert": lambda: transformers.DistilBertModel(
         transformers.DistilBertConfig(vocab_size=30, dim=32, n_layers=2, n_heads=2, hidden_dim=64)
     ),
@@ -87,7 +90,7 @@ def test_only_what_was_chosen_learns_and_removal_gives_theta_back_bit_for_bit(bu
     assert all(one.requires_grad for one in network.parameters())
 
 
-@pytest.mark.parametrize("family", ["roberta", "electra", "distilbert"])
+@pytest.mark.parametrize("family", ["roberta", "electra", "mpnet", "distilbert"])
 @pytest.mark.parametrize("method", ["top", "lora", "adapter"])
 def test_other_families_of_encoders_have_the_same_places(family, method):
     network = encoder(family)
