@@ -65,10 +65,15 @@ class Attention(nn.Module):
         d_model: D.
         num_heads: H.
         filter_share: Of the filter in the sum, in [0, 1); 0 for none.
+
+    Attributes:
+        prefix: Puts learned keys and values in front of all positions, and makes the mask that goes with them
+            (`kinema.training.inserts.HistoryPrefix`); None in a model as it is pre-trained.
     """
 
     def __init__(self, *, d_model: int, num_heads: int, filter_share: float) -> None:
         super().__init__()
+        self.prefix: nn.Module | None = None
         self.num_heads = num_heads
         self.filter_share = filter_share
         self.filter = FrequencyFilter(d_model=d_model) if filter_share else None
@@ -85,6 +90,8 @@ class Attention(nn.Module):
         rows, length, width = x_BLD.shape
         split = self.queries_keys_values(x_BLD).view(rows, length, 3, self.num_heads, width // self.num_heads)
         queries, keys, values = split.permute(2, 0, 3, 1, 4).unbind(0)
+        if self.prefix is not None:
+            keys, values, bias_BHLL = self.prefix(keys, values, bias_BHLL)
         mixed = functional.scaled_dot_product_attention(
             queries, keys, values, attn_mask=bias_BHLL, is_causal=bias_BHLL is None
         )

@@ -8,7 +8,7 @@ Shape suffixes: none; networks and files only.
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,12 +43,13 @@ def lora_layers(network: nn.Module) -> list[str]:
     return names
 
 
-def add_lora(network: nn.Module, *, rank: int = 8) -> Any:
+def add_lora(network: nn.Module, *, rank: int = 8, layers: Sequence[str] | None = None) -> Any:
     """Put low-rank adapters beside a network's layers; everything else is frozen.
 
     Args:
         network: Changed in place: its layers carry adapters afterwards, which change nothing until they are trained.
         rank: r, >= 1; the adapter of an n x m layer has r (n + m) numbers. Its output is scaled by 2.
+        layers: Names of the layers that get one; None for all of `lora_layers`.
 
     Returns:
         The network wrapped by peft, for `merge_lora` and `save_lora`.
@@ -59,7 +60,7 @@ def add_lora(network: nn.Module, *, rank: int = 8) -> Any:
 
     Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
-    layers = lora_layers(network)
+    layers = lora_layers(network) if layers is None else list(layers)
     if rank < 1 or not layers:
         raise ConfigError(f"LoRA needs a rank >= 1 and layers to adapt, got rank {rank} and {len(layers)} layers")
     peft = require("peft")
