@@ -28,9 +28,9 @@ from numpy.typing import NDArray  # noqa: E402
 from datasets import CACHE, data_root  # noqa: E402
 from kinema.errors import KinemaError  # noqa: E402
 from kinema.evaluation.environment import run_facts  # noqa: E402
+from kinema.metrics.regression import interval_coverage, interval_width  # noqa: E402
 from kinema.seeds import generator  # noqa: E402
 from kinema.steps.rating import TrainedRating, retrain_rating, train_rating  # noqa: E402
-from kinema.tasks.intervals import interval_report  # noqa: E402
 from kinema.tasks.rating import RatingConfig, SideFeatures, rating_errors  # noqa: E402
 from kinema.tasks.rating_data import Ratings  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
@@ -133,8 +133,9 @@ def run_variant(
     model = retrain_rating(first, base, options)
     low_N, high_N = model.interval(test.users_N, test.items_N)
     return {
-        **rating_errors(test.values_N, model.predict(test.users_N, test.items_N)),
-        **interval_report(test.values_N, low_N, high_N),
+        **rating_errors(model.predict(test.users_N, test.items_N), test.values_N),
+        "coverage": interval_coverage(low_N, high_N, test.values_N),
+        "width": interval_width(low_N, high_N),
         "valid": dict(first.report.metrics),
         "chosen": {key: getattr(config, key) for key in grid} | {"epochs": first.report.best_epoch},
         "seconds": round(time.perf_counter() - started, 1),
@@ -166,7 +167,7 @@ def run_peer(number: int, parts: tuple[Ratings, Ratings, Ratings, Ratings]) -> d
     log = json.loads((folder / "log.json").read_text(encoding="utf-8"))
     with np.load(folder / "told.npz") as told:
         return {
-            f"{log['package']} {name}": rating_errors(test.values_N, told[name])
+            f"{log['package']} {name}": rating_errors(told[name], test.values_N)
             | {"chosen": log["chosen"] if "chosen" in name else {}, "version": log["version"]}
             for name in told.files
         }

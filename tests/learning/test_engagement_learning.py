@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from kinema.metrics.classification import auc
 from kinema.steps.engagement import train_engagement
 from kinema.tasks.engagement import EngagementConfig
 from kinema.tasks.row_inputs import NumberInput
-from kinema.testing.engagement import duration_world, order_quality, task_world
+from kinema.testing.engagement import duration_world, task_world
 from kinema.training.fitting import FitOptions
 
 OPTIONS = FitOptions(metric="loss", batch_size=256, learning_rate=3e-3, max_epochs=12, patience=2)
@@ -27,7 +28,7 @@ def learn(world, heads, sharing, *, compare=False, **changes):
 
 def quality(world, trained):
     told = trained.model.predict(world.test_rows)
-    return {head: order_quality(world.labels.binary[head][world.test_rows], told[head]) for head in told}
+    return {head: auc(told[head], world.labels.binary[head][world.test_rows]) for head in told}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_labels_that_know_the_duration_find_the_interest_that_plain_regression_m
         told = learn(world, ("watch",), "shared_bottom", watch=watch).model.predict(
             world.test_rows, duration_ms_N=durations
         )
-        found[watch] = order_quality(interested, told["watch_ms" if watch == "regression" else "watch"])
+        found[watch] = auc(told["watch_ms" if watch == "regression" else "watch"], interested)
     assert found["regression"] < 0.8
     assert min(found["quantile"], found["ordinal"]) > 0.95
 
@@ -78,4 +79,4 @@ def test_without_the_confounder_plain_regression_is_as_good():
     told = learn(world, ("watch",), "shared_bottom", watch="regression").model.predict(
         world.test_rows, duration_ms_N=world.labels.duration_ms_N[world.test_rows]
     )
-    assert order_quality(world.is_interested_N[world.test_rows], told["watch_ms"]) > 0.95
+    assert auc(told["watch_ms"], world.is_interested_N[world.test_rows]) > 0.95

@@ -47,7 +47,7 @@ def test_any_heads_learn_and_tell(heads, watch):
     loss.backward()
     assert torch.isfinite(loss)
     found = one.validate()
-    assert {f"loss_{head}" for head in heads} <= set(found)
+    assert {"watch.loss" if head == "watch" else f"{head}.log_loss" for head in heads} <= set(found)
     assert all(np.isfinite(value) for value in found.values())
     told = one.model().predict(VALID, duration_ms_N=np.full(len(VALID), 9000.0))
     for head in heads:
@@ -106,7 +106,7 @@ def test_validation_of_constants_is_one():
         share = world()[1].binary["click"][TRAIN].mean()
         bias.fill_(float(np.log(share / (1 - share))))
     found = one.validate()
-    assert found["auc_click"] == 0.5
+    assert found["click.auc"] == 0.5
     assert found["loss"] > 0.9
 
 

@@ -7,8 +7,8 @@ from scipy import sparse
 
 from kinema.errors import ConfigError, DataError, NotBuiltError
 from kinema.flm.draws import Draws
+from kinema.metrics.regression import interval_coverage
 from kinema.steps.rating import retrain_rating, train_rating
-from kinema.tasks.intervals import interval_report
 from kinema.tasks.rating import RatingConfig, RatingLearner, RatingModel, SideFeatures, outputs, rating_errors
 from kinema.tasks.rating_data import RatedBy, Ratings
 from kinema.tasks.rating_network import NeuralRating, sparse_product
@@ -59,7 +59,7 @@ def test_every_model_trains_is_kept_and_repeats(changes, tmp_path):
     ):
         assert np.array_equal(mine, theirs)
     assert runs[0].report.metrics["mse"] == pytest.approx(
-        rating_errors(valid.values_N, runs[0].model.predict(valid.users_N, valid.items_N))["mse"]
+        rating_errors(runs[0].model.predict(valid.users_N, valid.items_N), valid.values_N)["mse"]
     )
 
 
@@ -73,7 +73,7 @@ def test_intervals_hold_on_the_ratings_they_were_fitted_to(interval):
     assert (low <= high).all()
     assert low.min() >= 1
     assert high.max() <= 5
-    assert interval_report(valid.values_N, low, high)["coverage"] >= 0.8
+    assert interval_coverage(low, high, valid.values_N) >= 0.8
 
 
 def test_a_rating_in_the_history_is_told_as_if_it_were_not_there():

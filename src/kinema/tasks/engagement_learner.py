@@ -9,12 +9,13 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kinema.errors import DataError
 from kinema.flm.draws import Draws
+from kinema.metrics.classification import auc
+from kinema.metrics.regression import mae
 from kinema.tasks.engagement import EngagementConfig, EngagementModel, WatchScale, fresh_network
 from kinema.tasks.engagement_labels import WATCH, EngagementLabels
 from kinema.tasks.watch_time import DurationGroups, ordinal_thresholds
@@ -57,8 +58,7 @@ class EngagementLearner:
             for name, rows in (("training", self._train), ("validation", self._valid)):
                 if not labels.known(head)[rows].any():
                     raise DataError(f"head '{head}' must have labels in {name}, has none there; leave the head out")
-        self._whole = fresh_network(inputs, config, seed=seed)
-        self.network: nn.Module = self._whole
+        self.network = fresh_network(inputs, config, seed=seed)
         self.num_examples = len(self._train)
         self._groups, self._scale = self._fit_watch()
         self._targets = {head: torch.from_numpy(self._target(head)) for head in config.heads}
@@ -67,53 +67,55 @@ class EngagementLearner:
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """The heads' losses, each the mean over the rows whose label is known, combined by the weighting."""
         rows = torch.from_numpy(self._train[rows_B])
-        told = self._whole(rows, draws)
+        told = self.network(rows, draws)
         losses_H = []
         for head in self._config.heads:
             target_B = self._targets[head][rows]
             known_B = ~target_B.isnan()
             each_B = self._each(head, told[head], target_B.nan_to_num(0.0))
             losses_H.append((each_B * known_B).sum() / known_B.sum().clamp(min=1))
-        loss: Tensor = self._whole.weighting(torch.stack(losses_H), shared=self._whole.shared_parameters(), draws=draws)
+        loss: Tensor = self.network.weighting(
+            torch.stack(losses_H), shared=self.network.shared_parameters(), draws=draws
+        )
         return loss
 
     def validate(self) -> Mapping[str, float]:
         """What the held-out rows say.
 
         Returns:
-            ``loss_<head>``; of a binary head ``auc_<head>``; of watch time ``mae_watch``, seconds; ``auc``, their mean; and
-            ``loss``, the weighted mean of the losses, each in parts of what the best constant has: below 1 says that
-            something was learnt.
+            ``<head>.log_loss`` and ``<head>.auc`` of a binary head; ``watch.loss`` and, in seconds, ``watch.mae``; ``auc``,
+            the mean over heads; and ``loss``, the weighted mean of the losses, each in parts of what the best constant
+            has: below 1 says that something was learnt.
         """
-        found: dict[str, float] = {}
-        known = {head: self._valid[self._labels.known(head)[self._valid]] for head in self._config.heads}
-        for head, each_N in self.row_losses().items():
-            found[f"loss_{head}"] = float(np.nanmean(each_N))
+        losses = {head: float(np.nanmean(each_N)) for head, each_N in self.row_losses().items()}
         told = self.model().predict(self._valid, duration_ms_N=self._durations(self._valid))
-        for head, rows in known.items():
+        found: dict[str, float] = {}
+        for head, loss in losses.items():
             here_N = self._labels.known(head)[self._valid]
+            rows = self._valid[here_N]
             if head == WATCH:
                 assert self._labels.watch_ms_N is not None
-                gaps_N = told["watch_ms"][here_N] - self._labels.watch_ms_N[rows]
-                found["mae_watch"] = float(np.abs(gaps_N).mean() / 1000)
+                watch_ms = self._labels.watch_ms_N[rows]
+                found |= {"watch.loss": loss, "watch.mae": mae(told["watch_ms"][here_N], watch_ms) / 1000}
             else:
-                found[f"auc_{head}"] = _auc(self._labels.binary[head][rows], told[head][here_N])
-        aucs = [value for name, value in found.items() if name.startswith("auc_")]
+                labels = self._labels.binary[head][rows]
+                found |= {f"{head}.log_loss": loss, f"{head}.auc": auc(told[head][here_N], labels)}
+        aucs = [value for name, value in found.items() if name.endswith(".auc") and np.isfinite(value)]
         if aucs:
             found["auc"] = float(np.mean(aucs))
         weights_H = np.array(self._config.loss_weights)
-        relative_H = [found[f"loss_{head}"] / self._constants[head] for head in self._config.heads]
+        relative_H = [loss / self._constants[head] for head, loss in losses.items()]
         found["loss"] = float(weights_H @ np.array(relative_H) / weights_H.sum())
         return found
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """Tables of the input."""
-        tables = [one for one in self._whole.inputs.modules() if isinstance(one, nn.Embedding)]
+        tables = [one for one in self.network.inputs.modules() if isinstance(one, nn.Embedding)]
         return [one for table in tables for one in table.parameters()]
 
     def model(self) -> EngagementModel:
         """The network as it is, to predict with."""
-        return EngagementModel(self._config, self._whole, self._groups, self._scale)
+        return EngagementModel(self._config, self.network, self._groups, self._scale)
 
     def row_losses(self) -> dict[str, NDArray[np.float32]]:
         """Head -> loss of each held-out row, float32 in their order; not a number where the label is missing.
@@ -124,7 +126,7 @@ class EngagementLearner:
         with torch.inference_mode():
             for start in range(0, len(self._valid), _CHUNK):
                 rows = torch.from_numpy(self._valid[start : start + _CHUNK])
-                told = self._whole(rows)
+                told = self.network(rows)
                 for head, found in parts.items():
                     target_B = self._targets[head][rows]
                     each_B = self._each(head, told[head], target_B.nan_to_num(0.0))
@@ -181,13 +183,3 @@ class EngagementLearner:
         """Those of some rows; a video of unknown length counts as one of the shortest."""
         durations_N = self._labels.duration_ms_N
         return None if durations_N is None else np.nan_to_num(durations_N[rows], nan=0.0)
-
-
-def _auc(is_positive_N: NDArray[np.floating], scores_N: NDArray[np.floating]) -> float:
-    """Chance that a positive stands before a negative, ties half; .5 where one of the two is missing."""
-    positive_N = is_positive_N > 0
-    num_positive, num_negative = int(positive_N.sum()), int((~positive_N).sum())
-    if not num_positive or not num_negative:
-        return 0.5
-    ranks = float(rankdata(scores_N)[positive_N].sum())
-    return (ranks - num_positive * (num_positive + 1) / 2) / (num_positive * num_negative)

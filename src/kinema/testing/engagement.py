@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from kinema.errors import ConfigError
 from kinema.seeds import generator
@@ -176,16 +175,3 @@ def duration_world(
         valid_rows=rows[num_rows : num_rows + num_held_out],
         test_rows=rows[num_rows + num_held_out :],
     )
-
-
-def order_quality(is_wanted_N: NDArray[np.generic], scores_N: NDArray[np.floating]) -> float:
-    """How often a wanted row stands before another; a tie is half, chance .5 (AUC).
-
-    Example:
-        >>> order_quality(np.array([1, 0, 0]), np.array([0.3, 0.1, 0.3]))
-        0.75
-    """
-    wanted_N = is_wanted_N.astype(bool)
-    ranks_N = rankdata(scores_N)
-    num_wanted, num_others = int(wanted_N.sum()), int((~wanted_N).sum())
-    return float(ranks_N[wanted_N].sum() - num_wanted * (num_wanted + 1) / 2) / (num_wanted * num_others)
