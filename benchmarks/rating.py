@@ -48,9 +48,9 @@ VARIANTS: Final[dict[str, tuple[str, FitOptions, dict[str, Any], Grid]]] = {
     "biased MF": ("none", FACTORS, {"model": "factors"}, {"width": [64], "l2": [0.07, 0.1, 0.14]}),
     "neural, IDs": ("none", NEURAL, _NEURAL, {}),
     "neural, IDs + user fields + genres and year": ("fields", NEURAL, _NEURAL, {}),
-    "the same + titles": ("texts", NEURAL, _NEURAL, {}),
-    "the same, absolute error": ("texts", ABSOLUTE, _NEURAL | {"loss": "mae"}, {}),
-    "the same, quantile heads": ("texts", NEURAL, _NEURAL | {"interval": "quantile"}, {}),
+    "the same, absolute error": ("fields", ABSOLUTE, _NEURAL | {"loss": "mae"}, {}),
+    "the same, quantile heads": ("fields", NEURAL, _NEURAL | {"interval": "quantile"}, {}),
+    "the same, and titles": ("texts", NEURAL, _NEURAL, {}),
 }
 """Name -> features, how it is trained, fixed settings, and the grid that validation chooses from."""
 
