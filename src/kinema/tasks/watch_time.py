@@ -112,8 +112,8 @@ class DurationGroups:
         check_watch(watch_ms_N, duration_ms_N)
         if not len(watch_ms_N):
             raise DataError("duration groups must be fitted to events, got none; give training events with watch_ms")
-        shares = np.arange(1, num_groups) / num_groups
-        edges_G = np.unique(np.quantile(duration_ms_N.astype(np.float64), shares, method="inverted_cdf"))
+        ordered_N = np.sort(duration_ms_N.astype(np.float64))
+        edges_G = np.unique(ordered_N[np.arange(1, num_groups) * len(ordered_N) // num_groups])
         edges_G = edges_G[edges_G > duration_ms_N.min()]
         group_N = np.searchsorted(edges_G, duration_ms_N, side="right")
         levels_Q = np.linspace(0, 1, num_levels)
