@@ -39,6 +39,9 @@ PEERS: Final = {
 }
 """Peer -> its script; the pins of its environment are in ``requirements-<peer>.txt`` beside it."""
 
+RATING_PEERS: Final = {"surprise": "surprise_rating.py"}
+"""The same for peers that tell ratings; they are asked by ``rating.py``, not scored by the evaluator of rankings."""
+
 _SCRIPTS: Final = Path(__file__).resolve().parent / "peers"
 _ENVIRONMENTS: Final = Path(__file__).resolve().parents[1] / "build" / "peers"
 _SCORING_SECONDS: Final = 1800
@@ -88,7 +91,7 @@ def environment(name: str) -> Path:
     """The peer's own Python, installed on first use and again when its pins change.
 
     Args:
-        name: One of `PEERS`.
+        name: One of `PEERS` or `RATING_PEERS`.
 
     Returns:
         The interpreter, below ``build/peers/<name>``.
@@ -97,7 +100,7 @@ def environment(name: str) -> Path:
         ConfigError: There is no such peer.
         PeerError: The environment could not be made.
     """
-    if name not in PEERS:
+    if name not in PEERS and name not in RATING_PEERS:
         raise ConfigError(f"peer must be one of {', '.join(PEERS)}, is '{name}'")
     requirements = _SCRIPTS / f"requirements-{name}.txt"
     fingerprint = hashlib.sha256(requirements.read_bytes()).hexdigest()

@@ -54,6 +54,10 @@ class Draws:
             return torch.arange(size)
         return torch.from_numpy(self._random.choice(size, most, replace=False))
 
+    def order(self, size: int) -> Tensor:
+        """int64, 0..size-1 in random order."""
+        return torch.from_numpy(self._random.permutation(size))
+
     def gaps(self, size: int, chance: float) -> Tensor:
         """int64 [size], geometric: failures before the first success."""
         return torch.from_numpy(self._random.geometric(chance, size).astype(np.int64) - 1)
