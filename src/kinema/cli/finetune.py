@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, table
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning import ClickReport
+    from kinema.steps.finetuning_log import LogClickReport
 
 _FILE: Any = click.Path(path_type=Path, dir_okay=False)
 _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
@@ -17,10 +19,11 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def finetune() -> None:
-    """Learn one task from labelled examples.
+    """Learn one task, from a project's log or from a table of labelled examples.
 
     \b
     Examples:
+      kinema finetune click --project shop
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --label clicked --to models/click
       kinema finetune click --train log.parquet --label liked --model dcn --to models/like --json
     """  # noqa: D301  # \b tells click to keep the lines
@@ -28,12 +31,12 @@ def finetune() -> None:
 
 @finetune.command("click")
 @click.option(
-    "--train", type=_FILE, required=True, help="Table to learn from: CSV, JSON lines or Parquet; text may be .gz."
+    "--train", type=_FILE, help="Table to learn from: CSV, JSON lines or Parquet, or .gz. Default: the project's log."
 )
 @click.option("--valid", type=_FILE, help="Rows that decide when to stop. Default: a tenth of --train, at random.")
 @click.option("--test", type=_FILE, help="Rows to measure on, once, at the end.")
-@click.option("--label", default="label", show_default=True, help="Column to predict, 0 or 1.")
-@click.option("--to", "folder", type=_FOLDER, required=True, help="Folder of the model.")
+@click.option("--label", help="Column to predict, 0 or 1, default label; in a log the kind of event, default click.")
+@click.option("--to", type=_FOLDER, help="Folder of the model of a table.")
 @click.option(
     "--model",
     type=click.Choice(["lr", "fm", "deepfm", "dcn", "din"]),
@@ -63,10 +66,14 @@ def finetune() -> None:
 )
 @click.option("--patience", type=click.IntRange(1), default=2, show_default=True, help="Epochs without gain.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@project_option
 @common_options
 def finetune_click_command(
     output: Output,
     *,
+    folder: Path | None,
+    to: Path | None,
+    label: str | None,
     fields: tuple[str, ...],
     model: str,
     width: int,
@@ -82,9 +89,12 @@ def finetune_click_command(
     seed: int,
     **files: Any,
 ) -> None:
-    """Learn the probability of a click, a like or a purchase from the columns of a table.
+    """Learn the probability of a click, a like or a purchase, from a project's log or from the columns of a table.
 
-    What a column is gets guessed: lists where cells are lists or have a |, numbers where there are fractions or whole numbers
+    From a log: what was shown and what came of it, the oldest four fifths to learn from; items are known by FLM's vectors.
+    ranker = "click" under [recommend] in kinema.toml then lets the model move FLM's candidates.
+
+    From a table, what a column is gets guessed: lists where cells are lists or have a |, numbers where there are fractions or whole numbers
     that hardly repeat, categories else; texts that hardly repeat are left out. --field says it:
 
     \b
@@ -97,13 +107,24 @@ def finetune_click_command(
       --field row=ignore                           left out
 
     \b
-    Example:
+    Examples:
+      kinema finetune click
+      kinema finetune click --label like --epochs 5 --json
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
       kinema predict click models/click --table new.csv --to scores.csv
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
 
     require("torch")
+    if files["train"] is None:
+        if to is not None or fields or files["valid"] is not None or files["test"] is not None:
+            raise ConfigError(
+                "--to, --valid, --test and --field must come with --train, the table they belong to; give it"
+            )
+        _finetune_on_log(output, folder, label or "click", max_epochs=epochs, patience=patience, seed=seed)
+        return
+    if to is None:
+        raise ConfigError("--train must come with --to, the folder of the model; give one")
     from kinema.steps.finetuning import ClickTraining, finetune_click  # noqa: PLC0415  # as above
     from kinema.tasks.click_networks import ClickConfig, usual_l2  # noqa: PLC0415  # as above
     from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
@@ -119,14 +140,44 @@ def finetune_click_command(
     training = ClickTraining(min_count, batch_size, learning_rate, epochs, patience, seed)
     with output.progress("finetune click") as progress:
         report = finetune_click(
-            config=config, specs=[parse_spec(one) for one in fields], training=training, progress=progress, **files
+            config=config,
+            label=label or "label",
+            folder=to,
+            specs=[parse_spec(one) for one in fields],
+            training=training,
+            progress=progress,
+            **files,
         )
     output.show(report, lambda console: _people(console, report))
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    from kinema.errors import ConfigError  # noqa: PLC0415  # keeps the start of other commands light
+def _finetune_on_log(output: Output, folder: Path | None, label: str, *, seed: int, **options: Any) -> None:
+    """A click model on the project's own log."""
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
+    with Project.find(folder) as project, output.progress("finetune click") as progress:
+        report = project.finetune_click(label, seed=seed, options=options, progress=progress)
+    output.show(report, lambda console: _people_of_log(console, report))
+
+
+def _people_of_log(console: Console, report: "LogClickReport") -> None:
+    names = ("auc", "grouped_auc", "log_loss", "calibrated_error")
+    rows = [
+        [part, report.num_examples[part], report.num_positive[part], *(found[name] for name in names)]
+        for part, found in report.metrics.items()
+    ]
+    heads = ["part", "examples", report.label, "AUC", "AUC within users", "log loss", "calibration error"]
+    console.print(table(f"{report.label} on the log, by time", heads, rows))
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_parameters:,} parameters, "
+        f"{report.num_examples['train']:,} training examples, {report.seconds:.1f} s"
+    )
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
+    console.print('next: ranker = "click" under [recommend] in kinema.toml', markup=False)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
     if not all(one.strip().isdecimal() for one in text.split(",")):
         raise ConfigError(f"--hidden must be whole numbers with commas between them, as in 400,400, is '{text}'")
     return tuple(int(one) for one in text.split(","))

@@ -1,0 +1,119 @@
+"""A project's own log becomes a click model, which then moves the slates of that project."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from kinema.artifacts import MANIFEST
+from kinema.cli.main import main
+from kinema.errors import DataError, NotBuiltError, StaleArtifactError
+from kinema.project import Project
+
+SETTINGS = "[flm]\nmax_epochs = 2\nd_model = 16\n"
+
+
+def written(folder, *, impressions=True):
+    """A project of 30 items and 60 users, who click on every item of their third of the catalogue that they are shown."""
+    random = np.random.default_rng(0)
+    items = pl.DataFrame({"id": [f"v{item}" for item in range(30)], "title": [f"Film {item}" for item in range(30)]})
+    rows = []
+    for user in range(60):
+        for step, item in enumerate(random.permutation(30)[:14].tolist()):
+            moment = 1_700_000_000_000 + step * 3_600_000 + user * 1_000
+            if impressions:
+                rows.append((f"u{user}", f"v{item}", moment, "impression"))
+            if item % 3 == user % 3 or random.random() < 0.1:
+                rows.append((f"u{user}", f"v{item}", moment + 500, "click"))
+    folder.mkdir()
+    items.write_csv(folder / "items.csv")
+    pl.DataFrame(rows, schema=["user", "item", "timestamp_ms", "kind"], orient="row").write_csv(folder / "events.csv")
+    project = Project.init(folder / "shop")
+    (folder / "shop" / "kinema.toml").write_text(SETTINGS)
+    project.close()
+    with Project.open(folder / "shop") as project:
+        project.ingest(items=folder / "items.csv", events=folder / "events.csv")
+    return folder / "shop"
+
+
+@pytest.fixture(scope="module", name="shop")
+def made_shop(tmp_path_factory):
+    place = written(tmp_path_factory.mktemp("log") / "shop")
+    with Project.open(place) as project:
+        project.pretrain(seed=1)
+    return place
+
+
+def test_a_click_model_is_learnt_and_moves_the_slates_when_the_settings_say_so(shop):
+    with Project.open(shop) as project:
+        report = project.finetune_click(options={"max_epochs": 3, "learning_rate": 1e-2})
+        plain = project.recommend("u1")
+    assert report.num_examples == {"train": 672, "valid": 84, "test": 84}
+    assert set(report.metrics) == {"valid", "test"}
+    assert 0 < report.metrics["test"]["auc"] <= 1
+    assert "learnt from the whole log" in report.notices[-1]
+    assert (shop / "artifacts" / "click" / MANIFEST).is_file()
+    (shop / "kinema.toml").write_text(f'{SETTINGS}[recommend]\nranker = "click"\nranker_weight = 1.0\n')
+    try:
+        with Project.open(shop) as project:
+            moved = project.recommend("u1")
+            unknown = project.recommend("nobody")
+    finally:
+        (shop / "kinema.toml").write_text(SETTINGS)
+    by = {step.stage: step.detail.get("by") for step in moved.trace}
+    assert by["rank"] == "model+click"
+    assert {one.id for one in unknown.items}
+    assert [one.id for one in moved.items] != [one.id for one in plain.items]
+
+
+def test_the_command_tells_what_was_learnt(shop):
+    done = CliRunner().invoke(main, ["finetune", "click", "--project", str(shop), "--epochs", "1", "--json", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["num_examples"]["train"] == 672
+    people = CliRunner().invoke(main, ["finetune", "click", "-p", str(shop), "--epochs", "1", "--quiet"])
+    assert "click on the log, by time" in people.output
+
+
+def test_a_label_that_the_log_does_not_have_is_named_with_those_it_has(shop):
+    with (
+        Project.open(shop) as project,
+        pytest.raises(DataError, match="label 'like' must be a kind of event of the log, which has click"),
+    ):
+        project.finetune_click("like")
+
+
+def test_options_of_a_table_need_a_table(shop):
+    done = CliRunner().invoke(main, ["finetune", "click", "--project", str(shop), "--to", "models/click"])
+    assert "--to, --valid, --test and --field must come with --train" in str(done.exception or done.output)
+
+
+def test_a_click_model_of_another_flm_is_refused(shop):
+    with Project.open(shop) as project:
+        project.finetune_click(options={"max_epochs": 1})
+    manifest = shop / "artifacts" / "flm" / MANIFEST
+    before = manifest.read_text()
+    manifest.write_text(before + " ")
+    (shop / "kinema.toml").write_text(f'{SETTINGS}[recommend]\nranker = "click"\n')
+    try:
+        with (
+            Project.open(shop) as project,
+            pytest.raises(StaleArtifactError, match="item vectors of the model it was trained on"),
+        ):
+            project.recommend("u1")
+    finally:
+        manifest.write_text(before)
+        (shop / "kinema.toml").write_text(SETTINGS)
+
+
+def test_a_log_without_impressions_gets_drawn_ones_and_says_so(tmp_path):
+    place = written(tmp_path / "shop", impressions=False)
+    with Project.open(place) as project:
+        with pytest.raises(
+            NotBuiltError, match="the click model needs FLM's item vectors, there are none; run: kinema pretrain"
+        ):
+            project.finetune_click()
+        project.pretrain(seed=1)
+        report = project.finetune_click(options={"max_epochs": 1})
+    assert "the log has no impressions" in report.notices[0]
