@@ -1,6 +1,6 @@
 """What adversarial training, R-Drop and averaged weights do for the probability of a click.
 
-    python benchmarks/robust.py [--set town|frappe] [--frappe FOLDER] [--seeds 3] [--radius 0.3] [--attack 0.3]
+    python benchmarks/robust.py [--set town|frappe] [--frappe FOLDER] [--seeds 3] [--radius 0.33] [--attack 0.1]
 
 A small network (factorisation machine and two layers over vectors of width 10) learns whether an impression is clicked:
 of the town of seed 7 (who, what, its category, the profile, the place; split by time), or of Frappe (official valid and
@@ -217,9 +217,9 @@ if __name__ == "__main__":
     parser.add_argument("--frappe", type=Path)
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--radius", type=float, default=0.3)
-    parser.add_argument("--attack", type=float, default=0.3)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--radius", type=float, default=0.33)
+    parser.add_argument("--attack", type=float, default=0.1)
     parser.add_argument("--weight", type=float, default=1.0, help="of the loss under attack in training")
     parser.add_argument("--part", choices=("valid", "test"), default="test")
     parser.add_argument("--weight-decay", type=float, default=0.1)

@@ -76,12 +76,7 @@ def fit(
         ConfigError: Options ask for what this learner or device cannot do.
         DataError: A loss, gradient or metric is no number, or validation has no such metric.
     """
-    check_robust(learner, adversarial=options.adversarial, consistency=options.consistency)
-    check_precision(options.precision, device_of(learner.network))
-    if learner.num_examples < 1:
-        raise DataError(f"a task must have at least 1 training example, has {learner.num_examples}; give it some")
-    if options.keep_epochs and folder is None:
-        raise ConfigError(f"keep_epochs must be 0 without a folder, is {options.keep_epochs}; give fit a folder")
+    _check(learner, options, folder)
     logs = [*watchers] if folder is None else [CsvLog(folder, options, seed=seed), *watchers]
     with repeatable(), torch.random.fork_rng():
         training = _Training(learner, options, seed, folder, run, checkpoint_seconds, logs)
@@ -96,6 +91,16 @@ def fit(
         for one in logs:
             one.finished(report)
     return report
+
+
+def _check(learner: Learner, options: FitOptions, folder: Path | None) -> None:
+    """Refuse what cannot work before anything is changed."""
+    check_robust(learner, adversarial=options.adversarial, consistency=options.consistency)
+    check_precision(options.precision, device_of(learner.network))
+    if learner.num_examples < 1:
+        raise DataError(f"a task must have at least 1 training example, has {learner.num_examples}; give it some")
+    if options.keep_epochs and folder is None:
+        raise ConfigError(f"keep_epochs must be 0 without a folder, is {options.keep_epochs}; give fit a folder")
 
 
 @dataclass

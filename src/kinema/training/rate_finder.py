@@ -88,40 +88,52 @@ def find_rate(
         )
     check_precision(options.precision, device_of(learner.network))
     rates_S = np.geomspace(low, high, steps)
-    losses: list[float] = []
-    smoothed: list[float] = []
     with _put_back(learner), repeatable(), torch.random.fork_rng():
-        descent = Descent(
-            learner.network,
-            optimizer=options.optimizer,
-            learning_rate=1.0,
-            momentum=options.momentum,
-            weight_decay=options.weight_decay,
-            l2=options.l2,
-            rate_factors=options.rate_factors,
-            clip_norm=options.clip_norm,
-            scaler=gradient_scaler(options.precision, device_of(learner.network)),
-        )
-        batches = list(islice(_batches(learner.num_examples, options.batch_size, seed), steps))
-        seeds = [derive_seed(seed, f"rate {step}") for step in range(steps)]
-        with torch.no_grad():
-            untouched = [
-                learning_loss(learner, *one, consistency=0.0).item() for one in zip(batches, seeds, strict=True)
-            ]
-        usual, running = float(np.mean(untouched)), 0.0
-        for step, rate in enumerate(rates_S.tolist()):
-            loss = add_gradients(learner, batches[step], descent, seed=seeds[step], precision=options.precision)
-            if not math.isfinite(loss) or not math.isfinite(usual):
-                break
-            running = smoothing * running + (1 - smoothing) * (loss - untouched[step])
-            losses.append(loss)
-            smoothed.append(usual + running / (1 - smoothing ** (step + 1)))
-            if smoothed[-1] > 4 * usual > 0:
-                break
-            descent.step(rate)
-            progress(step + 1, steps, f"rate {rate:.1e} loss {loss:.4f}")
+        losses, smoothed = _sweep(learner, options, rates_S, smoothing=smoothing, seed=seed, progress=progress)
     smoothed_S = np.array(smoothed)
     return RateCurve(_steepest(rates_S, smoothed_S), rates_S[: len(losses)], np.array(losses), smoothed_S)
+
+
+def _sweep(
+    learner: Learner,
+    options: FitOptions,
+    rates_S: NDArray[np.float64],
+    *,
+    smoothing: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[list[float], list[float]]:
+    """Losses as they were, and smoothed; fewer than rates where the loss breaks down."""
+    descent = Descent(
+        learner.network,
+        optimizer=options.optimizer,
+        learning_rate=1.0,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        l2=options.l2,
+        rate_factors=options.rate_factors,
+        clip_norm=options.clip_norm,
+        scaler=gradient_scaler(options.precision, device_of(learner.network)),
+    )
+    batches = list(islice(_batches(learner.num_examples, options.batch_size, seed), len(rates_S)))
+    seeds = [derive_seed(seed, f"rate {step}") for step in range(len(rates_S))]
+    with torch.no_grad():
+        untouched = [learning_loss(learner, *one, consistency=0.0).item() for one in zip(batches, seeds, strict=True)]
+    usual, running = float(np.mean(untouched)), 0.0
+    losses: list[float] = []
+    smoothed: list[float] = []
+    for step, rate in enumerate(rates_S.tolist()):
+        loss = add_gradients(learner, batches[step], descent, seed=seeds[step], precision=options.precision)
+        if not math.isfinite(loss) or not math.isfinite(usual):
+            break
+        running = smoothing * running + (1 - smoothing) * (loss - untouched[step])
+        losses.append(loss)
+        smoothed.append(usual + running / (1 - smoothing ** (step + 1)))
+        if smoothed[-1] > 4 * usual > 0:
+            break
+        descent.step(rate)
+        progress(step + 1, len(rates_S), f"rate {rate:.1e} loss {loss:.4f}")
+    return losses, smoothed
 
 
 def _steepest(rates_S: NDArray[np.float64], smoothed_S: NDArray[np.float64]) -> float:
