@@ -48,6 +48,9 @@ _IDLE_MB: Final = 128
 """What a decoding process has before any clip: interpreter, PyAV, OpenCV. The limit is on what comes to it."""
 _WORKER: Final = "kinema.encoders.clip_worker"
 
+_TRIES = 5
+"""The clip may be read between two looks, above all where the machine has something else to do."""
+
 
 @dataclass
 class Watch:
@@ -247,10 +250,13 @@ def killed(sources: Sequence[Path], folder: Path, *, victim: Path, settings: str
     for name, path in zip(names, sources, strict=True):
         (media / name).write_bytes(path.read_bytes())
     name = names[list(sources).index(victim)]
-    project = new_project(folder / "project", settings=settings)
-    ingested = kinema(project, "ingest", "--videos", str(media))
-    watch = Watch(media, victim=name)
-    first = kinema(project, "extract", watch=watch)
+    for attempt in range(_TRIES):
+        project = new_project(folder / f"project-{attempt}", settings=settings)
+        ingested = kinema(project, "ingest", "--videos", str(media))
+        watch = Watch(media, victim=name)
+        first = kinema(project, "extract", watch=watch)
+        if watch.num_kills:
+            break
     lost = [one for one, fate in fates(project, names).items() if fate != "whole"]
     second = kinema(project, "extract")
     left = [one for one, fate in fates(project, names).items() if fate != "whole"]

@@ -214,8 +214,8 @@ def test_equally_long_but_different_histories_of_one_user_are_refused(split, tmp
 
 
 def test_an_unknown_peer_is_refused():
-    with pytest.raises(ConfigError, match="peer must be one of rectools, recbole, implicit, is 'surprise'"):
-        peering.environment("surprise")
+    with pytest.raises(ConfigError, match="peer must be one of rectools, recbole, implicit, is 'cornac'"):
+        peering.environment("cornac")
 
 
 def test_an_environment_is_made_once_and_again_when_its_pins_change(monkeypatch, tmp_path):
