@@ -48,7 +48,7 @@ class FitOptions:
     """How a task is trained.
 
     Attributes:
-        metric: Name of the validation number that decides; smaller is better for `LOWER_IS_BETTER`.
+        metric: Name of the validation number that decides; `kinema.tasks.measures.lower_is_better` says which way.
         batch_size: Examples whose loss is taken at once.
         learning_rate: Step size at its largest.
         weight_decay: Decoupled decay: each update takes away this times the step size. Of matrices and tables only;

@@ -24,6 +24,7 @@ from kinema.artifacts import fingerprint
 from kinema.errors import ConfigError, DataError
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed, generator
+from kinema.tasks.measures import lower_is_better
 from kinema.tasks.task import Learner
 from kinema.training.averaging import WeightAverage, has_statistics, load_changing, renewed_statistics
 from kinema.training.descent import Descent
@@ -37,9 +38,8 @@ from kinema.training.repeatable import repeatable
 from kinema.training.robust import check_robust
 from kinema.training.schedules import rate_share
 
-__all__ = ["LOWER_IS_BETTER", "FitOptions", "FitReport", "fit"]
+__all__ = ["FitOptions", "FitReport", "fit"]
 
-LOWER_IS_BETTER: Final = frozenset({"loss", "log_loss", "mse", "rmse", "mae", "calibration_error"})
 _SHOWN_ROWS: Final = 20
 _STATISTICS_BATCHES: Final = 50
 
@@ -170,7 +170,7 @@ class _Training:
             names = {name: f"valid_{name}" if name in {"epoch", "loss"} else name for name in found}
             entry = {"epoch": place.epoch + 1, "loss": place.loss_sum / place.summed}
             place.curve.append(entry | {names[name]: value for name, value in found.items()})
-            value = found[options.metric] * (-1.0 if options.metric in LOWER_IS_BETTER else 1.0)
+            value = found[options.metric] * (-1.0 if lower_is_better(options.metric) else 1.0)
             if not place.best_epoch or value > place.best:
                 place.best, place.best_epoch, place.metrics = value, place.epoch + 1, found
                 self.best_state = snapshot(network)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kinema.progress import Progress, silent
+from kinema.tasks.measures import lower_is_better
 from kinema.tasks.task import Learner
-from kinema.training.fitting import LOWER_IS_BETTER, FitOptions, FitReport, fit
+from kinema.training.fitting import FitOptions, FitReport, fit
 
 
 def fit_and_refine(
@@ -36,7 +37,7 @@ def fit_and_refine(
         DataError: See `fit`.
     """
     total: FitReport | None = None
-    sign = -1.0 if options.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if lower_is_better(options.metric) else 1.0
     for share in shares:
         kept = {name: one.detach().clone() for name, one in learner.network.state_dict().items()}
         found = fit(
