@@ -121,7 +121,7 @@ INPUTS: Final[dict[str, dict[str, list[FieldSpec]]]] = {
 _DEEP: Final = ClickConfig(embedding_l2=0.1)
 _FILMS: Final = ClickConfig(model="fm", hidden=(128, 64), width=16)
 _FACTORS: Final = tuple(
-    Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-5, 1e-4)
+    Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-6, 1e-6)
 )
 SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
     "frappe": {
