@@ -56,12 +56,14 @@ class Setting:
         config: Network.
         batch_size: Rows per step.
         learning_rate: Step size of the first round.
+        patience: Epochs without gain before a round ends.
     """
 
     name: str
     config: ClickConfig
     batch_size: int = 4096
     learning_rate: float = 1e-3
+    patience: int = 2
 
 
 Tables = dict[str, pl.DataFrame]
@@ -120,9 +122,9 @@ INPUTS: Final[dict[str, dict[str, list[FieldSpec]]]] = {
 
 _DEEP: Final = ClickConfig(embedding_l2=0.1)
 _FILMS: Final = ClickConfig(model="fm", hidden=(128, 64), width=16)
-_FACTORS: Final = tuple(
-    Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-6, 1e-6)
-)
+_FACTORS: Final = tuple(Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-6))
+_DEEP_FILMS: Final = Setting("deepfm, L2 .002", replace(_FILMS, model="deepfm", embedding_l2=0.002), 8192, 3e-3)
+_PATIENT: Final = replace(_FACTORS[0], name="fm, L2 1e-05, patience 6", patience=6)
 SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
     "frappe": {
         "10 fields": (
@@ -136,9 +138,9 @@ SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
         "ids": (
             *_FACTORS,
             Setting("deepfm, L2 1e-5", replace(_FILMS, model="deepfm", embedding_l2=1e-5), 8192, 3e-3),
-            Setting("deepfm, L2 .002", replace(_FILMS, model="deepfm", embedding_l2=0.002), 8192, 3e-3),
+            _DEEP_FILMS,
         ),
-        **dict.fromkeys(("+ titles", "+ genres", "+ user features"), _FACTORS),
+        **dict.fromkeys(("+ titles", "+ genres", "+ user features"), (*_FACTORS, _PATIENT, _DEEP_FILMS)),
     },
 }
 READERS: Final = {"frappe": frappe, "ml-1m": ml_1m}
@@ -149,7 +151,13 @@ def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int
     fields = fit_fields(tables["train"], specs)
     rows = {name: (fields.apply(frame), read_labels(frame, "label")) for name, frame in tables.items()}
     learner = ClickLearner(setting.config, fields, train=rows["train"], valid=rows["valid"], seed=seed)
-    options = FitOptions("auc", batch_size=setting.batch_size, learning_rate=setting.learning_rate, max_epochs=40)
+    options = FitOptions(
+        "auc",
+        batch_size=setting.batch_size,
+        learning_rate=setting.learning_rate,
+        max_epochs=40,
+        patience=setting.patience,
+    )
     report = fit_and_refine(learner, options, seed=seed)
     return {
         "valid": {name: round(value, 5) for name, value in report.metrics.items()},
