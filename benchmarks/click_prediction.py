@@ -56,12 +56,14 @@ class Setting:
         config: Network.
         batch_size: Rows per step.
         learning_rate: Step size of the first round.
+        patience: Epochs without gain before a round ends.
     """
 
     name: str
     config: ClickConfig
     batch_size: int = 4096
     learning_rate: float = 1e-3
+    patience: int = 2
 
 
 Tables = dict[str, pl.DataFrame]
@@ -118,19 +120,28 @@ INPUTS: Final[dict[str, dict[str, list[FieldSpec]]]] = {
     },
 }
 
-_BASE: Final = ClickConfig(embedding_l2=0.1)
-_FILMS: Final = ClickConfig(hidden=(128, 64), embedding_l2=1e-5, width=16)
-SETTINGS: Final[dict[str, tuple[Setting, ...]]] = {
-    "frappe": (
-        Setting("deepfm, L2 .1", _BASE),
-        Setting("deepfm, L2 .2", replace(_BASE, embedding_l2=0.2)),
-        Setting("dcn, L2 .1", replace(_BASE, model="dcn")),
-    ),
-    "ml-1m": (
-        Setting("fm, L2 1e-5", replace(_FILMS, model="fm"), 8192, 3e-3),
-        Setting("deepfm, L2 1e-5", _FILMS, 8192, 3e-3),
-        Setting("deepfm, L2 .002", replace(_FILMS, embedding_l2=0.002), 8192, 3e-3),
-    ),
+_DEEP: Final = ClickConfig(embedding_l2=0.1)
+_FILMS: Final = ClickConfig(model="fm", hidden=(128, 64), width=16)
+_FACTORS: Final = tuple(Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-6))
+_DEEP_FILMS: Final = Setting("deepfm, L2 .002", replace(_FILMS, model="deepfm", embedding_l2=0.002), 8192, 3e-3)
+_PATIENT: Final = replace(_FACTORS[0], name="fm, L2 1e-05, patience 6", patience=6)
+SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
+    "frappe": {
+        "10 fields": (
+            Setting("deepfm, L2 .1", _DEEP),
+            Setting("deepfm, L2 .2", replace(_DEEP, embedding_l2=0.2)),
+            Setting("dcn, L2 .1", replace(_DEEP, model="dcn")),
+        ),
+        "10 fields, user x item": (Setting("deepfm, L2 .1", _DEEP),),
+    },
+    "ml-1m": {
+        "ids": (
+            *_FACTORS,
+            Setting("deepfm, L2 1e-5", replace(_FILMS, model="deepfm", embedding_l2=1e-5), 8192, 3e-3),
+            _DEEP_FILMS,
+        ),
+        **dict.fromkeys(("+ titles", "+ genres", "+ user features"), (*_FACTORS, _PATIENT, _DEEP_FILMS)),
+    },
 }
 READERS: Final = {"frappe": frappe, "ml-1m": ml_1m}
 
@@ -140,7 +151,13 @@ def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int
     fields = fit_fields(tables["train"], specs)
     rows = {name: (fields.apply(frame), read_labels(frame, "label")) for name, frame in tables.items()}
     learner = ClickLearner(setting.config, fields, train=rows["train"], valid=rows["valid"], seed=seed)
-    options = FitOptions("auc", batch_size=setting.batch_size, learning_rate=setting.learning_rate, max_epochs=40)
+    options = FitOptions(
+        "auc",
+        batch_size=setting.batch_size,
+        learning_rate=setting.learning_rate,
+        max_epochs=40,
+        patience=setting.patience,
+    )
     report = fit_and_refine(learner, options, seed=seed)
     return {
         "valid": {name: round(value, 5) for name, value in report.metrics.items()},
@@ -157,19 +174,18 @@ def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int
 
 
 def wanted(name: str, runs: dict[str, Any]) -> Iterator[tuple[str, Setting, int]]:
-    """The runs of a set in order: settings on the first input with seed 0, then the winner's seeds, then the other inputs."""
-    first, *others = INPUTS[name]
-    for setting in SETTINGS[name]:
-        yield first, setting, 0
-    for inputs in (first, *others):
-        for seed in SEEDS:
-            yield inputs, chosen(name, runs), seed
+    """The runs of a set in order: for each input its settings with seed 0, then the other seeds of the one that won."""
+    for inputs, settings in SETTINGS[name].items():
+        for setting in settings:
+            yield inputs, setting, 0
+        for seed in SEEDS[1:]:
+            yield inputs, chosen(name, inputs, runs), seed
 
 
-def chosen(name: str, runs: dict[str, Any]) -> Setting:
-    """The setting with the best AUC on validation, seed 0, first input."""
-    first = next(iter(INPUTS[name]))
-    return max(SETTINGS[name], key=lambda one: runs[key(first, one, 0)]["valid"]["auc"])
+def chosen(name: str, inputs: str, runs: dict[str, Any]) -> Setting:
+    """Of the settings that have run with seed 0, the one with the best AUC on validation."""
+    done = [one for one in SETTINGS[name][inputs] if key(inputs, one, 0) in runs]
+    return max(done, key=lambda one: runs[key(inputs, one, 0)]["valid"]["auc"])
 
 
 def key(inputs: str, setting: Setting, seed: int) -> str:
@@ -189,35 +205,33 @@ def write(name: str, place: dict[str, Any]) -> None:
     RESULT.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     lines = ["# Click prediction", ""]
     for one_set, found in results.items():
-        runs, first = found["runs"], next(iter(INPUTS[one_set]))
         lines += [f"## {one_set}", "", f"{found['note']}. {found['machine']}, {found['date']}.", ""]
-        lines += [
-            "Compared on validation, seed 0:",
-            "",
-            "| setting | AUC | log loss | epochs | s |",
-            "|---|---|---|---|---|",
-        ]
-        for setting in SETTINGS[one_set]:
-            if (run := runs.get(key(first, setting, 0))) is not None:
-                valid = run["valid"]
-                lines.append(
-                    f"| {setting.name} | {valid['auc']:.4f} | {valid['log_loss']:.4f} | {run['epochs']} | {run['seconds']:.0f} |"
-                )
-        if len([one for one in SETTINGS[one_set] if key(first, one, 0) in runs]) == len(SETTINGS[one_set]):
-            lines += ["", f"Test, {chosen(one_set, runs).name}:", "", "| input | seeds | AUC | log loss | parameters |"]
-            lines += ["|---|---|---|---|---|", *_test_rows(one_set, runs)]
-        lines.append("")
+        lines += ["Compared on validation, seed 0:", "", "| input | setting | AUC | log loss | epochs | s |"]
+        lines += ["|---|---|---|---|---|---|", *_compared_rows(one_set, found["runs"]), ""]
+        lines += ["Test, the setting that is best on validation:", ""]
+        lines += ["| input | setting | seeds | AUC | log loss | parameters |", "|---|---|---|---|---|---|"]
+        lines += [*_test_rows(one_set, found["runs"]), ""]
     RESULT.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
 
 
+def _compared_rows(name: str, runs: dict[str, Any]) -> Iterator[str]:
+    for inputs, settings in SETTINGS[name].items():
+        for setting in settings:
+            if (run := runs.get(key(inputs, setting, 0))) is not None:
+                auc, loss = (f"{run['valid'][metric]:.4f}" for metric in ("auc", "log_loss"))
+                yield f"| {inputs} | {setting.name} | {auc} | {loss} | {run['epochs']} | {run['seconds']:.0f} |"
+
+
 def _test_rows(name: str, runs: dict[str, Any]) -> Iterator[str]:
-    for inputs in INPUTS[name]:
-        done = [run for seed in SEEDS if (run := runs.get(key(inputs, chosen(name, runs), seed)))]
-        if done:
+    for inputs, settings in SETTINGS[name].items():
+        if any(key(inputs, one, 0) in runs for one in settings):
+            won = chosen(name, inputs, runs)
+            done = [run for seed in SEEDS if (run := runs.get(key(inputs, won, seed)))]
             aucs = [run["test"]["auc"] for run in done]
             spread = f" ({min(aucs):.4f} to {max(aucs):.4f})" if len(aucs) > 1 else ""
-            loss = statistics.mean(run["test"]["log_loss"] for run in done)
-            yield f"| {inputs} | {len(done)} | {statistics.mean(aucs):.4f}{spread} | {loss:.4f} | {done[0]['parameters']:,} |"
+            auc, loss = statistics.mean(aucs), statistics.mean(run["test"]["log_loss"] for run in done)
+            size = f"{done[0]['parameters']:,}"
+            yield f"| {inputs} | {won.name} | {len(done)} | {auc:.4f}{spread} | {loss:.4f} | {size} |"
 
 
 def main() -> None:

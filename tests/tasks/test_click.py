@@ -104,6 +104,18 @@ def test_the_loss_has_the_price_of_long_vectors_and_one_seed_gives_one_network()
     torch.testing.assert_close(difference, table.square().sum())
 
 
+def test_a_large_table_learns_by_its_rows_alone():
+    frame = planted(600)
+    specs = [parse_spec("user=category,buckets=60000"), parse_spec("item=category")]
+    fields = fit_fields(frame, specs)
+    given = (fields.apply(frame), read_labels(frame, "label"))
+    task = ClickLearner(ClickConfig(model="fm", width=4), fields, train=given, valid=given)
+    before = task.clicks.vectors.table.detach().clone()
+    fit(task, FitOptions("auc", batch_size=64, learning_rate=0.02, max_epochs=1))
+    moved = (task.clicks.vectors.table != before).any(dim=1).nonzero().squeeze(1).numpy()
+    np.testing.assert_array_equal(moved, np.unique(given[0].rows_NF))
+
+
 def test_lists_of_a_batch_are_as_long_as_its_longest():
     frame = planted(100).with_columns(seen=pl.Series(["1|2|3", "", "4"] + [""] * 97))
     rows = fit_fields(frame, SPECS, min_count=1).apply(frame)

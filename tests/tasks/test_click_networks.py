@@ -94,6 +94,19 @@ def test_gradients_reach_all_parameters_and_only_the_rows_of_the_batch(model):
     assert (made.vectors.table.grad[touched] != 0).any(dim=1).all()
 
 
+def test_a_large_table_without_l2_is_learnt_row_by_row():
+    given, gradients = batch(), {}
+    for l2 in (0.0, 1e-3):
+        torch.manual_seed(0)
+        config = ClickConfig(model="deepfm", embedding_l2=l2, **SMALL)
+        made = ClickNetwork(config, num_rows=50_000, num_single=2, targets=(1,)).eval()
+        made(given).sum().backward()
+        gradients[l2] = made.vectors.table.grad
+    assert gradients[0.0].is_sparse
+    assert not gradients[1e-3].is_sparse
+    torch.testing.assert_close(gradients[0.0].to_dense(), gradients[1e-3])
+
+
 def test_dropout_comes_from_the_draws_alone():
     made, given = network("dcn", dropout=0.5), batch()
     assert torch.equal(made(given, Draws(1)), made(given, Draws(1)))

@@ -124,8 +124,8 @@ def measures(labels_N: NDArray[np.float32], probabilities_N: NDArray[np.float32]
 class ClickLearner:
     """Click prediction, ready to learn: a `kinema.tasks.task.Learner`.
 
-    The gradient of the table of vectors is dense: AdamW, which `kinema.training.fitting.fit` steps with, takes no other, and
-    moves every row at every step. See docs/tasks-click.md for what that costs.
+    With ``embedding_l2`` 0 and a large table, a step costs the rows it touches; else AdamW moves every row at every step. See
+    docs/tasks-click.md for what that costs.
 
     Args:
         config: What to learn.

@@ -7,7 +7,7 @@ D width, R rows of the table, I width of a row's fields side by side (G x D), H 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,21 +45,27 @@ class FieldVectors(nn.Module):
     Args:
         num_rows: Of the table.
         width: Of a vector.
+        by_row: Gradients are sparse, and a step costs the rows it touches instead of all.
     """
 
-    def __init__(self, num_rows: int, width: int) -> None:
+    def __init__(self, num_rows: int, width: int, *, by_row: bool = False) -> None:
         super().__init__()
         self.width = width
-        self.table = nn.Parameter(torch.randn(num_rows, width + 1) * _INITIAL)
-        with torch.no_grad():
-            self.table[:, width] = 0
+        start = torch.randn(num_rows, width + 1) * _INITIAL
+        start[:, width] = 0
+        self.rows = nn.Embedding(num_rows, width + 1, sparse=by_row, _weight=start)
+
+    @property
+    def table(self) -> nn.Parameter:
+        """The vectors, [R, D + 1]."""
+        return cast("nn.Parameter", self.rows.weight)
 
     def forward(self, batch: ClickBatch) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Vectors of single values [B, F, D], their summed log-odds [B], and one [B, L, D + 1] per list."""
-        found = functional.embedding(batch.rows_BF, self.table)
+        found = self.rows(batch.rows_BF)
         if batch.scales_BF is not None:
             found = found * batch.scales_BF.unsqueeze(-1)
-        lists = [functional.embedding(rows_BL.clamp_min(0), self.table) for rows_BL in batch.lists]
+        lists = [self.rows(rows_BL.clamp_min(0)) for rows_BL in batch.lists]
         return found[..., : self.width], found[..., self.width].sum(dim=1), lists
 
 

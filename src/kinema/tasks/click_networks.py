@@ -40,6 +40,9 @@ PARTS: Final[dict[str, frozenset[str]]] = {
 }
 """Model -> its parts."""
 
+_BY_ROW_FROM: Final = 50_000
+"""Rows from which on sparse gradients pay. L2 over the table moves all rows, so it leaves nothing to be saved."""
+
 
 @dataclass(frozen=True)
 class ClickConfig:
@@ -121,7 +124,8 @@ class ClickNetwork(nn.Module):
                 "name one: --field seen=list,target=item, or choose another model"
             )
         flat = (num_single + len(self.targets)) * config.width
-        self.vectors = FieldVectors(num_rows, config.width)
+        by_row = not config.embedding_l2 and num_rows >= _BY_ROW_FROM
+        self.vectors = FieldVectors(num_rows, config.width, by_row=by_row)
         self.bias = nn.Parameter(torch.zeros(1))
         self.cross = Cross(flat, config.cross_layers) if "cross" in parts else None
         self.deep = Deep(flat, config.hidden, batch_norm=config.batch_norm) if "deep" in parts else None
