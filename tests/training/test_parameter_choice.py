@@ -257,6 +257,28 @@ def test_what_cannot_be_chosen_is_refused():
         choose(nn.Sequential(nn.Linear(2, 2)), Choice("adapter"))
 
 
+@pytest.mark.parametrize("method", ["lora", "adapter", "prefix"])
+def test_nothing_is_put_beside_what_was_put_in_before(method):
+    network = history()
+    chosen = choose(network, Choice(method))
+    with pytest.raises(ConfigError, match="must be free of earlier adapters to choose what learns; merge or remove"):
+        choose(network, Choice("full"))
+    chosen.remove()
+    assert choose(network, Choice("full")).num_learning == chosen.num_all - chosen.num_learning
+
+
+def test_statistics_that_drift_in_training_come_back_too_and_are_part_of_the_delta():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).train()
+    theta = snapshot(network)
+    chosen = choose(network, Choice("lora", rank=1))
+    network(torch.randn(8, 4))
+    assert set(chosen.changed()) == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    chosen.merge()
+    chosen.remove()
+    assert all(torch.equal(one, theta[name]) for name, one in network.state_dict().items())
+
+
 def test_a_network_of_no_known_family_still_takes_low_rank_maps():
     network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     assert choose(network, Choice("lora", rank=1)).num_learning == 8 + 6

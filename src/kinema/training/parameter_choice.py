@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kinema.errors import ConfigError
 from kinema.seeds import derive_seed
 from kinema.training.adapters import add_lora, lora_layers, merge_lora
-from kinema.training.inserts import Undo, insert_bottlenecks, insert_prefixes
+from kinema.training.inserts import Bottleneck, Prefix, Undo, insert_bottlenecks, insert_prefixes
 from kinema.training.parameter_sites import Sites, find_sites
 
 Method = Literal["full", "frozen", "top", "lora", "adapter", "prefix"]
@@ -121,7 +121,7 @@ class Chosen:
             )
         if self._lora is None or self.merged:
             return
-        self._before |= {name: one.clone() for name, one in theta_of(self.network, self.heads).items()}
+        self._before = {name: one.clone() for name, one in theta_of(self.network, self.heads).items()} | self._before
         merge_lora(self._lora)
         _forget_peft(self.network)
         self.merged = True
@@ -153,7 +153,8 @@ def choose(network: nn.Module, choice: Choice, *, heads: Sequence[str] = (), see
         What learns, how much that is, and the way back.
 
     Raises:
-        ConfigError: There is no such head, or the network has no place for what is asked.
+        ConfigError: There is no such head, the network has no place for what is asked, or something lies beside its weights
+            already.
         MissingExtraError: peft is not installed and LoRA is asked for.
 
     Example:
@@ -163,6 +164,10 @@ def choose(network: nn.Module, choice: Choice, *, heads: Sequence[str] = (), see
         >>> chosen.num_learning, sorted(chosen.added())[0]
         (84, 'blocks.0.feed_out.bottleneck.down.bias')
     """
+    if any(isinstance(one, Bottleneck | Prefix) or hasattr(one, "lora_A") for one in network.modules()):
+        raise ConfigError(
+            "a network must be free of earlier adapters to choose what learns; merge or remove them first"
+        )
     for head in heads:
         if head not in dict(network.named_modules()):
             raise ConfigError(f"a head must be a module of the network, it has no '{head}'; name one that it has")
