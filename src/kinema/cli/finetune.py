@@ -11,7 +11,9 @@ from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning import ClickReport
+    from kinema.steps.finetuning_engagement import EngagementReport
     from kinema.steps.finetuning_log import LogClickReport
+    from kinema.steps.finetuning_rating import RatingReport
 
 _FILE: Any = click.Path(path_type=Path, dir_okay=False)
 _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
@@ -24,6 +26,8 @@ def finetune() -> None:
     \b
     Examples:
       kinema finetune click --project shop
+      kinema finetune engagement --project shop
+      kinema finetune rating --project shop
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --label clicked --to models/click
       kinema finetune click --train log.parquet --label liked --model dcn --to models/like --json
     """  # noqa: D301  # \b tells click to keep the lines
@@ -175,6 +179,131 @@ def _people_of_log(console: Console, report: "LogClickReport") -> None:
     for notice in report.notices:
         console.print(f"note: {notice}", markup=False)
     console.print('next: ranker = "click" under [recommend] in kinema.toml', markup=False)
+
+
+@finetune.command("rating")
+@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, help="At most.")
+@click.option("--patience", type=click.IntRange(1), default=3, show_default=True, help="Epochs without gain.")
+@click.option(
+    "--loss", type=click.Choice(["mse", "mae"]), default="mse", show_default=True, help="Tells mean or median."
+)
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="Of intervals.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@project_option
+@common_options
+def finetune_rating_command(
+    output: Output, *, folder: Path | None, epochs: int, patience: int, loss: str, coverage: float, seed: int
+) -> None:
+    """Learn what a user would rate an item, with an interval, from the ratings of a project's log.
+
+    The oldest four fifths are learnt from, the next tenth decides, the newest tenth is measured on.
+
+    \b
+    Examples:
+      kinema finetune rating
+      kinema finetune rating --loss mae --coverage 0.8 --json
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_rating import finetune_rating  # noqa: PLC0415  # as above
+    from kinema.tasks.rating import RatingConfig  # noqa: PLC0415  # as above
+
+    config = RatingConfig(dropout=0.5, l2=0.01, loss=loss, coverage=coverage)
+    options = {"max_epochs": epochs, "patience": patience}
+    with Project.find(folder) as project, output.progress("finetune rating") as progress:
+        report = finetune_rating(
+            project.store,
+            project.dataset(),
+            artifacts=project.artifacts,
+            config=config,
+            options=options,
+            seed=seed,
+            progress=progress,
+        )
+    output.show(report, lambda console: _people_of_ratings(console, report))
+
+
+def _people_of_ratings(console: Console, report: "RatingReport") -> None:
+    found, mean = report.metrics["test"], report.metrics["mean"]
+    rows = [
+        ["this model", found["mse"], found["mae"], found["coverage"], found["width"]],
+        ["the mean rating", mean["mse"], mean["mae"], "", ""],
+    ]
+    heads = ["on the newest tenth", "MSE", "MAE", "inside the interval", "its width"]
+    console.print(table("ratings", heads, rows))
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_ratings['train']:,} training ratings from "
+        f"{report.scale[0]:g} to {report.scale[1]:g}, {report.seconds:.1f} s"
+    )
+    console.print(f"model: {report.folder}", markup=False)
+
+
+@finetune.command("engagement")
+@click.option(
+    "--sharing",
+    type=click.Choice(["mmoe", "ple", "shared_bottom", "separate"]),
+    default="mmoe",
+    show_default=True,
+    help="What heads share.",
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(["fixed", "uncertainty", "conflicts"]),
+    default="fixed",
+    show_default=True,
+    help="How losses are combined.",
+)
+@click.option("--compare", is_flag=True, help="Also train a model per head, and say whether sharing helps.")
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="At most.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@project_option
+@common_options
+def finetune_engagement_command(output: Output, *, folder: Path | None, epochs: int, seed: int, **how: Any) -> None:
+    """Learn clicks, likes, shares, finishing and watch time of a project's log together.
+
+    Watch time is learnt as its place among clips of similar length, so that long clips are not favoured for being long.
+
+    \b
+    Examples:
+      kinema finetune engagement
+      kinema finetune engagement --sharing ple --compare --json
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_engagement import finetune_engagement  # noqa: PLC0415  # as above
+    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
+
+    with Project.find(folder) as project, output.progress("finetune engagement") as progress:
+        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
+        where: dict[str, Any] = {"artifacts": project.artifacts, "seed": seed, "options": {"max_epochs": epochs}}
+        report = finetune_engagement(project.store, dataset, **where, **how, progress=progress)
+    output.show(report, lambda console: _people_of_engagement(console, report))
+
+
+def _people_of_engagement(console: Console, report: "EngagementReport") -> None:
+    rows = [
+        [head, found.get("auc", ""), found.get("log_loss", ""), found.get("mae_s", "")]
+        for head, found in report.metrics.items()
+    ]
+    heads = ["on the newest tenth", "AUC", "log loss", "error, seconds"]
+    console.print(table("engagement", heads, rows))
+    for line in report.advice.splitlines():
+        console.print(line, markup=False)
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_examples['train']:,} training examples, "
+        f"{report.seconds:.1f} s"
+    )
+    console.print(f"model: {report.folder}", markup=False)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -181,15 +181,23 @@ class HistoryClickNetwork(nn.Module):
         self.crosses = nn.ModuleList(nn.Linear(inputs, inputs) for _ in range(config.cross_layers))
         sizes = (inputs, *config.hidden)
         self.deep = nn.ModuleList(nn.Linear(one, other) for one, other in pairwise(sizes))
-        self.out = nn.Linear(inputs + sizes[-1], 1)
+        self.feature_width = inputs + sizes[-1]
+        self.out = nn.Linear(self.feature_width, 1)
 
     def forward(self, batch: HistoryBatch, draws: Draws | None = None) -> Tensor:
         """Logits float32 [B]; ``draws`` None for inference."""
-        own_RW = self.ids(batch.ids_R)
+        logits_B: Tensor = self.out(self.features(batch, draws)).squeeze(1)
         positions_B = batch.positions_B
         if draws is not None:
-            own_RW = own_RW * draws.kept((len(own_RW),), self.config.id_dropout).unsqueeze(1)
             positions_B = positions_B * draws.kept((len(positions_B),), self.config.position_dropout)
+        with_place_B: Tensor = logits_B + self.positions(positions_B).squeeze(1)
+        return with_place_B
+
+    def features(self, batch: HistoryBatch, draws: Draws | None = None) -> Tensor:
+        """What a head reads, float32 [B, ``feature_width``]; the place in the slate is not in it."""
+        own_RW = self.ids(batch.ids_R)
+        if draws is not None:
+            own_RW = own_RW * draws.kept((len(own_RW),), self.config.id_dropout).unsqueeze(1)
         items_RW = self.project(batch.items_RD) + own_RW
         target_BW = items_RW[batch.targets_B]
         interest_BW = self._interest(items_RW, target_BW, batch)
@@ -205,9 +213,7 @@ class HistoryClickNetwork(nn.Module):
         for layer in self.deep:
             deep_BX = functional.relu(layer(deep_BX))
             deep_BX = deep_BX if draws is None else draws.dropout(deep_BX, self.config.dropout)
-        logits_B: Tensor = self.out(torch.cat([crossed_BX, deep_BX], dim=1)).squeeze(1)
-        with_place_B: Tensor = logits_B + self.positions(positions_B).squeeze(1)
-        return with_place_B
+        return torch.cat([crossed_BX, deep_BX], dim=1)
 
     def _interest(self, items_RW: Tensor, target_BW: Tensor, batch: HistoryBatch) -> Tensor:
         """float32 [B, W], what the history says about the item in question; zero for an empty one."""

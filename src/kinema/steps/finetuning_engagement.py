@@ -1,0 +1,195 @@
+"""`kinema finetune engagement`: click, like, share, finish and watch time of a project's log, learnt together.
+
+Shape suffixes: N exposures.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from kinema.errors import DataError, NotBuiltError
+from kinema.metrics.classification import auc, log_loss
+from kinema.metrics.regression import mae
+from kinema.progress import Progress, silent
+from kinema.schema import EventKind
+from kinema.steps.dataset import Dataset
+from kinema.steps.engagement import train_engagement
+from kinema.steps.finetuning_log import TRAIL_KINDS, click_world
+from kinema.steps.slates import load_scorer
+from kinema.store.exposures import Exposures, exposures_of
+from kinema.store.protocols import Store
+from kinema.store.trails import pack_trails
+from kinema.tasks.engagement import EngagementConfig, EngagementModel
+from kinema.tasks.engagement_labels import WATCH, EngagementLabels
+from kinema.tasks.history_click import by_time
+from kinema.tasks.history_input import HistoryInput
+from kinema.tasks.target_attention import HistoryClickConfig
+from kinema.tasks.watch_time import completion
+from kinema.training.fitting import FitOptions
+
+FOLDER: Final = "engagement"
+_KINDS: Final = (
+    EventKind.CLICK,
+    EventKind.LIKE,
+    EventKind.SHARE,
+    EventKind.COMMENT,
+    EventKind.FOLLOW,
+    EventKind.PURCHASE,
+)
+_FINISHED: Final = 0.95
+_FEWEST: Final = 20
+"""Rows with and without a label that a part must have for its head."""
+_STEPS_PER_EPOCH: Final = 50
+
+
+@dataclass(frozen=True)
+class EngagementReport:
+    """What was learnt.
+
+    Attributes:
+        folder: The artefact.
+        heads: What the log has labels for.
+        num_examples: Part -> exposures, oldest part first: train, valid, test.
+        metrics: Head -> on the newest tenth: ``auc`` and ``log_loss``, of watch time ``mae_s``.
+        advice: Whether sharing helps each head, where it was asked for.
+        best_epoch: Epochs done when validation was best.
+        epochs: Done in all.
+        seconds: Of everything.
+    """
+
+    folder: Path
+    heads: tuple[str, ...]
+    num_examples: Mapping[str, int]
+    metrics: Mapping[str, Mapping[str, float]]
+    advice: str
+    best_epoch: int
+    epochs: int
+    seconds: float
+
+
+def finetune_engagement(
+    store: Store,
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    sharing: str = "mmoe",
+    weighting: str = "fixed",
+    compare: bool = False,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> EngagementReport:
+    """Learn all that a log tells of what people did with what they were shown; parts by time as for clicks.
+
+    Args:
+        store: Of the project.
+        dataset: One reading of it, with the profile columns of the model.
+        artifacts: Of the project; the model goes into ``engagement`` there.
+        sharing: One of `kinema.tasks.sharing.SHARINGS`.
+        weighting: One of `kinema.tasks.task_weighting.WEIGHTINGS`.
+        compare: Also train a model per head, and say whether sharing helps.
+        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
+        seed: Of the run.
+        progress: Told steps.
+
+    Raises:
+        NotBuiltError: There is no FLM yet.
+        DataError: The log has no impressions, or no head has enough labels.
+    """
+    started = time.perf_counter()
+    scorer = load_scorer(artifacts / "flm", dataset)
+    if scorer is None:
+        raise NotBuiltError("engagement needs FLM's item vectors, there are none; run: kinema pretrain")
+    events = store.events(columns=["user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity"])
+    exposures = exposures_of(events)
+    parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
+    durations_V = dataset.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
+    labels = labels_of(exposures, durations_V[exposures.items_N])
+    heads = tuple(head for head in labels.heads if all(_enough(labels, head, rows) for rows in parts.values()))
+    if not heads:
+        raise DataError(
+            f"each part of the log must have {_FEWEST} exposures with and without a label, none of {', '.join(labels.heads)} has; "
+            "give a longer log"
+        )
+    popularity_V = np.bincount(exposures.items_N[parts["train"]], minlength=len(dataset.item_ids)).astype(np.float32)
+    world = click_world(
+        dataset,
+        vectors_VD=scorer.item_vectors_VD,
+        popularity_V=popularity_V,
+        trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
+    )
+    num_ids = int(exposures.items_N[parts["train"]].max()) + 1
+    inputs = HistoryInput(world, exposures, config=HistoryClickConfig(), num_ids=num_ids, seed=seed)
+    batch_size = max(64, min(2048, len(parts["train"]) // _STEPS_PER_EPOCH))
+    wanted: dict[str, Any] = {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3} | dict(options or {})
+    found = train_engagement(
+        inputs,
+        labels,
+        train_rows=parts["train"],
+        valid_rows=parts["valid"],
+        config=EngagementConfig(heads=heads, sharing=sharing, weighting=weighting),
+        options=FitOptions(**wanted),
+        compare=compare,
+        seed=seed,
+        progress=progress,
+    )
+    found.model.save(artifacts / FOLDER, seed=seed)
+    return EngagementReport(
+        folder=artifacts / FOLDER,
+        heads=heads,
+        num_examples={name: len(rows) for name, rows in parts.items()},
+        metrics=_measured(found.model, labels, parts["test"]),
+        advice=found.advice,
+        best_epoch=found.report.best_epoch,
+        epochs=found.report.epochs,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def labels_of(exposures: Exposures, durations_ms_N: Any) -> EngagementLabels:
+    """What is known of each exposure: outcomes that occur, and of those that were clicked whether and how long they were watched.
+
+    Args:
+        exposures: N of them.
+        durations_ms_N: float64, length of each one's clip, 0 where unknown.
+    """
+    binary = {
+        kind.value: exposures.outcomes[kind.value].astype(np.float32)
+        for kind in _KINDS
+        if kind.value in exposures.outcomes and exposures.outcomes[kind.value].any()
+    }
+    opened_N = exposures.outcomes[EventKind.WATCH.value] & (durations_ms_N > 0)
+    if not opened_N.any():
+        return EngagementLabels(binary)
+    watch_ms_N = np.where(opened_N, exposures.watch_ms_N.astype(np.float64), np.nan)
+    finished_N = np.full(len(exposures), np.nan, dtype=np.float32)
+    finished_N[opened_N] = completion(exposures.watch_ms_N[opened_N], durations_ms_N[opened_N]) >= _FINISHED
+    return EngagementLabels(binary | {"finish": finished_N}, watch_ms_N, durations_ms_N)
+
+
+def _enough(labels: EngagementLabels, head: str, rows: Any) -> bool:
+    """Whether a head has enough to learn or measure in a part."""
+    if head == WATCH:
+        return int(labels.known(head)[rows].sum()) >= _FEWEST
+    known_N = labels.binary[head][rows]
+    return min(int((known_N == 0).sum()), int((known_N == 1).sum())) >= _FEWEST
+
+
+def _measured(model: EngagementModel, labels: EngagementLabels, rows: Any) -> dict[str, dict[str, float]]:
+    """Numbers of each head on some rows."""
+    durations = labels.duration_ms_N
+    told = model.predict(rows, duration_ms_N=None if durations is None else durations[rows])
+    found: dict[str, dict[str, float]] = {}
+    for head in model.config.heads:
+        here_N = labels.known(head)[rows]
+        if head == WATCH:
+            assert labels.watch_ms_N is not None
+            found[head] = {"mae_s": mae(told["watch_ms"][here_N], labels.watch_ms_N[rows][here_N]) / 1000}
+        else:
+            truth_N = labels.binary[head][rows][here_N]
+            found[head] = {"auc": auc(told[head][here_N], truth_N), "log_loss": log_loss(told[head][here_N], truth_N)}
+    return found
