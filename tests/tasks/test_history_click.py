@@ -11,6 +11,7 @@ from kinema.store.exposures import Exposures
 from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time
 from kinema.tasks.history_click_model import HistoryClickModel
+from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
 
 HOUR = 3_600_000
@@ -201,3 +202,12 @@ def test_an_unknown_user_gets_one_probability_per_item():
     found = model.probabilities(task.world, user=9, items_K=np.array([0, 5]), now_ms=HOUR)
     assert found.shape == (2,)
     assert ((found > 0) & (found < 1)).all()
+
+
+def test_as_an_input_of_other_heads_items_that_were_never_shown_have_no_vector_either():
+    task = clicks()
+    rows = np.flatnonzero(task.exposures.items_N != 1)
+    inputs = HistoryInput(task.world, task.exposures, train=rows, config=SMALL, seed=0)
+    assert not inputs.network.ids.weight[[0, 2]].any()
+    assert inputs.network.ids.weight[[1, 3, 4]].any(dim=1).all()
+    assert inputs(torch.arange(5)).shape == (5, inputs.width)

@@ -237,9 +237,9 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
         DataError: The table cannot be read, or a column is not what the model needs.
     """
     model = load_click_model(folder)
+    frame, _ = read_whole_table(table)
     if to.exists() and to.samefile(table):
         raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
-    frame, _ = read_whole_table(table)
     scored = frame.with_columns(pl.Series(SCORE, model.predict(frame), dtype=pl.Float32))
     to.parent.mkdir(parents=True, exist_ok=True)
     if to.suffix.lower() == ".parquet":

@@ -11,15 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from kinema.errors import DataError, NotBuiltError
+from kinema.errors import DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae
 from kinema.progress import Progress, silent
 from kinema.schema import EventKind
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import train_engagement
-from kinema.steps.finetuning_log import TRAIL_KINDS, click_world
-from kinema.steps.slates import load_scorer
+from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer
 from kinema.store.exposures import Exposures, exposures_of
 from kinema.store.protocols import Store
 from kinema.store.trails import pack_trails
@@ -101,10 +100,8 @@ def finetune_engagement(
         DataError: The log has no impressions, or no head has enough labels.
     """
     started = time.perf_counter()
-    scorer = load_scorer(artifacts / "flm", dataset)
-    if scorer is None:
-        raise NotBuiltError("engagement needs FLM's item vectors, there are none; run: kinema pretrain")
-    events = store.events(columns=["user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity"])
+    scorer = needed_scorer(artifacts, dataset, needs_it="engagement")
+    events = store.events(columns=LOG_COLUMNS)
     exposures = exposures_of(events)
     parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
     durations_V = dataset.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
@@ -122,8 +119,7 @@ def finetune_engagement(
         popularity_V=popularity_V,
         trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
     )
-    num_ids = int(exposures.items_N[parts["train"]].max()) + 1
-    inputs = HistoryInput(world, exposures, config=HistoryClickConfig(), num_ids=num_ids, seed=seed)
+    inputs = HistoryInput(world, exposures, train=parts["train"], config=HistoryClickConfig(), seed=seed)
     batch_size = max(64, min(2048, len(parts["train"]) // _STEPS_PER_EPOCH))
     wanted: dict[str, Any] = {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3} | dict(options or {})
     found = train_engagement(

@@ -17,6 +17,7 @@ from kinema.errors import DataError, NotBuiltError
 from kinema.metrics.calibration import calibration_error
 from kinema.progress import Progress, silent
 from kinema.ranking.calibrator_fit import fit_calibrator
+from kinema.recommend.model import Scorer
 from kinema.schema import EventKind
 from kinema.steps.dataset import Dataset
 from kinema.steps.slates import load_scorer
@@ -30,6 +31,7 @@ from kinema.training.fitting import FitOptions, fit
 
 FOLDER: Final = "click"
 TRAIL_KINDS: Final = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
+LOG_COLUMNS: Final = ("user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity")
 _STEPS_PER_EPOCH: Final = 50
 _SAMPLED: Final = "the log has no impressions: {:,} items that users have not met were drawn as passed over"
 _SEEN: Final = "item vectors come from a model that has learnt from the whole log, these clicks too: a test on later days will be lower"
@@ -92,10 +94,8 @@ def finetune_click_on_log(
         DataError: The log has no such outcome, or too few.
     """
     started, config = time.perf_counter(), config or HistoryClickConfig()
-    scorer = load_scorer(artifacts / "flm", dataset)
-    if scorer is None:
-        raise NotBuiltError("the click model needs FLM's item vectors, there are none; run: kinema pretrain")
-    events = store.events(columns=["user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity"])
+    scorer = needed_scorer(artifacts, dataset, needs_it="the click model")
+    events = store.events(columns=LOG_COLUMNS)
     exposures, notices = read_exposures(events, label=label, num_items=len(dataset.item_ids), seed=seed)
     parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
     labels_N = exposures.outcomes[label]
@@ -157,6 +157,18 @@ def read_exposures(events: pl.DataFrame, *, label: str, num_items: int, seed: in
         return exposures_of(events), ()
     drawn = sampled_exposures(events, kind=EventKind(label), num_items=num_items, seed=seed)
     return drawn, (_SAMPLED.format(int((~drawn.outcomes[label]).sum())),)
+
+
+def needed_scorer(artifacts: Path, dataset: Dataset, *, needs_it: str) -> Scorer:
+    """FLM bound to the catalogue.
+
+    Raises:
+        NotBuiltError: There is none.
+    """
+    scorer = load_scorer(artifacts / "flm", dataset)
+    if scorer is None:
+        raise NotBuiltError(f"{needs_it} needs FLM's item vectors, there are none; run: kinema pretrain")
+    return scorer
 
 
 def click_world(dataset: Dataset, *, vectors_VD: Any, popularity_V: Any, trails: Trails) -> ClickWorld:

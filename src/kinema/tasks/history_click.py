@@ -151,6 +151,34 @@ def by_time(exposures: Exposures, shares: Sequence[float] = (0.8, 0.1)) -> tuple
     return tuple(np.arange(first, last) for first, last in pairwise(edges))
 
 
+def fresh_network(
+    world: ClickWorld, shown_N: NDArray[np.integer], *, config: HistoryClickConfig, seed: int
+) -> HistoryClickNetwork:
+    """A network for a world.
+
+    Args:
+        world: What it will read.
+        shown_N: Items of the training examples. Items are numbered by arrival: the vectors of their own end with the newest of these, and
+            are zero, with nothing to learn from, for those that were never shown.
+        config: Of the network.
+        seed: Of its start.
+    """
+    seen = np.unique(shown_N)
+    num_ids = int(seen[-1]) + 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = HistoryClickNetwork(
+            config,
+            num_ids=num_ids,
+            item_width=world.vectors_VD.shape[1],
+            num_kinds=len(world.trails.kinds),
+            profile_width=0 if world.profiles_UP is None else world.profiles_UP.shape[1],
+        )
+    with torch.no_grad():
+        network.ids.weight[torch.from_numpy(np.setdiff1d(np.arange(num_ids), seen) + 1)] = 0.0
+    return network
+
+
 class HistoryClick:
     """The task with its data; see `kinema.tasks.task.Learner`.
 
@@ -192,21 +220,12 @@ class HistoryClick:
         self._train, self._valid = train, valid
         self._labels_N = labels_N.astype(np.float32)
         self._ends_N = world.trails.ends_before(exposures.users_N, exposures.times_ms_N)
-        seen = np.unique(exposures.items_N[train])
-        # Items are numbered by arrival: one that was never shown in training has no vector of its own to learn.
-        self.num_ids = int(seen[-1]) + 1
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network: HistoryClickNetwork = HistoryClickNetwork(
-                config,
-                num_ids=self.num_ids,
-                item_width=world.vectors_VD.shape[1],
-                num_kinds=len(world.trails.kinds),
-                profile_width=0 if world.profiles_UP is None else world.profiles_UP.shape[1],
-            )
-            never = np.setdiff1d(np.arange(self.num_ids), seen)
-            with torch.no_grad():
-                self.network.ids.weight[torch.from_numpy(never + 1)] = 0.0
+        self.network = fresh_network(world, exposures.items_N[train], config=config, seed=seed)
+
+    @property
+    def num_ids(self) -> int:
+        """Items from the first that have a vector of their own."""
+        return self.network.num_ids
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean log loss of training examples."""

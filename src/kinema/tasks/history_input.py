@@ -4,12 +4,12 @@ Shape suffixes: N exposures, B rows of a step, D width.
 """
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinema.store.exposures import Exposures
-from kinema.tasks.history_click import ClickWorld
-from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
+from kinema.tasks.history_click import ClickWorld, fresh_network
+from kinema.tasks.target_attention import HistoryClickConfig
 
 
 class HistoryInput(nn.Module):
@@ -19,7 +19,7 @@ class HistoryInput(nn.Module):
         world: What exposures are judged by.
         exposures: Rows.
         config: Of the network.
-        num_ids: Items from the first that get a vector of their own.
+        train: Rows that are learnt from.
         seed: Of its start.
 
     Attributes:
@@ -27,20 +27,18 @@ class HistoryInput(nn.Module):
     """
 
     def __init__(
-        self, world: ClickWorld, exposures: Exposures, *, config: HistoryClickConfig, num_ids: int, seed: int
+        self,
+        world: ClickWorld,
+        exposures: Exposures,
+        *,
+        train: NDArray[np.int64],
+        config: HistoryClickConfig,
+        seed: int,
     ) -> None:
         super().__init__()
-        self._world, self._exposures, self._num_ids = world, exposures, num_ids
+        self._world, self._exposures = world, exposures
         self._ends_N = world.trails.ends_before(exposures.users_N, exposures.times_ms_N)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network = HistoryClickNetwork(
-                config,
-                num_ids=num_ids,
-                item_width=world.vectors_VD.shape[1],
-                num_kinds=len(world.trails.kinds),
-                profile_width=0 if world.profiles_UP is None else world.profiles_UP.shape[1],
-            )
+        self.network = fresh_network(world, exposures.items_N[train], config=config, seed=seed)
         # The click's own head and its term for the place in the slate have no part in this.
         self.network.out.requires_grad_(requires_grad=False)
         self.network.positions.requires_grad_(requires_grad=False)
@@ -56,6 +54,6 @@ class HistoryInput(nn.Module):
             ends_B=self._ends_N[rows],
             positions_B=None,
             max_length=self.network.config.max_length,
-            num_ids=self._num_ids,
+            num_ids=self.network.num_ids,
         )
         return self.network.features(batch)

@@ -160,6 +160,7 @@ class HistoryClickNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.num_ids = num_ids
         width = config.width
         self.project = nn.Linear(item_width, width)
         self.ids = nn.Embedding(num_ids + 1, width, padding_idx=0)

@@ -1,21 +1,12 @@
-"""Several learners speak with one voice, and one learns from all of them."""
+"""One learner learns from several."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kinema.errors import ConfigError, DataError
 from kinema.tasks.predicting import PredictingLearner
-from kinema.training.ensembles import (
-    Distilled,
-    mean_of_probabilities,
-    mean_of_ranks,
-    predicted,
-    reciprocal_ranks,
-    taught,
-)
+from kinema.training.distillation import Distilled, predicted, taught
 from kinema.training.fitting import FitOptions, fit
 from small_learners import Taste
 
@@ -28,35 +19,7 @@ def trained(start, **more):
     return taste
 
 
-def test_probabilities_are_weighed():
-    found = mean_of_probabilities([np.array([0.0, 1.0]), np.array([1.0, 1.0])], weights=[3.0, 1.0])
-    assert found.tolist() == [0.25, 1.0]
-
-
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=8))
-def test_ranks_do_not_depend_on_the_scale(scores):
-    scores = np.round(np.array(scores), 3)
-    found = mean_of_ranks([scores, scores * 7 + 3])
-    assert ((found > 0) & (found < 1)).all()
-    assert np.array_equal(np.argsort(found, kind="stable"), np.argsort(scores, kind="stable"))
-
-
-def test_reciprocal_ranks_are_counted_within_groups():
-    first, second = np.array([0.9, 0.1, 0.5, 0.4]), np.array([0.1, 0.9, 0.8, 0.2])
-    found = reciprocal_ranks([first, second], np.array([4, 7, 4, 7]), damping=60)
-    expected = [1 / 61 + 1 / 62, 1 / 62 + 1 / 61, 1 / 62 + 1 / 61, 1 / 61 + 1 / 62]
-    assert found == pytest.approx(expected)
-
-
 def test_what_is_no_ensemble_is_refused():
-    with pytest.raises(DataError, match=r"must have one shape, have \(1,\), \(2,\); predict the same examples"):
-        mean_of_probabilities([np.zeros(2), np.zeros(1)])
-    with pytest.raises(DataError, match="must have one shape, have none"):
-        mean_of_ranks([])
-    with pytest.raises(DataError, match=r"weights must be 2 numbers >= 0, not all 0, are \[0\.0, 0\.0\]"):
-        mean_of_probabilities([np.zeros(2), np.zeros(2)], weights=[0, 0])
-    with pytest.raises(DataError, match="groups must be 2, are 3"):
-        reciprocal_ranks([np.zeros(2)], np.zeros(3, dtype=np.int64))
     other = Taste()
     other.num_examples = 100
     with pytest.raises(DataError, match="are: 100 examples as chances, 220 examples as chances; train them on one"):
