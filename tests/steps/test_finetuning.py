@@ -164,5 +164,5 @@ def test_scores_do_not_overwrite_their_table(files):
     )
     with pytest.raises(ConfigError, match="--to must be another file than --table"):
         predict_click(folder=files / "m", table=files / "plain.csv", to=files / "plain.csv")
-    with pytest.raises(DataError, match="'missing.csv' must be a table"):
+    with pytest.raises(DataError, match=r"'missing\.csv' must be a table"):
         predict_click(folder=files / "m", table=Path("missing.csv"), to=files / "plain.csv")
