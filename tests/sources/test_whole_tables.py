@@ -47,7 +47,11 @@ def test_lists_of_json_lines_stay_json(tmp_path):
             "must have rows, has none; the first line that could not be read, 1: line must have 2",
         ),
         ("x.csv", b"user,user\n1,2\n", "must have distinct column names, has 'user' twice; rename one"),
-        ("x.csv.gz", gzip.compress(b"user,label\n" + bytes(range(65, 90)) * 9, mtime=0)[:-12], "is not: .*copy it again"),
+        (
+            "x.csv.gz",
+            gzip.compress(b"user,label\n" + bytes(range(65, 90)) * 9, mtime=0)[:-12],
+            "is not: .*copy it again",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path, name, content, match):
