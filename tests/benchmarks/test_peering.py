@@ -153,9 +153,10 @@ def test_an_unknown_setting_is_refused(folder, popularity):
 
 
 def test_a_peer_that_does_not_end_is_stopped(folder, popularity, monkeypatch):
+    Path(peering.PEERS["popularity"]).write_text("import time\n\ntime.sleep(600)\n", encoding="utf-8")
     monkeypatch.setattr(peering, "_SCORING_SECONDS", 0)
     with pytest.raises(peering.PeerError, match="must end within 0 s, was stopped"):
-        peering.run_peer("popularity", folder, seed=0, threads=1, max_seconds=0.001)
+        peering.run_peer("popularity", folder, seed=0, threads=1, max_seconds=0.2)
 
 
 def journal(**changed):
