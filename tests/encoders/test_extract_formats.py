@@ -45,6 +45,7 @@ def encode(path, frames, *, codec, times_ms=None, turned=0, sound=None):
     height, width = frames[0].shape[:2]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=12)
+        stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = width, height, PIXELS.get(codec, "yuv420p")
         if times_ms:
             stream.codec_context.time_base = Fraction(1, 1000)

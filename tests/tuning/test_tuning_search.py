@@ -243,7 +243,7 @@ if __name__ == "__main__":
 
     class Slow(World):
         def train(self, settings, watch):
-            time.sleep(0.3)
+            time.sleep(0.3 if len(self.tried) < 2 else 600)  # whenever the kill comes, the third trial is not over
             return super().train(settings, watch)
 
     Slow().search(Path(sys.argv[1]))

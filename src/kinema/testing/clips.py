@@ -116,6 +116,7 @@ def write_clip(
         rate = _FIXED_RATES.get(path.suffix, fps)
         stream: Any = container.add_stream(codec or CODECS[path.suffix], rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1  # libvpx's threads burn a core each while they wait
         stream.bit_rate = 1_500_000
         stream.codec_context.gop_size = gop
         for picture in frames:
