@@ -3,9 +3,7 @@
 Each command's module is imported only when it is used, so that `kinema --help` answers at once.
 """
 
-import difflib
 import gc
-import importlib
 import json
 import sys
 from typing import Any, Final
@@ -13,28 +11,41 @@ from typing import Any, Final
 import click
 
 from kinema import __version__
+from kinema.cli.lazy import LazyCommands, LazyGroup
 from kinema.errors import KinemaError
 from kinema.threads import set_thread_policy
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "init": ("kinema.cli.project", "Make a new project folder with its kinema.toml."),
-    "ingest": ("kinema.cli.data", "Read videos, items, users and events into the store."),
-    "check": ("kinema.cli.data", "Show what is in the store and what was set aside."),
-    "extract": ("kinema.cli.model", "Turn media and text into vectors."),
-    "duplicates": ("kinema.cli.duplicates", "Find clips that show the same; a slate then shows one of each group."),
-    "adapt": ("kinema.cli.adapt", "Let an encoder learn on from the catalogue itself, without labels."),
-    "pretrain": ("kinema.cli.model", "Pre-train FLM on the project's histories and vectors."),
-    "finetune": ("kinema.cli.finetune", "Learn one task from labelled examples, such as clicks from a table."),
-    "predict": ("kinema.cli.finetune", "Apply a fine-tuned model to a table."),
-    "delta": ("kinema.cli.delta", "Put what a training from another model has changed on the model, or take it off."),
-    "evaluate": ("kinema.cli.model", "Measure FLM against baselines under a protocol."),
-    "recommend": ("kinema.cli.slates", "Recommend items to a user."),
-    "similar": ("kinema.cli.slates", "Find the items nearest to an item."),
-    "search": ("kinema.cli.search", "Find items by words, by a picture or by a clip."),
-    "audience": ("kinema.cli.slates", "Find the users who should see an item."),
-    "doctor": ("kinema.cli.project", "Show what is installed, what is missing, threads and disk."),
-    "town": ("kinema.cli.demo", "Generate a streaming service whose right answers are known."),
-    "demo": ("kinema.cli.demo", "Run the whole road on a generated streaming service."),
+COMMANDS: Final[LazyCommands] = {
+    "init": ("kinema.cli.project", "init", "Make a new project folder with its kinema.toml."),
+    "ingest": ("kinema.cli.data", "ingest", "Read videos, items, users and events into the store."),
+    "check": ("kinema.cli.data", "check", "Show what is in the store and what was set aside."),
+    "extract": ("kinema.cli.model", "extract", "Turn media and text into vectors."),
+    "duplicates": (
+        "kinema.cli.duplicates",
+        "duplicates",
+        "Find clips that show the same; a slate then shows one of each group.",
+    ),
+    "adapt": ("kinema.cli.adapt", "adapt", "Let an encoder learn on from the catalogue itself, without labels."),
+    "pretrain": ("kinema.cli.model", "pretrain", "Pre-train FLM on the project's histories and vectors."),
+    "finetune": (
+        "kinema.cli.finetune",
+        "finetune",
+        "Learn one task from labelled examples, such as clicks from a table.",
+    ),
+    "predict": ("kinema.cli.finetune", "predict", "Apply a fine-tuned model to a table."),
+    "delta": (
+        "kinema.cli.delta",
+        "delta",
+        "Put what a training from another model has changed on the model, or take it off.",
+    ),
+    "evaluate": ("kinema.cli.model", "evaluate", "Measure FLM against baselines under a protocol."),
+    "recommend": ("kinema.cli.slates", "recommend", "Recommend items to a user."),
+    "similar": ("kinema.cli.slates", "similar", "Find the items nearest to an item."),
+    "search": ("kinema.cli.search", "search", "Find items by words, by a picture or by a clip."),
+    "audience": ("kinema.cli.slates", "audience", "Find the users who should see an item."),
+    "doctor": ("kinema.cli.project", "doctor", "Show what is installed, what is missing, threads and disk."),
+    "town": ("kinema.cli.demo", "town", "Generate a streaming service whose right answers are known."),
+    "demo": ("kinema.cli.demo", "demo", "Run the whole road on a generated streaming service."),
 }
 
 
@@ -43,26 +54,7 @@ _GARBAGE: Final = (100_000, 20, 100)
 through modules that were just imported."""
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
-            hint = f", did you mean '{close[0]}'?" if close else f"; known: {', '.join(COMMANDS)}"
-            raise click.UsageError(f"No such command '{cmd_name}'{hint}", ctx)
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="kinema")
 def main() -> None:
     """Video recommendation on large pre-trained models, on your own machines.

@@ -1,0 +1,1 @@
+"""The commands of each task: `finetune` learns it, `predict` applies it."""

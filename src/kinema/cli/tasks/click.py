@@ -1,0 +1,216 @@
+"""`kinema finetune click` and `kinema predict click`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinema.steps.finetuning import ClickReport
+    from kinema.steps.finetuning_log import LogClickReport
+
+_FILE: Any = click.Path(path_type=Path, dir_okay=False)
+_FOLDER: Any = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option(
+    "--train", type=_FILE, help="Table to learn from: CSV, JSON lines or Parquet, or .gz. Default: the project's log."
+)
+@click.option("--valid", type=_FILE, help="Rows that decide when to stop. Default: a tenth of --train, at random.")
+@click.option("--test", type=_FILE, help="Rows to measure on, once, at the end.")
+@click.option("--label", help="Column to predict, 0 or 1, default label; in a log the kind of event, default click.")
+@click.option("--to", type=_FOLDER, help="Folder of the model of a table.")
+@click.option(
+    "--model",
+    type=click.Choice(["lr", "fm", "deepfm", "dcn", "din"]),
+    default="deepfm",
+    show_default=True,
+    help="Network; din reads a list with its target in view.",
+)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME=KIND",
+    help="What a column is: category, number, list, cross or ignore, with options behind commas. Repeatable.",
+)
+@click.option("--width", type=click.IntRange(1), default=10, show_default=True, help="Of the vector of a value.")
+@click.option("--hidden", default="400,400,400", show_default=True, help="Units of the deep part's layers.")
+@click.option("--cross-layers", type=click.IntRange(1), default=3, show_default=True, help="Of dcn.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, help="Of units.")
+@click.option("--l2", type=click.FloatRange(0), help="On the vectors of values. Default: 0.01; 1e-5 for lr and fm.")
+@click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Rows a value must be in.")
+@click.option("--batch-size", type=click.IntRange(4), help="Rows per step. Default: by the size of the table.")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Step size."
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=30, show_default=True, help="At most, before and after refining."
+)
+@click.option("--patience", type=click.IntRange(1), default=2, show_default=True, help="Epochs without gain.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@project_option
+@common_options
+def finetune(
+    output: Output,
+    *,
+    folder: Path | None,
+    to: Path | None,
+    label: str | None,
+    fields: tuple[str, ...],
+    model: str,
+    width: int,
+    hidden: str,
+    cross_layers: int,
+    dropout: float,
+    l2: float | None,
+    epochs: int,
+    min_count: int,
+    batch_size: int | None,
+    learning_rate: float,
+    patience: int,
+    seed: int,
+    **files: Any,
+) -> None:
+    """Learn the probability of a click, a like or a purchase, from a project's log or from the columns of a table.
+
+    From a log: what was shown and what came of it, the oldest four fifths to learn from; items are known by FLM's vectors.
+    ranker = "click" under [recommend] in kinema.toml then lets the model move FLM's candidates.
+
+    From a table, what a column is gets guessed: lists where cells are lists or have a |, numbers where there are fractions or whole numbers
+    that hardly repeat, categories else; texts that hardly repeat are left out. --field says it:
+
+    \b
+      --field user=category                        one vector per value seen at least --min-count times
+      --field city=category,buckets=1000           values hashed into 1000 vectors
+      --field price=number                         scaled; missing has a vector of its own
+      --field genres=list                          a|b|c, a JSON array or a list; the mean of its vectors
+      --field seen=list,target=item                a history, oldest first; din reads it with the item in view
+      --field pair=cross,of=user+hour              every pair of values as one category
+      --field row=ignore                           left out
+
+    \b
+    Examples:
+      kinema finetune click
+      kinema finetune click --label like --epochs 5 --json
+      kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
+      kinema predict click models/click --table new.csv --to scores.csv
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    if files["train"] is None:
+        if to is not None or fields or files["valid"] is not None or files["test"] is not None:
+            raise ConfigError(
+                "--to, --valid, --test and --field must come with --train, the table they belong to; give it"
+            )
+        _finetune_on_log(output, folder, label or "click", max_epochs=epochs, patience=patience, seed=seed)
+        return
+    if to is None:
+        raise ConfigError("--train must come with --to, the folder of the model; give one")
+    from kinema.steps.finetuning import ClickTraining, finetune_click  # noqa: PLC0415  # as above
+    from kinema.tasks.click_networks import ClickConfig, usual_l2  # noqa: PLC0415  # as above
+    from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
+
+    config = ClickConfig(
+        model=model,
+        width=width,
+        hidden=_sizes(hidden),
+        cross_layers=cross_layers,
+        dropout=dropout,
+        embedding_l2=usual_l2(model) if l2 is None else l2,
+    )
+    training = ClickTraining(min_count, batch_size, learning_rate, epochs, patience, seed)
+    with output.progress("finetune click") as progress:
+        report = finetune_click(
+            config=config,
+            label=label or "label",
+            folder=to,
+            specs=[parse_spec(one) for one in fields],
+            training=training,
+            progress=progress,
+            **files,
+        )
+    output.show(report, lambda console: _people(console, report))
+
+
+def _finetune_on_log(output: Output, folder: Path | None, label: str, *, seed: int, **options: Any) -> None:
+    """A click model on the project's own log."""
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+
+    with Project.find(folder) as project, output.progress("finetune click") as progress:
+        report = project.finetune_click(label, seed=seed, options=options, progress=progress)
+    output.show(report, lambda console: _people_of_log(console, report))
+
+
+def _people_of_log(console: Console, report: "LogClickReport") -> None:
+    names = ("auc", "grouped_auc", "log_loss", "calibrated_error")
+    rows = [
+        [part, report.num_examples[part], report.num_positive[part], *(found[name] for name in names)]
+        for part, found in report.metrics.items()
+    ]
+    heads = ["part", "examples", report.label, "AUC", "AUC within users", "log loss", "calibration error"]
+    console.print(table(f"{report.label} on the log, by time", heads, rows))
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_parameters:,} parameters, "
+        f"{report.num_examples['train']:,} training examples, {report.seconds:.1f} s"
+    )
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
+    console.print('next: ranker = "click" under [recommend] in kinema.toml', markup=False)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    if not all(one.strip().isdecimal() for one in text.split(",")):
+        raise ConfigError(f"--hidden must be whole numbers with commas between them, as in 400,400, is '{text}'")
+    return tuple(int(one) for one in text.split(","))
+
+
+def _people(console: Console, report: "ClickReport") -> None:
+    rows: list[list[Any]] = [
+        [one["name"], f"{one['kind']}{' (guessed)' if one['guessed'] else ''}", one["values"]] for one in report.fields
+    ]
+    console.print(table("fields", ["column", "is a", "values"], rows))
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
+    for one in report.rejects[:10]:
+        console.print(f"left out: {one.file} row {one.row}: {one.reason}", markup=False)
+    measured = [
+        [name, report.num_rows[name], found["auc"], found["log_loss"]] for name, found in report.metrics.items()
+    ]
+    console.print(table(f"{report.model}", ["table", "rows", "AUC", "log loss"], measured))
+    size = report.num_parameters
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {size['all']:,} parameters, {size['vectors']:,} of them "
+        f"vectors of values; {report.num_rows['train']:,} training rows, {report.seconds:.1f} s"
+    )
+    console.print(f"model: {report.folder}", markup=False)
+    console.print(f"next: kinema predict click {report.folder} --table NEW.csv --to scores.csv", markup=False)
+
+
+@click.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--table", "rows", type=_FILE, required=True, help="Rows with the columns the model has learnt from.")
+@click.option("--to", type=_FILE, required=True, help="Result: .parquet, .jsonl, or else CSV.")
+@common_options
+def predict(output: Output, *, folder: Path, rows: Path, to: Path) -> None:
+    """Write a table with the probability of a click in a column click_prob.
+
+    \b
+    Example:
+      kinema predict click models/click --table new.csv --to scores.csv
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    from kinema.steps.finetuning import predict_click  # noqa: PLC0415  # as above
+
+    num_rows = predict_click(folder=folder, table=rows, to=to)
+    output.show(
+        {"rows": num_rows, "file": to}, lambda console: console.print(f"{num_rows:,} rows in {to}", markup=False)
+    )
