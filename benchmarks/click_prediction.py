@@ -6,7 +6,7 @@
 - ``frappe``: the official validation and test rows of AFN's split; the negatives of the training rows are drawn again, as the
   official ones are not to be had (their contexts and all positives are exact).
 - ``ml-1m``: rating 3 dropped, label = rating >= 4, 8 : 1 : 1 at random with seed 2024; user and item ids alone, then with
-  titles (words), genres and user features added one after the other.
+  titles (words), genres and user features added one after the other: from the beginning, and starting from the model without them.
 
 Settings are compared on validation with seed 0; what won runs with seeds 0 to 2 and is reported on test. Test numbers of all runs
 are kept, none plays a part in a choice. A run is kept in ``results/click.json`` as soon as it is done, and is not made again.
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import statistics
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +32,9 @@ import polars as pl  # noqa: E402
 from datasets import data_root  # noqa: E402
 from kinema.evaluation.environment import run_facts  # noqa: E402
 from kinema.sources.whole_tables import read_whole_table  # noqa: E402
-from kinema.tasks.click import ClickLearner, measures, probabilities, read_labels  # noqa: E402
+from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, probabilities, read_labels  # noqa: E402
 from kinema.tasks.click_networks import ClickConfig  # noqa: E402
+from kinema.tasks.click_start import start_from  # noqa: E402
 from kinema.tasks.field_specs import FieldSpec, parse_spec  # noqa: E402
 from kinema.tasks.fields import fit_fields  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
@@ -57,6 +59,7 @@ class Setting:
         batch_size: Rows per step.
         learning_rate: Step size of the first round.
         patience: Epochs without gain before a round ends.
+        after: Input whose model of the same seed it starts from.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Setting:
     batch_size: int = 4096
     learning_rate: float = 1e-3
     patience: int = 2
+    after: str | None = None
 
 
 Tables = dict[str, pl.DataFrame]
@@ -124,7 +128,7 @@ _DEEP: Final = ClickConfig(embedding_l2=0.1)
 _FILMS: Final = ClickConfig(model="fm", hidden=(128, 64), width=16)
 _FACTORS: Final = tuple(Setting(f"fm, L2 {l2:g}", replace(_FILMS, embedding_l2=l2), 8192, 3e-3) for l2 in (1e-5, 3e-6))
 _DEEP_FILMS: Final = Setting("deepfm, L2 .002", replace(_FILMS, model="deepfm", embedding_l2=0.002), 8192, 3e-3)
-_PATIENT: Final = replace(_FACTORS[0], name="fm, L2 1e-05, patience 6", patience=6)
+_ADDED: Final = replace(_FACTORS[1], name="fm, L2 3e-06, from the model without", learning_rate=1e-3)
 SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
     "frappe": {
         "10 fields": (
@@ -140,17 +144,22 @@ SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
             Setting("deepfm, L2 1e-5", replace(_FILMS, model="deepfm", embedding_l2=1e-5), 8192, 3e-3),
             _DEEP_FILMS,
         ),
-        **dict.fromkeys(("+ titles", "+ genres", "+ user features"), (*_FACTORS, _PATIENT, _DEEP_FILMS)),
+        "+ titles": (*_FACTORS, _DEEP_FILMS, replace(_ADDED, after="ids")),
+        "+ genres": (_FACTORS[1], replace(_ADDED, after="+ titles")),
+        "+ user features": (_FACTORS[1], replace(_ADDED, after="+ genres")),
     },
 }
 READERS: Final = {"frappe": frappe, "ml-1m": ml_1m}
 
 
-def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int) -> dict[str, Any]:
+def train(tables: Tables, name: str, inputs: str, setting: Setting, *, start: Path | None, seed: int) -> dict[str, Any]:
     """One run: what validation and test say."""
+    specs = INPUTS[name][inputs]
     fields = fit_fields(tables["train"], specs)
     rows = {name: (fields.apply(frame), read_labels(frame, "label")) for name, frame in tables.items()}
     learner = ClickLearner(setting.config, fields, train=rows["train"], valid=rows["valid"], seed=seed)
+    if start is not None:
+        start_from(learner.clicks, fields, load_click_model(start))
     options = FitOptions(
         "auc",
         batch_size=setting.batch_size,
@@ -159,6 +168,9 @@ def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int
         patience=setting.patience,
     )
     report = fit_and_refine(learner, options, seed=seed)
+    if any(one.after == inputs for others in SETTINGS[name].values() for one in others):
+        model = ClickModel(setting.config, fields, learner.clicks, "label", {})
+        model.save(model_folder(name, inputs, setting, seed), seed=seed)
     return {
         "valid": {name: round(value, 5) for name, value in report.metrics.items()},
         "test": {
@@ -171,6 +183,11 @@ def train(tables: Tables, specs: list[FieldSpec], setting: Setting, *, seed: int
         "parameters": sum(one.numel() for one in learner.network.parameters()),
         "setting": json.loads(json.dumps(asdict(setting))),
     }
+
+
+def model_folder(name: str, inputs: str, setting: Setting, seed: int) -> Path:
+    """Of a model that another may start from; outside of the repository."""
+    return Path(tempfile.gettempdir()) / "kinema-click-models" / f"{name} {inputs} {setting.name} {seed}"
 
 
 def wanted(name: str, runs: dict[str, Any]) -> Iterator[tuple[str, Setting, int]]:
@@ -250,7 +267,9 @@ def main() -> None:
             here = key(inputs, setting, seed)
             if here in place["runs"] or seed >= options.seeds:
                 continue
-            place["runs"][here] = train(tables, INPUTS[name][inputs], setting, seed=seed)
+            runs, after = place["runs"], setting.after
+            start = None if after is None else model_folder(name, after, chosen(name, after, runs), seed)
+            runs[here] = train(tables, name, inputs, setting, start=start, seed=seed)
             print(name, here, place["runs"][here]["valid"], flush=True)
             write(name, place)
 

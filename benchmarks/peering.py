@@ -42,6 +42,9 @@ PEERS: Final = {
 RATING_PEERS: Final = {"surprise": "surprise_rating.py"}
 """The same for peers that tell ratings; they are asked by ``rating.py``, not scored by the evaluator of rankings."""
 
+CLICK_PEERS: Final = {"rechub": "rechub_click.py"}
+"""Peers that predict clicks; ``click.py`` asks them how fast they train."""
+
 _SCRIPTS: Final = Path(__file__).resolve().parent / "peers"
 _ENVIRONMENTS: Final = Path(__file__).resolve().parents[1] / "build" / "peers"
 _SCORING_SECONDS: Final = 1800
@@ -91,7 +94,7 @@ def environment(name: str) -> Path:
     """The peer's own Python, installed on first use and again when its pins change.
 
     Args:
-        name: One of `PEERS` or `RATING_PEERS`.
+        name: One of `PEERS`, `RATING_PEERS` or `CLICK_PEERS`.
 
     Returns:
         The interpreter, below ``build/peers/<name>``.
@@ -100,7 +103,7 @@ def environment(name: str) -> Path:
         ConfigError: There is no such peer.
         PeerError: The environment could not be made.
     """
-    if name not in PEERS and name not in RATING_PEERS:
+    if name not in {**PEERS, **RATING_PEERS, **CLICK_PEERS}:
         raise ConfigError(f"peer must be one of {', '.join(PEERS)}, is '{name}'")
     requirements = _SCRIPTS / f"requirements-{name}.txt"
     fingerprint = hashlib.sha256(requirements.read_bytes()).hexdigest()
@@ -225,14 +228,25 @@ def run_peer(
     command = [str(python), str(_SCRIPTS / PEERS[name]), "--exchange", str(exchange.resolve()), "--out", str(folder)]
     command += ["--seed", str(seed), "--threads", str(threads), "--max-seconds", str(max_seconds)]
     command += ["--settings", json.dumps(dict(settings or {}))]
-    _run(name, command, folder, threads=threads, timeout=max_seconds + _SCORING_SECONDS)
+    run_script(name, command, folder, threads=threads, timeout=max_seconds + _SCORING_SECONDS)
     with np.load(exchange / "test.npz") as test:
         keys_C = case_keys(test["users"], np.diff(test["offsets"]))
     return PeerRun(name, folder, keys_C, json.loads((folder / "log.json").read_text(encoding="utf-8")))
 
 
-def _run(name: str, command: Sequence[str], folder: Path, *, threads: int, timeout: float) -> None:
-    """Start the script in its folder, because some libraries write where they stand, and keep what it says."""
+def run_script(name: str, command: Sequence[str], folder: Path, *, threads: int, timeout: float) -> None:
+    """Start a peer's script in its folder, because some libraries write where they stand, and keep what it says.
+
+    Args:
+        name: Of the peer, for errors.
+        command: Interpreter, script, options; ``--started`` is added.
+        folder: Where it runs; ``output.txt`` is what it said.
+        threads: Of its numeric libraries.
+        timeout: Seconds after which it is stopped.
+
+    Raises:
+        PeerError: It failed, or did not come to an end.
+    """
     variables = {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),

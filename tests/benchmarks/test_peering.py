@@ -233,7 +233,7 @@ def test_an_environment_is_made_once_and_again_when_its_pins_change(monkeypatch,
 
 
 def test_every_peer_has_its_script_and_exact_pins():
-    for name, script in peering.PEERS.items():
+    for name, script in {**peering.PEERS, **peering.CLICK_PEERS}.items():
         assert (BENCHMARKS / "peers" / script).is_file()
         pins = (BENCHMARKS / "peers" / f"requirements-{name}.txt").read_text(encoding="utf-8").splitlines()
         assert all("==" in line for line in pins if not line.startswith("#"))

@@ -125,6 +125,27 @@ def test_machines_get_json_and_scores_in_other_formats(files):
     assert people.startswith("20 rows in ")
 
 
+def test_a_later_model_starts_from_an_earlier_one(files):
+    how = ("--model", "fm", "--width", 4, "--learning-rate", 0.02, "--json")
+    call("finetune", "click", "--train", files / "train.csv.gz", "--to", files / "first", "--epochs", 6, *how)
+    later = (
+        "finetune",
+        "click",
+        "--train",
+        files / "valid.csv.gz",
+        "--test",
+        files / "test.csv.gz",
+        "--epochs",
+        1,
+        *how,
+    )
+    found = {}
+    for name, start in (("fresh", ()), ("second", ("--from", files / "first"))):
+        found[name] = json.loads(call(*later, "--to", files / name, *start))
+    assert found["second"]["metrics"]["test"]["auc"] > 0.95 > found["fresh"]["metrics"]["test"]["auc"]
+    assert f"starts from {files / 'first'}: 20 of 20 vectors are its own" in found["second"]["notices"]
+
+
 def test_lines_that_cannot_be_read_are_counted_and_texts_left_out_are_named(files):
     frame = table(300, 0).with_columns(title=pl.Series([f"title {one}" for one in range(300)]))
     (files / "train.csv").write_text(frame.write_csv() + "u1,2,0.5\n")

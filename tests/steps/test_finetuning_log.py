@@ -86,7 +86,7 @@ def test_a_label_that_the_log_does_not_have_is_named_with_those_it_has(shop):
 
 def test_options_of_a_table_need_a_table(shop):
     done = CliRunner().invoke(main, ["finetune", "click", "--project", str(shop), "--to", "models/click"])
-    assert "--to, --valid, --test and --field must come with --train" in str(done.exception or done.output)
+    assert "--to, --from, --valid, --test and --field must come with --train" in str(done.exception or done.output)
 
 
 def test_a_click_model_of_another_flm_is_refused(shop):

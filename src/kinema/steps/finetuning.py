@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from kinema.artifacts import sha256_file
+from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import ConfigError, DataError
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
@@ -17,6 +17,7 @@ from kinema.seeds import generator
 from kinema.sources.whole_tables import read_whole_table
 from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, probabilities, read_labels
 from kinema.tasks.click_networks import ClickConfig, usual_l2
+from kinema.tasks.click_start import start_from
 from kinema.tasks.field_specs import FieldSpec, complete_specs
 from kinema.tasks.fields import Fields, fit_fields
 from kinema.training.fitting import FitOptions
@@ -108,6 +109,7 @@ def finetune_click(
     config: ClickConfig | None = None,
     specs: Sequence[FieldSpec] = (),
     training: ClickTraining | None = None,
+    start: Path | None = None,
     progress: Progress = silent,
 ) -> ClickReport:
     """Learn the probability of a click from a table and write the model.
@@ -123,13 +125,15 @@ def finetune_click(
         config: Network; None for the default.
         specs: What columns are, where the guess is not wanted.
         training: How; None for the default.
+        start: An earlier model, whose vectors are kept for the values that both know.
         progress: Told steps.
 
     Returns:
         The report.
 
     Raises:
-        ConfigError: Settings that do not fit.
+        ConfigError: Settings that do not fit, or nothing to keep of the earlier model.
+        NotBuiltError: There is no earlier model there.
         DataError: A file, column or cell is not what it must be.
     """
     started = time.perf_counter()
@@ -141,6 +145,11 @@ def finetune_click(
     fields = fit_fields(tables["train"], found, min_count=training.min_count)
     rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
     learner = ClickLearner(config, fields, train=rows["train"], valid=rows["valid"], seed=training.seed)
+    parents = {"train": sha256_file(train)[:16]}
+    if start is not None:
+        same = start_from(learner.clicks, fields, load_click_model(start))
+        notices.append(f"starts from {start}: {same:,} of {fields.num_rows:,} vectors are its own")
+        parents["start"] = sha256_file(start / MANIFEST)[:16]
     fitted = fit_and_refine(learner, training.options(learner.num_examples), seed=training.seed, progress=progress)
     metrics: dict[str, Mapping[str, float]] = {"valid": fitted.metrics}
     outcome = {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs}
@@ -148,7 +157,7 @@ def finetune_click(
     model = ClickModel(config, fields, learner.clicks.eval(), label, told)
     if test is not None:
         metrics["test"] = measures(labels["test"], probabilities(model.network, rows["test"][0]))
-    model.save(folder, seed=training.seed, parents={"train": sha256_file(train)[:16]})
+    model.save(folder, seed=training.seed, parents=parents)
     return ClickReport(
         folder=folder,
         model=config.model,

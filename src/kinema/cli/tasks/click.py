@@ -25,6 +25,7 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
 @click.option("--test", type=_FILE, help="Rows to measure on, once, at the end.")
 @click.option("--label", help="Column to predict, 0 or 1, default label; in a log the kind of event, default click.")
 @click.option("--to", type=_FOLDER, help="Folder of the model of a table.")
+@click.option("--from", "start", type=_FOLDER, help="Model of a table to start from: known values keep their vectors.")
 @click.option(
     "--model",
     type=click.Choice(["lr", "fm", "deepfm", "dcn", "din"]),
@@ -61,6 +62,7 @@ def finetune(
     *,
     folder: Path | None,
     to: Path | None,
+    start: Path | None,
     label: str | None,
     fields: tuple[str, ...],
     model: str,
@@ -99,15 +101,16 @@ def finetune(
       kinema finetune click
       kinema finetune click --label like --epochs 5 --json
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
+      kinema finetune click --train newer.csv --label label --from models/click --to models/click2
       kinema predict click models/click --table new.csv --to scores.csv
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
 
     require("torch")
     if files["train"] is None:
-        if to is not None or fields or files["valid"] is not None or files["test"] is not None:
+        if to is not None or start is not None or fields or files["valid"] is not None or files["test"] is not None:
             raise ConfigError(
-                "--to, --valid, --test and --field must come with --train, the table they belong to; give it"
+                "--to, --from, --valid, --test and --field must come with --train, the table they belong to; give it"
             )
         _finetune_on_log(output, folder, label or "click", max_epochs=epochs, patience=patience, seed=seed)
         return
@@ -133,6 +136,7 @@ def finetune(
             folder=to,
             specs=[parse_spec(one) for one in fields],
             training=training,
+            start=start,
             progress=progress,
             **files,
         )
