@@ -144,7 +144,7 @@ SETTINGS: Final[dict[str, dict[str, tuple[Setting, ...]]]] = {
             Setting("deepfm, L2 1e-5", replace(_FILMS, model="deepfm", embedding_l2=1e-5), 8192, 3e-3),
             _DEEP_FILMS,
         ),
-        "+ titles": (*_FACTORS, _DEEP_FILMS, replace(_ADDED, after="ids")),
+        "+ titles": (*_FACTORS, replace(_ADDED, after="ids")),
         "+ genres": (_FACTORS[1], replace(_ADDED, after="+ titles")),
         "+ user features": (_FACTORS[1], replace(_ADDED, after="+ genres")),
     },

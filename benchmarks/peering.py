@@ -43,7 +43,7 @@ RATING_PEERS: Final = {"surprise": "surprise_rating.py"}
 """The same for peers that tell ratings; they are asked by ``rating.py``, not scored by the evaluator of rankings."""
 
 CLICK_PEERS: Final = {"rechub": "rechub_click.py"}
-"""Peers that predict clicks; ``click.py`` asks them how fast they train."""
+"""Peers that predict clicks; ``click_speed.py`` asks them how fast they train."""
 
 _SCRIPTS: Final = Path(__file__).resolve().parent / "peers"
 _ENVIRONMENTS: Final = Path(__file__).resolve().parents[1] / "build" / "peers"

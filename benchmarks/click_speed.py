@@ -1,9 +1,9 @@
 """Training speed of DeepFM and DIN beside torch-rechub's, in one run on the same rows.
 
-    python benchmarks/click.py [--rounds 3] [--threads 1]
+    python benchmarks/click_speed.py [--rounds 3] [--threads 1]
 
 - ``deepfm``: Frappe, 10 categories, training rows with re-drawn negatives.
-- ``din``: MovieLens-1M by time: user, item, the 50 items before; per user up to 40 of the last items and as many drawn ones.
+- ``din``: MovieLens-1M by time: user, item, the 50 items before; per user up to 10 of the last items and as many drawn ones.
 
 Both train vectors of width 10, three hidden layers of 400 with batch norm and dropout .2, attention of 32 and 16 units, Adam, batches of
 4,096 rows, in float32. Rounds alternate. Ours are whole calls of `fit`, order, batches and a look at 1,000 validation rows included. The peer is timed by the epoch,
@@ -41,7 +41,7 @@ from kinema.training.fitting import FitOptions, fit  # noqa: E402
 from peering import CLICK_PEERS, environment, run_script  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "click_speed.json"
-BATCH, EPOCHS, SEEN, PER_USER, CHECKED = 4096, 2, 50, 40, 1000
+BATCH, EPOCHS, SEEN, PER_USER, CHECKED = 4096, 2, 50, 10, 1000
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    facts = run_facts(command="python benchmarks/click.py", seed=0)
+    facts = run_facts(command="python benchmarks/click_speed.py", seed=0)
     told: dict[str, Any] = {"machine": facts["machine"], "date": facts["date"], "versions": facts["versions"]}
     told |= {"threads": options.threads, "batch_size": BATCH, "processor": platform.processor() or platform.machine()}
     for model, read in {"deepfm": deepfm_rows, "din": din_rows}.items():
