@@ -31,7 +31,7 @@ CONFUSION: Final = "confusion.svg"
 OPTIONS: Final[Mapping[str, Any]] = {
     "metric": "log_loss",
     "batch_size": 32,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-3,
     "weight_decay": 0.05,
     "max_epochs": 60,
     "patience": 10,
