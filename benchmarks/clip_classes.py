@@ -9,7 +9,7 @@ Sets, three seeds each (division of the clips, first parameters, order):
 - ``looks and directions``: the same with 3 colours x 4 directions as classes: neither input alone can know them.
 - ``movements``: each clip moves once, in the 9 ways of `kinema.testing.clips.MOTIONS`; frames in their order tell something here.
 - ``town ...``: topic, style and motion of the clips of a generated town, if ``--demo`` names the folder of a ``kinema demo``.
-- ``real``: which of 15 real videos a part of a few seconds belongs to, if ``--data`` has the clips. Each video is cut into 8 parts, and the
+- ``real``: which of 16 real videos a part of a few seconds belongs to, if ``--data`` has the clips. Each video is cut into 8 parts, and the
   n-th parts of all videos stay together. They are few, and it is no action: it shows that real files go through.
   Afterwards whole files are classified, among them seven containers of one of the videos that nothing was learnt from.
 

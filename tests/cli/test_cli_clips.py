@@ -51,7 +51,7 @@ def made_model(place):
 
 def test_files_get_a_class_each_and_a_broken_one_is_named(place, model, tmp_path):
     some = [place / "videos" / "left" / "left0.mp4", place / "videos" / "out", place / "videos" / "left" / "broken.mp4"]
-    clips = [part for one in some for part in ("--clips", one)]
+    clips = [part for one in some for part in ("--clips", one)] + ["--cache", tmp_path / "cache"]
     report = json.loads(run("predict", "clips", model, *clips, "--to", tmp_path / "new.csv", "--json", "-q").stdout)
     assert (report["num_clips"], report["num_unreadable"]) == (10, 1)
     table = pl.read_csv(tmp_path / "new.csv")
