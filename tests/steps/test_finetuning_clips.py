@@ -1,6 +1,7 @@
 """From labelled clips to a report, and from a model to a table; the clips exist as tokens only."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -109,6 +110,9 @@ def test_too_few_classes_clips_or_groups_are_refused(tmp_path):
         DataError, match=r"at least 2 classes must have 5 readable clips, 1 of 2 have \(planted; 20 of 20"
     ):
         finetune_clips(library, labels_of(["a"] * 17 + ["b"] * 3), folder=tmp_path / "m")
+    frames = replace(library, tokens={"frames": library.tokens["frames"]})
+    with pytest.raises(DataError, match=r"inputs 'motion' must have motion of the clips, there is none"):
+        finetune_clips(frames, labels_of(["a"] * 20), folder=tmp_path / "m", config=ClipClassConfig(inputs="motion"))
     with pytest.raises(ConfigError, match=r"--min-clips must be >= 3, is 2"):
         finetune_clips(library, labels_of(["a"] * 20), folder=tmp_path / "m", min_clips=2)
     with pytest.raises(DataError, match=r"clips must belong to at least 3 groups, belong to 2"):

@@ -1,5 +1,6 @@
 """Clips for `kinema finetune clips` and `kinema predict clips`: those of a project as it was extracted, or any files."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,21 @@ def file_library(
     return ClipLibrary(
         found.names, found.names, found.tokens, replace(recipe, fingerprints=prints), rejects=found.rejects
     )
+
+
+def new_library(place: Path, *, beside: Path, inputs: str, progress: Progress = silent) -> ClipLibrary:
+    """The clips of a folder, read as a new project would; tokens are kept in ``<beside>-features``.
+
+    Args:
+        place: Of the clips.
+        beside: Folder of the model.
+        inputs: What will be read of them.
+        progress: Told clips.
+    """
+    settings = Settings()
+    cache = beside.with_name(f"{beside.name}-features")
+    recipe = recipe_of(settings, inputs)
+    return file_library([place], recipe, cache=cache, settings=settings, workers=os.cpu_count() or 1, progress=progress)
 
 
 def find_labels(

@@ -3,7 +3,6 @@
 Shape suffixes: N clips, C classes.
 """
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.sources.clip_labels import ClipLabels
 from kinema.store.features import ModalityTokens
-from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipModel, LabelledClips
+from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipModel, LabelledClips, check_inputs
 from kinema.tasks.clip_measures import clip_metrics, confusion
 from kinema.tasks.clip_recipe import INPUTS, ClipRecipe
 from kinema.tasks.clip_split import PARTS, split_clips
@@ -131,29 +130,19 @@ def finetune_clips(
         DataError: Fewer than two classes are left, or a modality is missing.
     """
     started, config = time.perf_counter(), config or ClipClassConfig()
-    if min_clips < _FEWEST:
-        raise ConfigError(f"--min-clips must be >= {_FEWEST}, is {min_clips}; a class has to be in all three parts")
+    check_inputs(library.tokens, config.inputs)
     chosen = _choose(library, labels, INPUTS[config.inputs], min_clips)
-    rows = split_clips(chosen.labels_N, chosen.groups_N, seed=seed)
-    parts = {name: LabelledClips(chosen.rows_N[one], chosen.labels_N[one]) for name, one in rows.items()}
-    if not all(len(one) for one in parts.values()):
-        raise DataError(
-            f"clips must belong to at least {_FEWEST} groups, belong to {len(set(chosen.groups_N))}; "
-            "all of one group are learnt from, or all are measured on"
-        )
+    parts = _divide(chosen, seed)
     learner = ClipClassLearner(
         library.tokens, parts["train"], parts["valid"], num_classes=len(chosen.classes), config=config, seed=seed
     )
     fitted = fit(learner, FitOptions(**{**OPTIONS, **(options or {})}), seed=seed, progress=progress)
     prints = {name: library.tokens[name].encoder for name in learner.projections}
     model = learner.finish(chosen.classes, replace(library.recipe, fingerprints=prints))
-    probs_NC = model.predict(library.tokens, parts["test"].rows_N)
-    table_CC = confusion(probs_NC, parts["test"].labels_N)
-    metrics = _metrics(model, library, parts, probs_NC)
-    plot = confusion_plot(table_CC, chosen.classes)
+    metrics, table_CC = _measure(model, library, parts)
     told = {"metrics": metrics, "labels": labels.how, "confusion": table_CC.tolist()}
-    texts = {} if plot is None else {CONFUSION: plot}
-    replace(model, told=json.loads(json.dumps(told))).save(folder, seed=seed, texts=texts)
+    plot = confusion_plot(table_CC, chosen.classes)
+    replace(model, told=told).save(folder, seed=seed, texts={} if plot is None else {CONFUSION: plot})
     return ClipClassReport(
         folder=folder,
         classes=chosen.classes,
@@ -188,10 +177,11 @@ class _Chosen:
 
 def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str], min_clips: int) -> _Chosen:
     """Clips with a label of a class with enough clips, that can be read."""
+    if min_clips < _FEWEST:
+        raise ConfigError(f"--min-clips must be >= {_FEWEST}, is {min_clips}; a class has to be in all three parts")
     there_N = np.zeros(len(library.ids_N), dtype=bool)
     for name in modalities:
-        if name in library.tokens:
-            there_N |= library.tokens[name].lengths() > 0
+        there_N |= library.tokens[name].lengths() > 0
     told = [row for row, label in enumerate(labels.labels_N) if label is not None]
     readable = [row for row in told if there_N[row]]
     sizes = Counter(labels.labels_N[row] for row in readable)
@@ -205,7 +195,7 @@ def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str],
         )
     numbers = {name: number for number, name in enumerate(classes)}
     rows = [row for row in readable if labels.labels_N[row] in numbers]
-    keys = next(library.tokens[name].keys_V for name in modalities if name in library.tokens)
+    keys = library.tokens[modalities[0]].keys_V
     return _Chosen(
         rows_N=np.array(rows, dtype=np.int64),
         labels_N=np.array([numbers[str(labels.labels_N[row])] for row in rows], dtype=np.int64),
@@ -230,19 +220,33 @@ def _how_split(groups_N: Sequence[str], named_N: Sequence[str]) -> str:
     return f"at random, every class divided alike{kept}"
 
 
-def _metrics(
-    model: ClipModel, library: ClipLibrary, parts: Mapping[str, LabelledClips], probs_NC: NDArray[np.float64]
-) -> dict[str, Mapping[str, float]]:
-    """Part -> numbers."""
+def _divide(chosen: _Chosen, seed: int) -> dict[str, LabelledClips]:
+    """Part -> clips."""
+    rows = split_clips(chosen.labels_N, chosen.groups_N, seed=seed)
+    if not all(len(one) for one in rows.values()):
+        raise DataError(
+            f"clips must belong to at least {_FEWEST} groups, belong to {len(set(chosen.groups_N))}; "
+            "all of one group are learnt from, or all are measured on"
+        )
+    return {name: LabelledClips(chosen.rows_N[one], chosen.labels_N[one]) for name, one in rows.items()}
+
+
+def _measure(
+    model: ClipModel, library: ClipLibrary, parts: Mapping[str, LabelledClips]
+) -> tuple[dict[str, Mapping[str, float]], NDArray[np.int64]]:
+    """Part -> numbers, and the confusions on test."""
     valid, test = parts["valid"], parts["test"]
+    valid_NC = model.predict(library.tokens, valid.rows_N)
+    test_NC = model.predict(library.tokens, test.rows_N)
     plain_NC = model.uncalibrated().predict(library.tokens, test.rows_N)
     commonest = int(np.bincount(parts["train"].labels_N).argmax())
-    return {
-        "valid": clip_metrics(model.predict(library.tokens, valid.rows_N), valid.labels_N),
-        "test": clip_metrics(probs_NC, test.labels_N),
+    metrics: dict[str, Mapping[str, float]] = {
+        "valid": clip_metrics(valid_NC, valid.labels_N),
+        "test": clip_metrics(test_NC, test.labels_N),
         "test, not calibrated": clip_metrics(plain_NC, test.labels_N),
         "always the commonest class": {"accuracy": float((test.labels_N == commonest).mean())},
     }
+    return metrics, confusion(test_NC, test.labels_N)
 
 
 def _notices(chosen: _Chosen, parts: Mapping[str, LabelledClips]) -> list[str]:

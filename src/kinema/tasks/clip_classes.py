@@ -88,6 +88,19 @@ class LabelledClips:
         return len(self.rows_N)
 
 
+def check_inputs(tokens: Mapping[str, ClipTokens], inputs: str) -> None:
+    """Refuse clips that lack a modality altogether.
+
+    Raises:
+        DataError: They do.
+    """
+    lacking = [name for name in INPUTS[inputs] if name not in tokens]
+    if lacking:
+        raise DataError(
+            f"inputs '{inputs}' must have {lacking[0]} of the clips, there is none; run: kinema extract, or choose other --inputs"
+        )
+
+
 class ClipClassLearner:
     """Labelled clips as a `kinema.tasks.task.Learner`.
 
@@ -123,12 +136,7 @@ class ClipClassLearner:
             raise DataError(
                 f"each of at least 2 classes must have clips to learn from, they have {counts_C.tolist()}; label more clips"
             )
-        lacking = [name for name in INPUTS[config.inputs] if name not in tokens]
-        if lacking:
-            raise DataError(
-                f"inputs '{config.inputs}' must have {lacking[0]} of the clips, there is none; run: kinema extract, or choose "
-                "other --inputs"
-            )
+        check_inputs(tokens, config.inputs)
         self.projections = {name: fit_projection(tokens[name], train.rows_N) for name in INPUTS[config.inputs]}
         self.network = make_network(self.projections, config, num_classes=num_classes, seed=seed)
         self.num_examples = len(train)

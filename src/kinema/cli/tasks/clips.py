@@ -22,11 +22,12 @@ _SHOWN = 10
 
 
 @click.command()
-@click.option("--labels", "label_table", type=_FILE, help="Table with a label per clip: CSV, JSON lines or Parquet.")
+@click.option("--labels", "table", type=_FILE, help="Table with a label per clip: CSV, JSON lines or Parquet.")
 @click.option("--column", help="Of the label, in --labels; without --labels a column of the catalogue, as category.")
 @click.option("--key", help="Column of --labels that names the clip. Default: item, id, media_path, path, file, ...")
 @click.option(
     "--name-pattern",
+    "pattern",
     default="auto",
     show_default=True,
     help="Labels from names: ucf (v_Label_g01_c01.avi), folder (label/clip.mp4), numbered (label_12.mp4), "
@@ -62,17 +63,13 @@ def finetune(
     output: Output,
     *,
     folder: Path | None,
-    label_table: Path | None,
-    column: str | None,
-    key: str | None,
-    name_pattern: str,
     clips: Path | None,
     to: Path | None,
     min_clips: int,
     epochs: int,
     patience: int,
     seed: int,
-    **config: Any,
+    **how: Any,
 ) -> None:
     """Learn the class of a clip, an action or a topic, from clips with a label each.
 
@@ -92,30 +89,26 @@ def finetune(
 
     require("torch")
     from kinema.project import Project  # noqa: PLC0415  # as above
-    from kinema.settings import Settings  # noqa: PLC0415  # as above
     from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
     from kinema.steps.finetuning_clips import FOLDER, finetune_clips  # noqa: PLC0415  # as above
     from kinema.tasks.clip_classes import ClipClassConfig  # noqa: PLC0415  # as above
 
-    settings = ClipClassConfig(**config)
+    labels = {name: how.pop(name) for name in ("table", "column", "key", "pattern")}
+    settings = ClipClassConfig(**how)
     with ExitStack() as stack:
         progress = stack.enter_context(output.progress("finetune clips"))
-        items = None
         if clips is None:
             project = stack.enter_context(Project.find(folder))
             library = libraries.project_library(project.store, project.settings, project.folder, inputs=settings.inputs)
             items, to = project.store.items(), to or project.artifacts / FOLDER
+        elif to is None:
+            raise ConfigError("--clips must come with --to, the folder of the model; give one")
         else:
-            if to is None:
-                raise ConfigError("--clips must come with --to, the folder of the model; give one")
-            recipe = libraries.recipe_of(Settings(), settings.inputs)
-            cache = to.with_name(f"{to.name}-features")
-            library = libraries.file_library(
-                [clips], recipe, cache=cache, workers=os.cpu_count() or 1, progress=progress
-            )
+            library = libraries.new_library(clips, beside=to, inputs=settings.inputs, progress=progress)
+            items = None
         report = finetune_clips(
             library,
-            libraries.find_labels(library, items, table=label_table, column=column, key=key, pattern=name_pattern),
+            libraries.find_labels(library, items, **labels),
             folder=to,
             config=settings,
             options={"max_epochs": epochs, "patience": patience},
