@@ -108,7 +108,9 @@ def measure(library: ClipLibrary, labels: ClipLabels, scratch: Path, seeds: int)
             report = finetune_clips(
                 library, labels, folder=scratch / inputs, config=ClipClassConfig(inputs=inputs), seed=seed
             )
-            kept = asdict(report) | {"rejects": len(report.rejects), "folder": "", "confusion_plot": ""}
+            rows = [" ".join(map(str, row)) for row in report.confusion]
+            kept = asdict(report) | {"confusion": rows, "rejects": len(report.rejects)}
+            del kept["folder"], kept["confusion_plot"]
             reports.append(kept)
             print(labels.how, inputs, seed, {name: round(value, 3) for name, value in report.metrics["test"].items()})
         found[inputs] = reports
