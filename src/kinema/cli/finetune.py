@@ -10,22 +10,25 @@ TASKS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "finetune", "The probability of a click, from a log or from any table."),
     "engagement": ("kinema.cli.tasks.engagement", "finetune", "Clicks, likes, shares and watch time together."),
     "rating": ("kinema.cli.tasks.rating", "finetune", "What a user would rate, with an interval."),
+    "clips": ("kinema.cli.tasks.clips", "finetune", "The class of a clip, such as its action, by frames and motion."),
 }
 
 PREDICTIONS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "predict", "A table with the probability of a click."),
+    "clips": ("kinema.cli.tasks.clips", "predict", "A table with the class of each clip."),
 }
 
 
 @click.group(cls=LazyGroup, commands_by_name=TASKS, context_settings={"help_option_names": ["-h", "--help"]})
 def finetune() -> None:
-    """Learn one task, from a project's log or from a table of labelled examples.
+    """Learn one task, from a project's log or from labelled examples.
 
     \b
     Examples:
       kinema finetune click --project shop
       kinema finetune engagement --project shop
       kinema finetune rating --project shop
+      kinema finetune clips --project shop --column category
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --label clicked --to models/click
       kinema finetune click --train log.parquet --label liked --model dcn --to models/like --json
     """  # noqa: D301  # \b tells click to keep the lines
@@ -33,10 +36,11 @@ def finetune() -> None:
 
 @click.group(cls=LazyGroup, commands_by_name=PREDICTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 def predict() -> None:
-    """Apply a model of `kinema finetune` to a table.
+    """Apply a model of `kinema finetune` to a table or to clips.
 
     \b
     Examples:
       kinema predict click models/click --table new.csv --to scores.csv
       kinema predict click models/click --table new.parquet --to scores.parquet --json
+      kinema predict clips models/actions --clips new/ --to classes.csv
     """  # noqa: D301  # \b tells click to keep the lines

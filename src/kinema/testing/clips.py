@@ -1,7 +1,8 @@
 """Small video files with known content, drawn and encoded on the spot: for tests that need a real clip."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ CODECS: Final[dict[str, str]] = {
 _FORMATS: Final = {".m4v": "mp4", ".ogv": "ogg"}
 _FIXED_RATES: Final = {".mpg": 24, ".ts": 25}
 
-_Pose = tuple[float, float, float, float]
-MOTIONS: Final[dict[str, _Pose]] = {
+Pose: TypeAlias = tuple[float, float, float, float]
+MOTIONS: Final[dict[str, Pose]] = {
     "still": (0.0, 0.0, 0.0, 0.0),
     "pan_left": (-0.2, 0.0, 0.0, 0.0),
     "pan_right": (0.2, 0.0, 0.0, 0.0),
@@ -79,13 +80,46 @@ def render_clip(
         raise ConfigError(
             f"cannot render '{path.name}' with motion '{motion}'; known: {', '.join((*MOTIONS, *CODECS))}"
         )
-    rng = generator(seed, "testing/clips")
-    canvas = _canvas(rng, side=2 * max(width, height), hue=rng.random() if hue is None else hue)
-    phase = rng.random() * 2 * np.pi
+    phase, canvas = _look(seed, width=width, height=height, hue=hue)
     count = max(1, round(seconds * fps))
     middle = (count - 1) / 2
-    frames = [_view(canvas, _pose(motion, (n - middle) / fps, phase), width, height) for n in range(count)]
-    return write_clip(path, frames, fps=fps)
+    poses = [_pose(motion, (n - middle) / fps, phase) for n in range(count)]
+    return write_clip(path, [_view(canvas, pose, width, height) for pose in poses], fps=fps)
+
+
+def render_poses(
+    path: Path,
+    poses: Sequence[Pose],
+    *,
+    seed: int = 0,
+    fps: int = 12,
+    width: int = 160,
+    height: int = 112,
+    hue: float | None = None,
+) -> Path:
+    """Write a clip of drawn shapes, seen from one pose after the other; what `render_clip` has no word for.
+
+    Args:
+        path: See `render_clip`.
+        poses: Of each frame: right and down in widths, logarithm of the zoom, clockwise turn in radians.
+        seed: Of shapes and colours.
+        fps: See `render_clip`.
+        width: See `render_clip`.
+        height: See `render_clip`.
+        hue: See `render_clip`.
+
+    Returns:
+        ``path``.
+    """
+    _, canvas = _look(seed, width=width, height=height, hue=hue)
+    return write_clip(path, [_view(canvas, pose, width, height) for pose in poses], fps=fps)
+
+
+def _look(seed: int, *, width: int, height: int, hue: float | None) -> tuple[float, NDArray[np.uint8]]:
+    """A phase, and the picture that is looked at."""
+    rng = generator(seed, "testing/clips")
+    canvas = _canvas(rng, side=2 * max(width, height), hue=rng.random() if hue is None else hue)
+    return rng.random() * 2 * np.pi, canvas
 
 
 def write_clip(
@@ -144,7 +178,7 @@ def _canvas(rng: np.random.Generator, *, side: int, hue: float) -> NDArray[np.ui
     return canvas
 
 
-def _pose(motion: str, seconds: float, phase: float) -> _Pose:
+def _pose(motion: str, seconds: float, phase: float) -> Pose:
     """Where the picture is, some seconds after (or before) the clip's middle."""
     right, down, zoom, turn = (part * seconds for part in MOTIONS[motion])
     if motion == "shake":
@@ -152,7 +186,7 @@ def _pose(motion: str, seconds: float, phase: float) -> _Pose:
     return float(right), float(down), zoom, turn
 
 
-def _view(canvas: NDArray[np.uint8], pose: _Pose, width: int, height: int) -> NDArray[np.uint8]:
+def _view(canvas: NDArray[np.uint8], pose: Pose, width: int, height: int) -> NDArray[np.uint8]:
     """uint8 [height, width, 3], the canvas' middle moved, zoomed and turned by a pose."""
     cv2 = require("cv2")
     right, down, zoom, turn = pose

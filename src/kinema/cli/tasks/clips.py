@@ -1,0 +1,221 @@
+"""`kinema finetune clips` and `kinema predict clips`."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinema.steps.finetuning_clips import ClipClassReport
+    from kinema.steps.predicting_clips import PredictionReport
+
+_FILE: Any = click.Path(path_type=Path, dir_okay=False)
+_FOLDER: Any = click.Path(path_type=Path, file_okay=False)
+_SHOWN = 10
+
+
+@click.command()
+@click.option("--labels", "table", type=_FILE, help="Table with a label per clip: CSV, JSON lines or Parquet.")
+@click.option("--column", help="Of the label, in --labels; without --labels a column of the catalogue, as category.")
+@click.option("--key", help="Column of --labels that names the clip. Default: item, id, media_path, path, file, ...")
+@click.option(
+    "--name-pattern",
+    "pattern",
+    default="auto",
+    show_default=True,
+    help="Labels from names: ucf (v_Label_g01_c01.avi), folder (label/clip.mp4), numbered (label_12.mp4), "
+    "or a regular expression with (?P<label>...) and perhaps (?P<group>...).",
+)
+@click.option("--clips", type=_FOLDER, help="Folder of clips that belong to no project.")
+@click.option("--to", type=_FOLDER, help="Folder of the model. Default: artifacts/clip-classes of the project.")
+@click.option(
+    "--inputs",
+    type=click.Choice(["both", "frames", "motion"]),
+    default="both",
+    show_default=True,
+    help="What is read of a clip.",
+)
+@click.option("--min-clips", type=click.IntRange(3), default=5, show_default=True, help="Of a class, to be learnt.")
+@click.option(
+    "--balance",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="0 counts every clip alike, 1 every class.",
+)
+@click.option(
+    "--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True, help="Of labels."
+)
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.3, show_default=True, help="Of units.")
+@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most.")
+@click.option("--patience", type=click.IntRange(1), default=10, show_default=True, help="Epochs without gain.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@project_option
+@common_options
+def finetune(
+    output: Output,
+    *,
+    folder: Path | None,
+    clips: Path | None,
+    to: Path | None,
+    min_clips: int,
+    epochs: int,
+    patience: int,
+    seed: int,
+    **how: Any,
+) -> None:
+    """Learn the class of a clip, an action or a topic, from clips with a label each.
+
+    Three fifths of the clips are learnt from, 15 % decide, a quarter is measured on; every class is divided alike, and clips that
+    belong together (g01 of v_Label_g01_c01.avi, copies of one file) stay together. Classes with few clips and clips that cannot be read
+    are set aside and counted.
+
+    \b
+    Examples:
+      kinema finetune clips --column category
+      kinema finetune clips --labels labels.csv --column action --json
+      kinema finetune clips --name-pattern ucf --inputs motion
+      kinema finetune clips --clips UCF-101/ --to models/actions
+      kinema predict clips models/actions --clips new/ --to classes.csv
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_clips import FOLDER, finetune_clips  # noqa: PLC0415  # as above
+    from kinema.tasks.clip_classes import ClipClassConfig  # noqa: PLC0415  # as above
+
+    labels = {name: how.pop(name) for name in ("table", "column", "key", "pattern")}
+    settings = ClipClassConfig(**how)
+    with ExitStack() as stack:
+        progress = stack.enter_context(output.progress("finetune clips"))
+        if clips is None:
+            project = stack.enter_context(Project.find(folder))
+            library = libraries.project_library(project.store, project.settings, project.folder, inputs=settings.inputs)
+            items, to = project.store.items(), to or project.artifacts / FOLDER
+        elif to is None:
+            raise ConfigError("--clips must come with --to, the folder of the model; give one")
+        else:
+            library = libraries.new_library(clips, beside=to, inputs=settings.inputs, progress=progress)
+            items = None
+        report = finetune_clips(
+            library,
+            libraries.find_labels(library, items, **labels),
+            folder=to,
+            config=settings,
+            options={"max_epochs": epochs, "patience": patience},
+            min_clips=min_clips,
+            seed=seed,
+            progress=progress,
+        )
+    output.show(report, lambda console: _people_of_classes(console, report))
+
+
+def _people_of_classes(console: Console, report: "ClipClassReport") -> None:
+    names = ("accuracy", "top5_accuracy", "macro_f1", "log_loss", "calibration_error")
+    rows = [[part, *(found.get(name, "") for name in names)] for part, found in report.metrics.items()]
+    sizes = ", ".join(f"{count:,} {name}" for name, count in report.num_clips.items())
+    heads = ["", "accuracy", "top 5", "macro F1", "log loss", "calibration error"]
+    console.print(table(f"{len(report.classes)} classes, {sizes}", heads, rows))
+    if len(report.classes) <= _SHOWN:
+        lines: list[list[Any]] = [[name, *row] for name, row in zip(report.classes, report.confusion, strict=True)]
+        console.print(table("test clips: what they are, what they were taken for", ["", *report.classes], lines))
+    console.print(f"labels: {report.labels}; divided: {report.split}", markup=False)
+    aside = ", ".join(f"{count:,} {why}" for why, count in report.set_aside.items() if count)
+    if aside:
+        console.print(f"set aside: {aside}", markup=False)
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
+    _print_rejects(console, report.rejects)
+    if report.confusion_plot is not None:
+        console.print(f"confusions: {report.confusion_plot}", markup=False)
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}, temperature {report.temperature:.2f}, "
+        f"{report.seconds:.1f} s; model: {report.folder}",
+        markup=False,
+    )
+
+
+def _print_rejects(console: Console, rejects: Any) -> None:
+    for one in rejects[:_SHOWN]:
+        console.print(f"not read: {one.file}: {one.reason}", markup=False)
+    if len(rejects) > _SHOWN:
+        console.print(f"and {len(rejects) - _SHOWN:,} more", markup=False)
+
+
+@click.command()
+@click.argument("model", type=_FOLDER)
+@click.option(
+    "--clips",
+    "places",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="File or folder; repeatable. Default: all items of the project.",
+)
+@click.option("--to", type=_FILE, required=True, help="Table to write: .csv, .jsonl or .parquet.")
+@click.option("--cache", type=_FOLDER, help="Keep what was computed of --clips here, for the next time.")
+@project_option
+@common_options
+def predict(
+    output: Output, *, folder: Path | None, model: Path, places: tuple[Path, ...], to: Path, cache: Path | None
+) -> None:
+    """Write the class of each clip, its probability, and the three most likely ones.
+
+    A clip that cannot be read is named and set aside; the others go on.
+
+    \b
+    Examples:
+      kinema predict clips models/actions --clips new/ --to classes.csv
+      kinema predict clips models/actions --clips one.mp4 --clips two.mp4 --to classes.jsonl --json
+      kinema predict clips shop/artifacts/clip-classes --project shop --to classes.csv
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+
+    require("torch")
+    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.settings import Settings  # noqa: PLC0415  # as above
+    from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
+    from kinema.steps.predicting_clips import predict_clips, write_predictions  # noqa: PLC0415  # as above
+    from kinema.tasks.clip_classes import ClipModel  # noqa: PLC0415  # as above
+
+    found = ClipModel.load(model)
+    with ExitStack() as stack:
+        progress = stack.enter_context(output.progress("predict clips"))
+        project = stack.enter_context(Project.find(folder)) if folder is not None or not places else None
+        settings = Settings() if project is None else project.settings
+        if places:
+            scratch = cache or Path(stack.enter_context(TemporaryDirectory(prefix="kinema-clips-")))
+            library = libraries.file_library(
+                places,
+                found.recipe,
+                cache=scratch,
+                settings=settings,
+                project_folder=None if project is None else project.folder,
+                workers=os.cpu_count() or 1,
+                progress=progress,
+            )
+        else:
+            assert project is not None
+            library = libraries.project_library(
+                project.store, project.settings, project.folder, inputs=found.config.inputs
+            )
+        where = "these clips" if places else "the project's clips"
+        report = write_predictions(predict_clips(found, library, where=where), to)
+    output.show(report, lambda console: _people_of_predictions(console, report))
+
+
+def _people_of_predictions(console: Console, report: "PredictionReport") -> None:
+    rows = [[name, count] for name, count in sorted(report.counts.items(), key=lambda one: -one[1])]
+    console.print(table(f"{report.num_clips:,} clips", ["class", "clips"], rows))
+    if report.num_unreadable:
+        console.print(f"not read: {report.num_unreadable:,} clips", markup=False)
+    _print_rejects(console, report.rejects)
+    console.print(f"table: {report.to}", markup=False)

@@ -1,0 +1,262 @@
+"""`kinema finetune clips`: clips with a label each become a classifier, with what it gets right and what it confuses.
+
+Shape suffixes: N clips, C classes.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.errors import ConfigError, DataError
+from kinema.evaluation.confusion import confusion_plot
+from kinema.progress import Progress, silent
+from kinema.schema import Reject
+from kinema.sources.clip_labels import ClipLabels
+from kinema.store.features import ModalityTokens
+from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipModel, LabelledClips, check_inputs
+from kinema.tasks.clip_measures import clip_metrics, confusion
+from kinema.tasks.clip_recipe import INPUTS, ClipRecipe
+from kinema.tasks.clip_split import PARTS, split_clips
+from kinema.training.fitting import FitOptions, fit
+
+FOLDER: Final = "clip-classes"
+CONFUSION: Final = "confusion.svg"
+OPTIONS: Final[Mapping[str, Any]] = {
+    "metric": "log_loss",
+    "batch_size": 32,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.05,
+    "max_epochs": 60,
+    "patience": 10,
+}
+"""Of `kinema.training.fitting.FitOptions`; chosen on validation clips of generated actions and of a generated town."""
+
+_FEWEST: Final = 3
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class ClipLibrary:
+    """Clips with their tokens, before anyone says what they show.
+
+    Attributes:
+        ids_N: Item ids, or names of files.
+        names_N: Paths with forward slashes; empty where an item has no file.
+        tokens: Modality -> tokens, row = number of the clip.
+        recipe: How they were read.
+        rejects: What could not be read.
+    """
+
+    ids_N: tuple[str, ...]
+    names_N: tuple[str, ...]
+    tokens: Mapping[str, ModalityTokens]
+    recipe: ClipRecipe
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClipClassReport:
+    """What was learnt from labelled clips.
+
+    Attributes:
+        folder: The artefact.
+        classes: Names.
+        labels: Where they come from.
+        split: How clips were divided.
+        num_clips: Part -> clips.
+        metrics: ``valid`` and ``test`` as `kinema.tasks.clip_measures.clip_metrics` has them, calibrated; ``test, not calibrated``; ``always the
+            commonest class`` has that accuracy on test.
+        confusion: Clips of each class (row) by predicted class (column), on test.
+        confusion_plot: Where it is drawn; None without matplotlib.
+        set_aside: Reason -> clips: without a label, in a class with too few, or unreadable.
+        small_classes: Classes with too few clips -> how many.
+        temperature: What logits are divided by.
+        best_epoch: Epochs done when validation was best.
+        epochs: Done in all.
+        seconds: Of everything but reading clips.
+        rejects: Clips that could not be read, or not by every encoder.
+        notices: What a person should know.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    labels: str
+    split: str
+    num_clips: Mapping[str, int]
+    metrics: Mapping[str, Mapping[str, float]]
+    confusion: tuple[tuple[int, ...], ...]
+    confusion_plot: Path | None
+    set_aside: Mapping[str, int]
+    small_classes: Mapping[str, int]
+    temperature: float
+    best_epoch: int
+    epochs: int
+    seconds: float
+    rejects: tuple[Reject, ...]
+    notices: tuple[str, ...]
+
+
+def finetune_clips(
+    library: ClipLibrary,
+    labels: ClipLabels,
+    *,
+    folder: Path,
+    config: ClipClassConfig | None = None,
+    options: Mapping[str, Any] | None = None,
+    min_clips: int = 5,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> ClipClassReport:
+    """Learn the class of a clip from three fifths of the labelled clips, decide on 15 %, measure on a quarter.
+
+    Args:
+        library: The clips.
+        labels: Of each of them.
+        folder: Of the artefact.
+        config: What is learnt; None for the default.
+        options: Of `FitOptions`, over `OPTIONS`.
+        min_clips: Classes with fewer readable clips are set aside, >= 3.
+        seed: Of the division and of the run.
+        progress: Told steps.
+
+    Raises:
+        ConfigError: A setting is out of range.
+        DataError: Fewer than two classes are left, or a modality is missing.
+    """
+    started, config = time.perf_counter(), config or ClipClassConfig()
+    check_inputs(library.tokens, config.inputs)
+    chosen = _choose(library, labels, INPUTS[config.inputs], min_clips)
+    parts = _divide(chosen, seed)
+    learner = ClipClassLearner(
+        library.tokens, parts["train"], parts["valid"], num_classes=len(chosen.classes), config=config, seed=seed
+    )
+    fitted = fit(learner, FitOptions(**{**OPTIONS, **(options or {})}), seed=seed, progress=progress)
+    prints = {name: library.tokens[name].encoder for name in learner.projections}
+    model = learner.finish(chosen.classes, replace(library.recipe, fingerprints=prints))
+    metrics, table_CC = _measure(model, library, parts)
+    told = {"metrics": metrics, "labels": labels.how, "confusion": table_CC.tolist()}
+    plot = confusion_plot(table_CC, chosen.classes)
+    replace(model, told=told).save(folder, seed=seed, texts={} if plot is None else {CONFUSION: plot})
+    return ClipClassReport(
+        folder=folder,
+        classes=chosen.classes,
+        labels=labels.how,
+        split=_how_split(chosen.groups_N, labels.groups_N),
+        num_clips={name: len(parts[name]) for name in ("train", "valid", "test")},
+        metrics=metrics,
+        confusion=tuple(tuple(row) for row in table_CC.tolist()),
+        confusion_plot=folder / CONFUSION if plot is not None else None,
+        set_aside=chosen.set_aside,
+        small_classes=chosen.small,
+        temperature=model.temperature,
+        best_epoch=fitted.best_epoch,
+        epochs=fitted.epochs,
+        seconds=time.perf_counter() - started,
+        rejects=library.rejects,
+        notices=(*labels.notices, *_notices(chosen, parts)),
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Clips that take part."""
+
+    rows_N: NDArray[np.int64]
+    labels_N: NDArray[np.int64]
+    groups_N: tuple[str, ...]
+    classes: tuple[str, ...]
+    set_aside: Mapping[str, int]
+    small: Mapping[str, int]
+
+
+def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str], min_clips: int) -> _Chosen:
+    """Clips with a label of a class with enough clips, that can be read."""
+    if min_clips < _FEWEST:
+        raise ConfigError(f"--min-clips must be >= {_FEWEST}, is {min_clips}; a class has to be in all three parts")
+    there_N = np.zeros(len(library.ids_N), dtype=bool)
+    for name in modalities:
+        there_N |= library.tokens[name].lengths() > 0
+    told = [row for row, label in enumerate(labels.labels_N) if label is not None]
+    readable = [row for row in told if there_N[row]]
+    sizes = Counter(labels.labels_N[row] for row in readable)
+    classes = tuple(sorted(str(name) for name, count in sizes.items() if count >= min_clips))
+    small = {str(name): count for name, count in sorted(sizes.items(), key=str) if count < min_clips}
+    if len(classes) < 2:
+        raise DataError(
+            f"at least 2 classes must have {min_clips} readable clips, {len(classes)} of {len(sizes)} have "
+            f"({labels.how}; {len(told):,} of {len(labels.labels_N):,} clips have a label, {len(readable):,} of them can be read); "
+            "label more clips, or lower --min-clips"
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    rows = [row for row in readable if labels.labels_N[row] in numbers]
+    keys = library.tokens[modalities[0]].keys_V
+    return _Chosen(
+        rows_N=np.array(rows, dtype=np.int64),
+        labels_N=np.array([numbers[str(labels.labels_N[row])] for row in rows], dtype=np.int64),
+        groups_N=tuple(labels.groups_N[row] or keys[row] for row in rows),
+        classes=classes,
+        set_aside={
+            "without a label": len(labels.labels_N) - len(told),
+            "unreadable": len(told) - len(readable),
+            "in small classes": len(readable) - len(rows),
+        },
+        small=small,
+    )
+
+
+def _how_split(groups_N: Sequence[str], named_N: Sequence[str]) -> str:
+    """In words."""
+    named = {one for one in groups_N if one in set(named_N)}
+    if named:
+        return f"{len(named):,} groups of the names stay whole, every class divided alike"
+    copies = len(groups_N) - len(set(groups_N))
+    kept = f"; copies of one file stay together ({copies:,})" if copies else ""
+    return f"at random, every class divided alike{kept}"
+
+
+def _divide(chosen: _Chosen, seed: int) -> dict[str, LabelledClips]:
+    """Part -> clips."""
+    rows = split_clips(chosen.labels_N, chosen.groups_N, seed=seed)
+    if not all(len(one) for one in rows.values()):
+        raise DataError(
+            f"clips must belong to at least {_FEWEST} groups, belong to {len(set(chosen.groups_N))}; "
+            "all of one group are learnt from, or all are measured on"
+        )
+    return {name: LabelledClips(chosen.rows_N[one], chosen.labels_N[one]) for name, one in rows.items()}
+
+
+def _measure(
+    model: ClipModel, library: ClipLibrary, parts: Mapping[str, LabelledClips]
+) -> tuple[dict[str, Mapping[str, float]], NDArray[np.int64]]:
+    """Part -> numbers, and the confusions on test."""
+    valid, test = parts["valid"], parts["test"]
+    valid_NC = model.predict(library.tokens, valid.rows_N)
+    test_NC = model.predict(library.tokens, test.rows_N)
+    plain_NC = model.uncalibrated().predict(library.tokens, test.rows_N)
+    commonest = int(np.bincount(parts["train"].labels_N).argmax())
+    metrics: dict[str, Mapping[str, float]] = {
+        "valid": clip_metrics(valid_NC, valid.labels_N),
+        "test": clip_metrics(test_NC, test.labels_N),
+        "test, not calibrated": clip_metrics(plain_NC, test.labels_N),
+        "always the commonest class": {"accuracy": float((test.labels_N == commonest).mean())},
+    }
+    return metrics, confusion(test_NC, test.labels_N)
+
+
+def _notices(chosen: _Chosen, parts: Mapping[str, LabelledClips]) -> list[str]:
+    """Classes that some part lacks, and those left out."""
+    found = []
+    for part in PARTS:
+        missing = [chosen.classes[one] for one in sorted(set(range(len(chosen.classes))) - set(parts[part].labels_N))]
+        if missing:
+            found.append(f"no {part} clip of {', '.join(missing[:_SHOWN])}: their clips belong to too few groups")
+    if chosen.small:
+        some = ", ".join(f"{name} ({count})" for name, count in list(chosen.small.items())[:_SHOWN])
+        found.append(f"classes with too few clips, set aside: {len(chosen.small)}, such as {some}")
+    return found
