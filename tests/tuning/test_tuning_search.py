@@ -18,8 +18,8 @@ import pytest
 
 from kinema import extras
 from kinema.errors import DataError, MissingExtraError
+from kinema.tuning.domains import Choice, Span
 from kinema.tuning.search import gains_of, search
-from kinema.tuning.space import Choice, Span
 from kinema.tuning.study import DATABASE
 
 pytest.importorskip("optuna")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kinema.errors import KinemaError
 from kinema.progress import Progress, silent
-from kinema.tuning.space import Domain
+from kinema.tuning.domains import Domain
 from kinema.tuning.study import State, TrialRecord, next_trial, open_study, records, tell
 from kinema.tuning.trial import Watch
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from kinema.extras import require
 from kinema.seeds import derive_seed
-from kinema.tuning.space import Choice, Domain
+from kinema.tuning.domains import Choice, Domain
 
 if TYPE_CHECKING:
     import optuna
