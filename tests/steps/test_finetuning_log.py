@@ -48,7 +48,7 @@ def made_shop(tmp_path_factory):
 
 def test_a_click_model_is_learnt_and_moves_the_slates_when_the_settings_say_so(shop):
     with Project.open(shop) as project:
-        report = project.finetune_click(options={"max_epochs": 3, "learning_rate": 1e-2})
+        report = project.finetune_click(max_epochs=3, learning_rate=1e-2)
         plain = project.recommend("u1")
     assert report.num_examples == {"train": 672, "valid": 84, "test": 84}
     assert set(report.metrics) == {"valid", "test"}
@@ -91,7 +91,7 @@ def test_options_of_a_table_need_a_table(shop):
 
 def test_a_click_model_of_another_flm_is_refused(shop):
     with Project.open(shop) as project:
-        project.finetune_click(options={"max_epochs": 1})
+        project.finetune_click(max_epochs=1)
     manifest = shop / "artifacts" / "flm" / MANIFEST
     before = manifest.read_text()
     manifest.write_text(before + " ")
@@ -115,5 +115,5 @@ def test_a_log_without_impressions_gets_drawn_ones_and_says_so(tmp_path):
         ):
             project.finetune_click()
         project.pretrain(seed=1)
-        report = project.finetune_click(options={"max_epochs": 1})
+        report = project.finetune_click(max_epochs=1)
     assert "the log has no impressions" in report.notices[0]

@@ -91,11 +91,13 @@ def stretched(domain: Domain, value: Any) -> Domain:
 def _domain(name: str, value: Any, where: str) -> Domain:
     remedy = "write {low = 1e-4, high = 1e-2, log = true} or a list of values"
     if isinstance(value, list) and value:
-        return Choice(tuple(dict.fromkeys(tuple(one) if isinstance(one, list) else one for one in value)))
+        return Choice(tuple(one for place, one in enumerate(value) if one not in value[:place]))
     if not isinstance(value, Mapping):
         raise ConfigError(f"'{name}' in {where} must be a domain, is {value!r}; {remedy}")
     check_names(value, _SPAN_KEYS, where=f"'{name}' of {where}")
-    low, high, log = value.get("low"), value.get("high"), value.get("log", False)
+    low: Any = value.get("low")
+    high: Any = value.get("high")
+    log = value.get("log", False)
     numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (low, high))
     if not numbers or not isinstance(log, bool) or not low < high or (log and low <= 0):
         raise ConfigError(f"'{name}' in {where} must have low < high, with log above 0, is {dict(value)!r}; {remedy}")
