@@ -75,8 +75,8 @@ def project_plan(project: "Project", task: str, asked: "Asked", progress: "Progr
     )
 
 
-def nearby_settings(folder: "Path | None") -> "Settings":
-    """Settings of the project that was named or that one stands in; the usual ones where there is none.
+def nearby_settings(folder: "Path | None") -> "tuple[Settings, Path | None]":
+    """Settings of the project that was named or that one stands in, and its folder; the usual ones where there is none.
 
     Args:
         folder: The project; None looks here and above.
@@ -86,10 +86,10 @@ def nearby_settings(folder: "Path | None") -> "Settings":
     from kinema.settings import FILE_NAME, check_settings, load_settings  # noqa: PLC0415  # as above
 
     if folder is not None:
-        return load_settings(folder / FILE_NAME)
+        return load_settings(folder / FILE_NAME), folder
     here = Path.cwd()
     found = next((place for place in (here, *here.parents) if (place / FILE_NAME).is_file()), None)
-    return check_settings({}) if found is None else load_settings(found / FILE_NAME)
+    return (check_settings({}) if found is None else load_settings(found / FILE_NAME)), found
 
 
 def parsed_settings(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class EngagementLearner:
             each_N = losses[head]
             share = np.isfinite(each_N).mean()
             parts.append(weight * np.nan_to_num(each_N, nan=0.0) / (self._constants[head] * share))
-        return np.sum(parts, axis=0, dtype=np.float64)
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
 
     def _each(self, head: str, told: Tensor, target_B: Tensor) -> Tensor:
         """Loss of each row."""

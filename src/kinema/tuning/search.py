@@ -286,9 +286,8 @@ class _Run:
         if ended.state == "failed" and not begun.may_end:
             raise DataError(f"the default settings cannot be trained: {ended.reason}")
         if ended.gains_C is not None:
-            np.save(_gains_file(self.folder, ended.number), ended.gains_C, allow_pickle=False)
-        found = {"seconds": ended.seconds, "value": ended.value, "reason": ended.reason}
-        tell(self.study, trial, state=ended.state, **found)
+            np.save(gains_file(self.folder, ended.number), ended.gains_C, allow_pickle=False)
+        tell(self.study, trial, state=ended.state, seconds=ended.seconds, value=ended.value, reason=ended.reason)
 
     def _on_look(self, number: int, points: Sequence[tuple[int, float]]) -> bool:
         trial, _ = self.running[number]
@@ -307,7 +306,7 @@ class _Run:
 
 def gains_of(folder: Path, number: int) -> NDArray[np.float64] | None:
     """What each validation case says for a finished trial; None where that is not known."""
-    path = _gains_file(folder, number)
+    path = gains_file(folder, number)
     if not path.is_file():
         return None
     gains_C: NDArray[np.float64] = np.load(path, allow_pickle=False)
@@ -329,5 +328,6 @@ def _note(done: Sequence[TrialRecord]) -> str:
     return f"trial {len(done) + 1}" + (f", best {abs(max(values)):.4f}" if values else "")
 
 
-def _gains_file(folder: Path, number: int) -> Path:
+def gains_file(folder: Path, number: int) -> Path:
+    """Where a trial's gains are kept."""
     return folder / f"gains-{number}.npy"

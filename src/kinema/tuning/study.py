@@ -69,10 +69,7 @@ def open_study(folder: Path, *, first_step: int = 3) -> Iterator["optuna.Study"]
     """
     optuna = require("optuna")
     folder.mkdir(parents=True, exist_ok=True)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{quote(str((folder / DATABASE).resolve()))}")
-    try:
+    with quiet(), storage_of(folder) as storage:
         study = optuna.create_study(
             study_name=STUDY,
             storage=storage,
@@ -83,9 +80,29 @@ def open_study(folder: Path, *, first_step: int = 3) -> Iterator["optuna.Study"]
         for one in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(one.number, state=optuna.trial.TrialState.FAIL)
         yield study
+
+
+@contextmanager
+def storage_of(folder: Path) -> Iterator["optuna.storages.RDBStorage"]:
+    """The database of a folder, closed at the end."""
+    optuna = require("optuna")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{quote(str((folder / DATABASE).resolve()))}")
+    try:
+        yield storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, Optuna says only what is wrong."""
+    optuna = require("optuna")
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
         optuna.logging.set_verbosity(verbosity)
 
 

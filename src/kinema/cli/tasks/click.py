@@ -108,7 +108,7 @@ def finetune(
     from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
     from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
 
-    settings = nearby_settings(folder)
+    settings, _ = nearby_settings(folder)
     kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked}
     with output.progress("finetune click") as progress:
         plan = plan_for(
