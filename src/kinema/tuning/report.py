@@ -123,12 +123,15 @@ def verdict(found: Found, chosen: int, gain: Interval | None, *, metric: str = "
             f"{sign * (default.value or 0.0):.4f}. Whether that is chance cannot be said: {metric} is no mean over examples."
         )
     low, high = sorted((sign * gain.low, sign * gain.high))
+    against = "over" if sign > 0 else "against"
     measured = (
-        f"{metric} {value:.4f} on validation, {sign * gain.mean:+.4f} over the default settings (95 % interval {low:+.4f} "
+        f"{metric} {value:.4f} on validation, {sign * gain.mean:+.4f} {against} the default settings (95 % interval {low:+.4f} "
         f"to {high:+.4f})"
     )
     if chosen == found.default:
-        return f"The default settings are kept: trial {best.number} had {measured}, less than a standard error {'more' if sign > 0 else 'less'}."
+        return (
+            f"The default settings are kept: trial {best.number} had {measured}, a gain of less than a standard error."
+        )
     chance = "" if gain.low > 0 else " The gain may be chance."
     return (
         f"Trial {best.number} won with {measured}.{chance} It is the best of {others + 1} on the cases it was chosen by: "
