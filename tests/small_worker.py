@@ -18,7 +18,7 @@ def main():
     (Path(place["pids"]) / str(os.getpid())).touch()
 
     def run(settings, ask, seconds):
-        print("what a library says is no answer")
+        sys.stdout.write("what a library says is no answer\n")
         x = settings["x"]
         if x in place.get("dies", []):
             os.kill(os.getpid(), signal.SIGKILL)

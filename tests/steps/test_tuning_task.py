@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,7 +16,7 @@ from kinema.cli.main import main
 from kinema.errors import ConfigError
 from kinema.settings import load_settings
 from kinema.steps.finetuning_options import Asked
-from kinema.steps.tuning_task import TuneJob, tune_task
+from kinema.steps.tuning_task import TuneJob, _begin, tune_task
 from kinema.steps.tuning_tasks import TUNABLE
 from kinema.steps.tuning_worker import run_trial
 from kinema.training.task_settings import TASKS, TaskSettings
@@ -79,12 +82,34 @@ def test_a_search_over_a_table_ends_in_settings_that_finetune_uses(shop):
     assert json.loads((shop / "model" / "manifest.json").read_text())["config"]["width"] == chosen["network.width"]
     assert report["metrics"]["valid"]["auc"] > 0
     # What is now in kinema.toml changes neither the examples nor the space, so the search goes on.
-    people = call("tune", "click", *TABLE, "--trials", 6)
-    assert "6 trials on 40 validation examples" in people
+    people = call("tune", "click", *TABLE, "--trials", 5)
+    assert "5 trials on 40 validation examples" in people
     assert "began anew" not in people
-    assert "began anew: the examples, the space or fixed settings have changed" in call(
-        "tune", "click", *TABLE, "--trials", 1, "--set", "network.hidden=[4]"
+
+
+def test_a_search_of_other_examples_begins_anew_and_keeps_the_one_before(shop):
+    wanted = job(shop)
+    wanted.folder.mkdir()
+    assert _begin(wanted, "one") == []
+    (wanted.folder / "study.db").write_text("old")
+    assert _begin(wanted, "one") == []
+    assert "began anew: the examples, the space or fixed settings have changed" in _begin(wanted, "two")[0]
+    assert (wanted.folder / "earlier" / "study.db").read_text() == "old"
+    (wanted.folder / "study.db").write_text("new")
+    assert "began anew: as --restart asks" in _begin(replace(wanted, asked=Asked(restart=True)), "two")[0]
+
+
+def test_two_searches_do_not_work_on_one_study(shop):
+    code = "import sys; from pathlib import Path; from kinema.store.claims import Claims; "
+    code += "claims = Claims(Path(sys.argv[1])); print(claims.take('0'), flush=True); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(shop / "study")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
+    with other:
+        assert other.stdout.readline().strip() == b"True"
+        with pytest.raises(ConfigError, match=r"a search must be the only one in .*study, another is at work there"):
+            tune_task(job(shop))
+        other.stdin.close()
 
 
 def test_a_run_is_kept_goes_on_and_begins_anew_when_asked(shop):

@@ -166,7 +166,7 @@ def write_page(tuning: TaskTuning, domains: Mapping[str, Domain], *, facts: Mapp
 
 def _tiles(tuning: TaskTuning) -> dict[str, str]:
     ends = [one.state for one in tuning.trials]
-    values = {number: tuning.shown(one) for one in tuning.trials for number in [one.number]}
+    values = {one.number: tuning.shown(one) for one in tuning.trials}
     return {
         f"{tuning.metric}, default": _number(values[tuning.default]),
         f"{tuning.metric}, chosen": _number(values[tuning.chosen]),
@@ -177,25 +177,23 @@ def _tiles(tuning: TaskTuning) -> dict[str, str]:
     }
 
 
-def _plots(tuning: TaskTuning, domains: Mapping[str, Domain]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _plots(tuning: TaskTuning, domains: Mapping[str, Domain]) -> tuple[list[dict[str, Any]], list[Markup]]:
     how: dict[str, Any] = {"metric": tuning.metric, "sign": tuning.sign, "chosen": tuning.chosen}
     better = "smaller" if tuning.lower_is_better else "larger"
     history = Markup(history_plot(tuning.trials, **how))  # noqa: S704  # made here
     plots = [{"svg": history, "caption": f"{tuning.metric} on validation, {better} is better"}]
     finished = sum(one.state == "finished" for one in tuning.trials)
     if tuning.importances:
-        caption = f"Importance of settings over {finished} finished trials; of a few dozen it is a rough guess"
+        caption = f"Importance of settings over {finished} finished trials; below some dozens a rough guess"
         plots.append({"svg": Markup(importance_plot(tuning.importances)), "caption": caption})  # noqa: S704  # made here
     if finished < _FEWEST_TRIALS:
         return plots, []
     order = sorted(domains, key=lambda name: -tuning.importances.get(name, 0.0))
-    return (
-        plots,
-        [
-            {"svg": Markup(slice_plot(tuning.trials, name, domains[name], **how)), "caption": name}  # noqa: S704  # made here
-            for name in order[:_MOST_SLICES]
-        ],
-    )
+    slices = [
+        Markup(slice_plot(tuning.trials, name, domains[name], **how))  # noqa: S704  # made here
+        for name in order[:_MOST_SLICES]
+    ]
+    return plots, slices
 
 
 def _row(tuning: TaskTuning, trial: TrialRecord, names: list[str]) -> dict[str, Any]:

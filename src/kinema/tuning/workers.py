@@ -29,6 +29,7 @@ _LAST_WORDS: Final = 300
 class _Worker:
     process: "subprocess.Popen[bytes]"
     log: Path
+    listener: threading.Thread
     trial: Begun | None = None
     began: float = 0.0
 
@@ -63,6 +64,7 @@ class Workers:
             worker.process.terminate()
         for worker in self._workers.values():
             _close(worker.process)
+            worker.listener.join()
         self._workers.clear()
 
     def begin(self, trial: Begun) -> None:
@@ -113,13 +115,15 @@ class Workers:
                 env={**os.environ, "PYTHONPATH": paths, **threads},
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
-        return _Worker(process, log)
+        listener = threading.Thread(target=self._listen, args=(number, process), daemon=True)
+        listener.start()
+        return _Worker(process, log, listener)
 
     def _listen(self, number: int, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._heard.put((number, process, json.loads(line)))
+        with process.stdout:
+            for line in process.stdout:
+                self._heard.put((number, process, json.loads(line)))
         process.wait()
         self._heard.put((number, process, None))
 
