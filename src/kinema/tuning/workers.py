@@ -85,7 +85,11 @@ class Workers:
             except queue.Empty:
                 continue
             worker = self._workers.get(number)
-            if worker is None or worker.process is not process or worker.trial is None:
+            if worker is None or worker.process is not process:
+                continue
+            if worker.trial is None:
+                if message is None:
+                    del self._workers[number]  # it died idle; the next trial gets a new one
                 continue
             trial = worker.trial
             seconds = time.monotonic() - worker.began
