@@ -37,7 +37,7 @@ def write_settings(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Non
     text = changed = path.read_text(encoding="utf-8")
     expected = tomllib.loads(text)
     for section, values in sections.items():
-        for key, value in reversed(values.items()):  # each new line goes below the head
+        for key, value in reversed(list(values.items())):  # each new line goes below the head
             changed = _with_line(changed, section=section, key=key, line=_line(key, value))
         _inner(expected, section).update(values)
     if _parsed(changed) != expected:
