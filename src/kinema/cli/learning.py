@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Final
 
 import click
+
 from kinema import __version__
 from kinema.cli.lazy import LazyCommands, LazyGroup
 from kinema.errors import KinemaError

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 
-import click
 from kinema.cli.learning import learning_options, nearby_settings, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
