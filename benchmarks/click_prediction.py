@@ -37,8 +37,7 @@ from kinema.tasks.click_networks import ClickConfig  # noqa: E402
 from kinema.tasks.click_start import start_from  # noqa: E402
 from kinema.tasks.field_specs import FieldSpec, parse_spec  # noqa: E402
 from kinema.tasks.fields import fit_fields  # noqa: E402
-from kinema.training.fitting import FitOptions  # noqa: E402
-from kinema.training.refining import fit_and_refine  # noqa: E402
+from kinema.training.fitting import FitOptions, fit  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "click.json"
 SPLIT_SEED: Final = 2024
@@ -166,8 +165,9 @@ def train(tables: Tables, name: str, inputs: str, setting: Setting, *, start: Pa
         learning_rate=setting.learning_rate,
         max_epochs=40,
         patience=setting.patience,
+        refine=0.1,
     )
-    report = fit_and_refine(learner, options, seed=seed)
+    report = fit(learner, options, seed=seed)
     if any(one.after == inputs for others in SETTINGS[name].values() for one in others):
         model = ClickModel(setting.config, fields, learner.clicks, "label", {})
         model.save(model_folder(name, inputs, setting, seed), seed=seed)

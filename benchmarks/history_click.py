@@ -25,11 +25,13 @@ import torch
 from kinema.project import Project
 from kinema.schema import EventKind
 from kinema.steps.finetuning_log import finetune_click_on_log
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.slates import trained_profile_schema
 from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork, Pooling
+from kinema.training.task_settings import TaskSettings
 
 RESULT = Path(__file__).parent / "results" / "history_click.json"
 ITEMS, WIDTH, EVENTS, CANDIDATES, ROUNDS = 10_000, 64, 50, 500, 60
@@ -50,8 +52,7 @@ def compared(folder: Path, num_seeds: int) -> dict[str, list[dict[str, float]]]:
                         project.store,
                         dataset,
                         artifacts=copy,
-                        config=HistoryClickConfig(pooling=pooling),
-                        seed=seed,
+                        plan=FitPlan(TaskSettings(network={"pooling": pooling}), seed=seed),
                     ).metrics["test"]
                 )
                 for seed in range(num_seeds)

@@ -15,7 +15,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "safetensors": ("model", "saved models and vectors"),
     "transformers": ("encoders", "BERT, ViT, CLIP and other encoders by hub name or folder"),
     "tokenizers": ("encoders", "splitting texts for BERT and its kin"),
-    "optuna": ("tune", "the search for settings: kinema pretrain --tune"),
+    "optuna": ("tune", "the search for settings: kinema tune, kinema pretrain --tune"),
     "peft": ("adapt", "adapting encoders by LoRA: kinema adapt"),
     "tensorboard": ("logs", "curves, histograms and graphs of training in TensorBoard"),
     "matplotlib": ("report", "plots in the HTML report"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
     from kinema.steps.finetuning_log import LogClickReport
+    from kinema.steps.finetuning_options import FitPlan
     from kinema.steps.ingest import IngestReport
     from kinema.steps.live import LiveReport
     from kinema.steps.pretraining import PretrainReport
@@ -337,14 +338,24 @@ class Project:
             progress=progress,
         )
 
-    def finetune_click(self, label: str = "click", *, seed: int | None = None, **options: Any) -> "LogClickReport":
-        """Learn from the log whether a user clicks; options and errors: `kinema.steps.finetuning_log.finetune_click_on_log`."""
+    def finetune_click(
+        self, label: str = "click", *, plan: "FitPlan | None" = None, **changes: Any
+    ) -> "LogClickReport":
+        """Learn from the log whether a user clicks; errors: `kinema.steps.finetuning_log.finetune_click_on_log`.
+
+        Args:
+            label: Kind of outcome.
+            plan: How; None for what ``[finetune]`` says, without a run that is kept.
+            **changes: Settings of `kinema.training.fitting.FitOptions` over ``[finetune]``, where there is no plan.
+        """
         from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
+        from kinema.steps.finetuning_options import Asked, plan_for  # noqa: PLC0415
         from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415
 
+        settings: dict[str, Any] = {"finetune": self.settings.finetune, "seed": self.settings.runtime.seed}
+        plan = plan or plan_for("click", folder=None, asked=Asked(changes), **settings)
         dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
-        parts: dict[str, Any] = {"artifacts": self.artifacts, "label": label, "seed": self._seed(seed)}
-        return finetune_click_on_log(self.store, dataset, **parts, **options)
+        return finetune_click_on_log(self.store, dataset, artifacts=self.artifacts, label=label, plan=plan)
 
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.

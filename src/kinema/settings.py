@@ -11,13 +11,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.schema import INTERACTION_KINDS, EventKind
+from kinema.training.task_settings import TASKS, check_finetune
+from kinema.tuning.domains import check_tune
 
 FILE_NAME: Final = "kinema.toml"
+
+
+_TASK_LINES: Final = (
+    "",
+    "[finetune]  # How tasks learn; [finetune.TASK] says it for one, [finetune.TASK.network] what it learns.",
+    "# learning_rate = (automatic)  # and every other setting of docs/tasks-training.md; the task chooses what is left out",
+    f"# tasks: {', '.join(TASKS)}",
+    "",
+    "[tune]  # What kinema tune TASK searches, in [tune.TASK]; what is left out is the task's own space, see docs/tasks-tune.md.",
+    "# learning_rate = (automatic)  # such as {low = 1e-4, high = 1e-2, log = true}, or a list of values",
+)
 
 
 class _Section(BaseModel):
@@ -198,6 +211,20 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+    finetune: dict[str, Any] = Field(default_factory=dict)
+    tune: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("finetune")
+    @classmethod
+    def _finetune_is_known(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        check_finetune(tree)
+        return tree
+
+    @field_validator("tune")
+    @classmethod
+    def _tune_is_known(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        check_tune(tree)
+        return tree
 
     @classmethod
     def settings_customise_sources(
@@ -304,13 +331,13 @@ def template() -> str:
     ]
     for name, field in Settings.model_fields.items():
         section = field.annotation
-        assert isinstance(section, type)
-        assert issubclass(section, BaseModel)
+        if not isinstance(section, type) or not issubclass(section, BaseModel):
+            continue
         lines += ["", f"[{name}]  # {(section.__doc__ or '').strip()}"]
         for key, one in section.model_fields.items():
             default = "(automatic)" if one.default is None else _toml(one.default)
             lines.append(f"# {key} = {default}  # {one.description}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_TASK_LINES]) + "\n"
 
 
 def _toml(value: Any) -> str:

@@ -2,8 +2,10 @@ import tomllib
 
 import pytest
 
+from kinema.cli.finetune import TASKS as FINETUNE_COMMANDS
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.settings import Settings, check_settings, load_settings, template
+from kinema.training.task_settings import TASKS, task_settings
 
 
 def test_an_empty_file_gives_every_default(tmp_path):
@@ -74,3 +76,50 @@ def test_broken_toml_is_said_with_its_place(tmp_path):
     (tmp_path / "kinema.toml").write_text("[flm\n")
     with pytest.raises(ConfigError, match=r"kinema.toml is not valid TOML: .*line 1"):
         load_settings(tmp_path / "kinema.toml")
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (
+            {"finetune": {"lerning_rate": 1}},
+            r"unknown key 'lerning_rate' in \[finetune\], did you mean 'learning_rate'\?",
+        ),
+        ({"finetune": {"clik": {}}}, r"unknown key 'clik' in \[finetune\], did you mean 'click'\?"),
+        ({"finetune": {"click": 3}}, r"\[finetune.click\] must be a table, is 3; write the settings below"),
+        (
+            {"finetune": {"click": {"batch_size": "big"}}},
+            r"'batch_size' in \[finetune.click\] must be a whole number, is 'big'",
+        ),
+        ({"finetune": {"click": {"width": 3}}}, r"unknown key 'width' in \[finetune.click\]; known: metric, .*network"),
+        ({"finetune": {"click": {"network": 3}}}, r"'network' in \[finetune.click\] must be a table, is 3"),
+        (
+            {"finetune": {"optimizer": "adam", "rating": {"weight_decay": 0.1}}},
+            r"\[finetune.rating\]: weight_decay must be 0 with optimizer 'adam'",
+        ),
+        ({"tune": {"clik": {}}}, r"unknown key 'clik' in \[tune\], did you mean 'click'\?"),
+        ({"tune": {"click": 1}}, r"\[tune.click\] must be a table, is 1"),
+        (
+            {"tune": {"click": {"patience": 3}}},
+            r"'patience' in \[tune.click\] must be a domain, is 3; write \{low = 1e-4, high = 1e-2, log = true\}",
+        ),
+        ({"tune": {"click": {"l2": {"low": 2, "high": 1}}}}, r"'l2' in \[tune.click\] must have low < high"),
+        ({"tune": {"click": {"l2": {"low": 0.0, "high": 1, "log": True}}}}, "with log above 0"),
+        ({"tune": {"click": {"l2": {"lo": 0.0}}}}, r"unknown key 'lo' in 'l2' of \[tune.click\], did you mean 'low'\?"),
+        ({"tune": {"click": {"network": 1}}}, r"'network' in \[tune.click\] must be a table, is 1"),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_said_with_what_to_write(tree, message):
+    with pytest.raises(ConfigError, match=message):
+        check_settings(tree)
+
+
+def test_the_environment_sets_options_of_a_task(monkeypatch):
+    monkeypatch.setenv("KINEMA_FINETUNE__CLICK__LEARNING_RATE", "0.01")
+    settings = check_settings({"finetune": {"patience": 3, "click": {"optimizer": "sgd"}}})
+    found = task_settings(settings.finetune, "click")
+    assert found.options == {"patience": 3, "optimizer": "sgd", "learning_rate": 0.01}
+
+
+def test_every_finetune_command_may_have_a_section():
+    assert set(FINETUNE_COMMANDS) <= set(TASKS)

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 
 from kinema.cli.main import main
 from kinema.errors import ConfigError, DataError
-from kinema.steps.finetuning import ClickTraining, finetune_click, predict_click
-from kinema.tasks.click_networks import ClickConfig
+from kinema.steps.finetuning import finetune_click, predict_click
+from kinema.steps.finetuning_options import FitPlan
+from kinema.training.task_settings import TaskSettings
 
-SMALL = ClickConfig(model="fm", width=4)
+SMALL = {"model": "fm", "width": 4, "embedding_l2": 0.0}
 
 
 def table(num, seed):
@@ -47,9 +48,10 @@ def test_the_whole_way_from_files_to_scores(files):
         test=files / "test.csv.gz",
         label="label",
         folder=files / "model",
-        config=SMALL,
-        training=ClickTraining(learning_rate=0.02, max_epochs=6),
-        progress=lambda done, total, note="": told.append(note),
+        plan=FitPlan(
+            TaskSettings({"learning_rate": 0.02, "max_epochs": 6}, SMALL),
+            progress=lambda done, total, note="": told.append(note),
+        ),
     )
     assert report.metrics["test"]["auc"] > 0.95
     assert report.num_rows == {"train": 1500, "valid": 300, "test": 300}
@@ -170,9 +172,9 @@ def test_hidden_units_must_be_numbers(files):
         call("finetune", "click", "--train", files / "train.csv.gz", "--hidden", "400x400", "--to", files / "m")
 
 
-def test_a_step_needs_rows_to_compare():
+def test_a_step_needs_rows_to_compare(files):
     with pytest.raises(ConfigError, match="batch_size must be >= 4, is 2"):
-        ClickTraining(batch_size=2)
+        call("finetune", "click", "--train", files / "train.csv.gz", "--batch-size", 2, "--to", files / "m")
 
 
 def test_scores_do_not_overwrite_their_table(files):
@@ -180,8 +182,7 @@ def test_scores_do_not_overwrite_their_table(files):
         train=files / "train.csv.gz",
         label="label",
         folder=files / "m",
-        config=SMALL,
-        training=ClickTraining(max_epochs=1),
+        plan=FitPlan(TaskSettings({"max_epochs": 1}, SMALL)),
     )
     with pytest.raises(ConfigError, match="--to must be another file than --table"):
         predict_click(folder=files / "m", table=files / "plain.csv", to=files / "plain.csv")

@@ -11,6 +11,10 @@ from kinema.artifacts import MANIFEST
 from kinema.cli.main import main
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.project import Project
+from kinema.steps.tuning_tasks import TUNABLE
+from kinema.steps.tuning_worker import run_trial
+from kinema.training.task_settings import TaskSettings
+from kinema.tuning.worker import GivenUpError
 
 SETTINGS = "[flm]\nmax_epochs = 2\nd_model = 16\n"
 
@@ -48,7 +52,7 @@ def made_shop(tmp_path_factory):
 
 def test_a_click_model_is_learnt_and_moves_the_slates_when_the_settings_say_so(shop):
     with Project.open(shop) as project:
-        report = project.finetune_click(options={"max_epochs": 3, "learning_rate": 1e-2})
+        report = project.finetune_click(max_epochs=3, learning_rate=1e-2)
         plain = project.recommend("u1")
     assert report.num_examples == {"train": 672, "valid": 84, "test": 84}
     assert set(report.metrics) == {"valid", "test"}
@@ -91,7 +95,7 @@ def test_options_of_a_table_need_a_table(shop):
 
 def test_a_click_model_of_another_flm_is_refused(shop):
     with Project.open(shop) as project:
-        project.finetune_click(options={"max_epochs": 1})
+        project.finetune_click(max_epochs=1)
     manifest = shop / "artifacts" / "flm" / MANIFEST
     before = manifest.read_text()
     manifest.write_text(before + " ")
@@ -115,5 +119,30 @@ def test_a_log_without_impressions_gets_drawn_ones_and_says_so(tmp_path):
         ):
             project.finetune_click()
         project.pretrain(seed=1)
-        report = project.finetune_click(options={"max_epochs": 1})
+        report = project.finetune_click(max_epochs=1)
     assert "the log has no impressions" in report.notices[0]
+
+
+def test_what_examples_of_the_log_say_in_a_search_is_the_metric(shop):
+    tunable = TUNABLE["click"]({"project": str(shop), "label": "click", "seed": 0})
+    base = TaskSettings({"max_epochs": 1})
+    found = run_trial(tunable, {"network.width": 8}, base=base, seed=0, ask=lambda *_: True)
+    assert found.value < 0
+    assert found.gains_N.mean() == pytest.approx(found.value, rel=1e-4)
+    assert len(found.gains_N) == len(tunable.groups_N) == 84
+    with pytest.raises(GivenUpError):
+        run_trial(tunable, {}, base=base, seed=0, ask=lambda *_: False)
+
+
+def test_a_run_on_the_log_follows_the_file_and_is_kept_in_the_project(shop):
+    (shop / "kinema.toml").write_text(SETTINGS + "[finetune.click]\nmax_epochs = 1\nnetwork.width = 8\n")
+    try:
+        asked = ["finetune", "click", "-p", str(shop), "--json", "--quiet"]
+        report = json.loads(CliRunner().invoke(main, asked, catch_exceptions=False).stdout)
+        again = json.loads(CliRunner().invoke(main, asked, catch_exceptions=False).stdout)
+    finally:
+        (shop / "kinema.toml").write_text(SETTINGS)
+    assert report["epochs"] == 1
+    assert (shop / "runs" / "click" / "epochs.csv").is_file()
+    assert any("finished before" in one for one in again["notices"])
+    assert again["metrics"] == report["metrics"]

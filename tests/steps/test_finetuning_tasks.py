@@ -12,6 +12,9 @@ from kinema.errors import DataError, NotBuiltError
 from kinema.project import Project
 from kinema.steps.finetuning_engagement import finetune_engagement
 from kinema.steps.finetuning_rating import finetune_rating
+from kinema.steps.tuning_tasks import TUNABLE
+from kinema.steps.tuning_worker import run_trial
+from kinema.training.task_settings import TaskSettings
 
 DAY_MS = 86_400_000
 
@@ -72,6 +75,20 @@ def test_all_that_people_did_is_learnt_together(watched):
     assert "click: sharing" in people.output
 
 
+def said(task, place):
+    """What a search would hear of one short training: its value, and what each example says."""
+    tunable = TUNABLE[task]({"project": str(place), "seed": 0})
+    found = run_trial(tunable, {}, base=TaskSettings({"max_epochs": 1}), seed=0, ask=lambda *_: True)
+    assert len(found.gains_N) == len(tunable.groups_N)
+    return found.value, found.gains_N.mean()
+
+
+def test_what_examples_of_engagement_say_in_a_search_is_the_metric(watched):
+    value, mean = said("engagement", watched)
+    assert value < 0
+    assert mean == pytest.approx(value, rel=1e-4)
+
+
 def rated(num_users, *, value=None):
     random = np.random.default_rng(1)
     rows = []
@@ -95,6 +112,8 @@ def test_ratings_of_the_log_are_learnt_with_intervals(tmp_path):
     assert report["metrics"]["test"]["mse"] < report["metrics"]["mean"]["mse"]
     people = CliRunner().invoke(main, [*asked, "--epochs", "1"])
     assert "the mean rating" in people.output
+    value, mean = said("rating", place)
+    assert mean == pytest.approx(value, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from kinema.errors import ConfigError
 from kinema.settings import template
-from kinema.steps.setting_line import write_setting
+from kinema.steps.setting_line import write_setting, write_settings
 
 
 def written(tmp_path, text, **changes):
@@ -48,3 +48,13 @@ def test_a_file_written_in_another_way_is_left_alone(tmp_path, text):
     with pytest.raises(ConfigError, match=r'a plain \[encoders\] section to be changed; write there: text = "new"'):
         written(tmp_path, text)
     assert (tmp_path / "kinema.toml").read_text() == text
+
+
+def test_sections_in_sections_get_numbers_and_lists(tmp_path):
+    path = tmp_path / "kinema.toml"
+    path.write_text("[finetune]  # all\npatience = 3\n\n[finetune.click]\n# learning_rate = 1  # was\n")
+    write_settings(path, {"finetune.click": {"learning_rate": 2e-3}, "finetune.click.network": {"hidden": [64, 32]}})
+    assert path.read_text() == (
+        "[finetune]  # all\npatience = 3\n\n[finetune.click]\nlearning_rate = 0.002\n\n"
+        "[finetune.click.network]\nhidden = [64, 32]\n"
+    )

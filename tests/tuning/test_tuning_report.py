@@ -45,7 +45,7 @@ def test_a_gain_below_a_standard_error_is_not_followed(tmp_path):
     assert made.verdict.startswith(
         "The default settings are kept: trial 1 had NDCG@10 0.1010 on validation, +0.0010 over"
     )
-    assert made.verdict.endswith("less than a standard error more.")
+    assert made.verdict.endswith("a gain of less than a standard error.")
     assert (made.default, made.best, made.chosen) == (0, 1, 0)
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from kinema.flm.config import FLMConfig
 from kinema.store.features import ModalityFeatures
 from kinema.store.histories import Histories
-from kinema.tuning.space import SPACE, Choice, DataFacts, Dimension, Span, on_or_off, one_of, searched
+from kinema.tuning.domains import Choice, Span
+from kinema.tuning.space import SPACE, DataFacts, Dimension, on_or_off, one_of, searched
 
 LONG = DataFacts(longest=500, has_content=True)
 

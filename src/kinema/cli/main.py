@@ -32,6 +32,7 @@ COMMANDS: Final[LazyCommands] = {
         "finetune",
         "Learn one task from labelled examples, such as clicks from a table.",
     ),
+    "tune": ("kinema.cli.tune", "tune", "Search for the settings with which a task learns best, on validation."),
     "predict": ("kinema.cli.finetune", "predict", "Apply a fine-tuned model to a table."),
     "delta": (
         "kinema.cli.delta",

@@ -4,8 +4,9 @@ Shape suffixes: N held-out rows.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from torch import nn
 from kinema.errors import DataError
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed
+from kinema.steps.finetuning_options import FitPlan
 from kinema.tasks.engagement import EngagementConfig, EngagementModel
 from kinema.tasks.engagement_labels import EngagementLabels
 from kinema.tasks.engagement_learner import EngagementLearner
@@ -60,11 +62,13 @@ class TrainedEngagement:
         model: To serve.
         report: Of its training.
         comparison: Head -> beside a model of its own; empty where it was not asked for.
+        notices: What a person should know.
     """
 
     model: EngagementModel
     report: FitReport
     comparison: Mapping[str, HeadComparison] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @property
     def advice(self) -> str:
@@ -84,8 +88,10 @@ def train_engagement(
     valid_rows: NDArray[np.integer],
     config: EngagementConfig,
     options: FitOptions,
+    plan: FitPlan | None = None,
+    examples: Sequence[Any] = (),
     compare: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Progress = silent,
 ) -> TrainedEngagement:
     """Train one model for all heads.
@@ -97,19 +103,22 @@ def train_engagement(
         valid_rows: Held out.
         config: What is learnt.
         options: How; the metric ``loss`` weighs all heads.
+        plan: Where the run is kept and who watches it; None for nowhere and ``progress``.
+        examples: See `FitPlan.fit`.
         compare: Also train a model per head, each with inputs of its own, and compare on the held-out rows: costs as
             many trainings more as there are heads. A head is compared by its loss, never on test.
-        seed: Of the first parameters, order and dropout.
-        progress: Told steps.
+        seed: Of the first parameters, order and dropout; None for the plan's.
+        progress: Told steps, where there is no plan.
 
     Returns:
         The model, its report and the comparison.
     """
+    plan = plan or FitPlan(seed=seed or 0, progress=progress)
+    seed = plan.seed if seed is None else seed
     rows = {"train_rows": train_rows, "valid_rows": valid_rows}
     fresh = copy.deepcopy(inputs) if compare else inputs
     learner = EngagementLearner(inputs, labels, **rows, config=config, seed=seed)
-    report = fit(learner, options, seed=seed, progress=progress)
-    learner.network.eval()
+    fitted = replace(plan, seed=seed).fit(learner, options, examples=examples)
     found = {}
     if compare:
         shared = learner.row_losses()
@@ -117,10 +126,9 @@ def train_engagement(
             alone = replace(config, heads=(head,), sharing="separate", weighting="fixed", task_weights={})
             own_seed = derive_seed(seed, f"engagement/{head}")
             single = EngagementLearner(copy.deepcopy(fresh), labels, **rows, config=alone, seed=own_seed)
-            fit(single, replace(options, metric="loss"), seed=own_seed, progress=progress)
-            single.network.eval()
+            fit(single, replace(options, metric="loss", keep_epochs=0), seed=own_seed, progress=plan.progress)
             found[head] = compare_head(head, shared[head], single.row_losses()[head])
-    return TrainedEngagement(learner.model(), report, found)
+    return TrainedEngagement(learner.model(), fitted.report, found, fitted.notices)
 
 
 def compare_head(head: str, shared_N: NDArray[np.floating], single_N: NDArray[np.floating]) -> HeadComparison:

@@ -2,32 +2,33 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import ConfigError, DataError
-from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.seeds import generator
 from kinema.sources.whole_tables import read_whole_table
+from kinema.steps.finetuning_options import FitPlan
 from kinema.tasks.click import ClickLearner, ClickModel, load_click_model, measures, probabilities, read_labels
 from kinema.tasks.click_networks import ClickConfig, usual_l2
 from kinema.tasks.click_start import start_from
 from kinema.tasks.field_specs import FieldSpec, complete_specs
-from kinema.tasks.fields import Fields, fit_fields
+from kinema.tasks.fields import FieldRows, Fields, fit_fields
 from kinema.training.fitting import FitOptions
-from kinema.training.refining import fit_and_refine
 
 SCORE: Final = "click_prob"
 _HELD_OUT: Final = 0.1
 _STEPS_PER_EPOCH: Final = 50
 _BATCHES: Final = (64, 4096)
 _FEWEST: Final = 4
+MIN_COUNT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -61,44 +62,6 @@ class ClickReport:
     rejects: tuple[Reject, ...]
 
 
-@dataclass(frozen=True)
-class ClickTraining:
-    """How a click model is trained.
-
-    Attributes:
-        min_count: Rows a value must be in to have a vector of its own.
-        batch_size: Rows per step, >= 4; None for a fiftieth of the training rows, within 64 and 4,096.
-        learning_rate: Step size of the first round.
-        max_epochs: Per round of `fit_and_refine`.
-        patience: Looks at validation without gain before a round ends.
-        seed: Of first weights, order, dropout and the held-out tenth.
-    """
-
-    min_count: int = 2
-    batch_size: int | None = None
-    learning_rate: float = 1e-3
-    max_epochs: int = 30
-    patience: int = 2
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size is not None and self.batch_size < _FEWEST:
-            raise ConfigError(
-                f"batch_size must be >= {_FEWEST}, is {self.batch_size}; batch norm needs rows to compare"
-            )
-
-    def options(self, num_rows: int) -> FitOptions:
-        """Of `kinema.training.fitting.fit`."""
-        low, high = _BATCHES
-        return FitOptions(
-            "auc",
-            batch_size=self.batch_size or max(low, min(high, num_rows // _STEPS_PER_EPOCH)),
-            learning_rate=self.learning_rate,
-            max_epochs=self.max_epochs,
-            patience=self.patience,
-        )
-
-
 def finetune_click(
     *,
     train: Path,
@@ -106,11 +69,10 @@ def finetune_click(
     folder: Path,
     valid: Path | None = None,
     test: Path | None = None,
-    config: ClickConfig | None = None,
     specs: Sequence[FieldSpec] = (),
-    training: ClickTraining | None = None,
+    min_count: int = MIN_COUNT,
     start: Path | None = None,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> ClickReport:
     """Learn the probability of a click from a table and write the model.
 
@@ -122,11 +84,10 @@ def finetune_click(
         folder: Of the artefact.
         valid: Rows that decide when to stop; without it a tenth of the training rows, drawn at random.
         test: Rows to measure on.
-        config: Network; None for the default.
         specs: What columns are, where the guess is not wanted.
-        training: How; None for the default.
+        min_count: Rows a value must be in to have a vector of its own.
         start: An earlier model, whose vectors are kept for the values that both know.
-        progress: Told steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.click_networks.ClickConfig`.
 
     Returns:
         The report.
@@ -136,40 +97,104 @@ def finetune_click(
         NotBuiltError: There is no earlier model there.
         DataError: A file, column or cell is not what it must be.
     """
-    started = time.perf_counter()
-    config, training = config or ClickConfig(embedding_l2=usual_l2("deepfm")), training or ClickTraining()
-    tables, rejects, notices = _read_tables({"train": train, "valid": valid, "test": test}, seed=training.seed)
-    labels = {name: _labels(frame, label, name) for name, frame in tables.items()}
-    found = complete_specs(tables["train"], specs, label=label)
-    notices += _left_out(found, specs)
-    fields = fit_fields(tables["train"], found, min_count=training.min_count)
-    rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
-    learner = ClickLearner(config, fields, train=rows["train"], valid=rows["valid"], seed=training.seed)
-    parents = {"train": sha256_file(train)[:16]}
+    started, plan = time.perf_counter(), plan or FitPlan()
+    clicks = read_table_clicks(
+        {"train": train, "valid": valid, "test": test}, label=label, specs=specs, min_count=min_count, seed=plan.seed
+    )
+    learner, options, config = clicks.ready(plan)
+    notices, parents = list(clicks.notices), {"train": sha256_file(train)[:16]}
     if start is not None:
-        same = start_from(learner.clicks, fields, load_click_model(start))
-        notices.append(f"starts from {start}: {same:,} of {fields.num_rows:,} vectors are its own")
+        same = start_from(learner.clicks, clicks.fields, load_click_model(start))
+        notices.append(f"starts from {start}: {same:,} of {clicks.fields.num_rows:,} vectors are its own")
         parents["start"] = sha256_file(start / MANIFEST)[:16]
-    fitted = fit_and_refine(learner, training.options(learner.num_examples), seed=training.seed, progress=progress)
-    metrics: dict[str, Mapping[str, float]] = {"valid": fitted.metrics}
-    outcome = {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs}
-    told = {**outcome, "valid": dict(fitted.metrics)}
-    model = ClickModel(config, fields, learner.clicks.eval(), label, told)
+    fitted = plan.fit(learner, options, examples=(*clicks.facts, parents))
+    report = fitted.report
+    metrics: dict[str, Mapping[str, float]] = {"valid": report.metrics}
+    outcome = {"best_epoch": report.best_epoch, "epochs": report.epochs}
+    told = {**outcome, "valid": dict(report.metrics)}
+    model = ClickModel(config, clicks.fields, learner.clicks.eval(), label, told)
     if test is not None:
-        metrics["test"] = measures(labels["test"], probabilities(model.network, rows["test"][0]))
-    model.save(folder, seed=training.seed, parents=parents)
+        rows, labels_N = clicks.rows["test"]
+        metrics["test"] = measures(labels_N, probabilities(model.network, rows))
+    model.save(folder, seed=plan.seed, parents=parents)
     return ClickReport(
         folder=folder,
         model=config.model,
         metrics=metrics,
         seconds=time.perf_counter() - started,
         num_parameters=_sizes(learner),
-        num_rows={name: frame.height for name, frame in tables.items()},
-        fields=_field_facts(fields, specs),
-        notices=tuple(notices),
-        rejects=rejects,
+        num_rows={name: len(labels_N) for name, (_, labels_N) in clicks.rows.items()},
+        fields=_field_facts(clicks.fields, specs),
+        notices=(*notices, *fitted.notices),
+        rejects=clicks.rejects,
         **outcome,
     )
+
+
+@dataclass(frozen=True)
+class TableClicks:
+    """The rows of tables, ready to be learnt from.
+
+    Attributes:
+        fields: Fitted on the training table.
+        rows: ``train``, ``valid`` and, where it was given, ``test`` -> rows and their labels.
+        notices: What a person should know.
+        rejects: Lines that could not be read.
+        facts: What a run is about, for its fingerprint.
+    """
+
+    fields: Fields
+    rows: Mapping[str, tuple[FieldRows, NDArray[np.float32]]]
+    notices: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+    facts: tuple[Any, ...]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Options that the task takes by itself: a step is a fiftieth of the rows, within bounds."""
+        low, high = _BATCHES
+        batch_size = max(low, min(high, len(self.rows["train"][1]) // _STEPS_PER_EPOCH))
+        return {"metric": "auc", "batch_size": batch_size, "max_epochs": 30, "refine": 0.1}
+
+    def ready(self, plan: FitPlan) -> tuple[ClickLearner, FitOptions, ClickConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Raises:
+            ConfigError: The plan names what there is not, or a step would have too few rows.
+        """
+        usual = ClickConfig(model=str(plan.asked.network.get("model", ClickConfig().model)))
+        # How far long vectors cost depends on the network.
+        config = plan.network(replace(usual, embedding_l2=usual_l2(usual.model)))
+        options = plan.options(**self.defaults)
+        if options.batch_size < _FEWEST:
+            raise ConfigError(
+                f"batch_size must be >= {_FEWEST}, is {options.batch_size}; batch norm needs rows to compare"
+            )
+        rows = {name: self.rows[name] for name in ("train", "valid")}
+        return ClickLearner(config, self.fields, **rows, seed=plan.seed), options, config
+
+
+def read_table_clicks(
+    paths: Mapping[str, Path | None], *, label: str, specs: Sequence[FieldSpec], min_count: int, seed: int
+) -> TableClicks:
+    """Read tables; arguments and errors of `finetune_click`.
+
+    Args:
+        paths: ``train``, ``valid`` and ``test`` -> file, None where there is none.
+        label: See there.
+        specs: See there.
+        min_count: See there.
+        seed: Of the held-out tenth.
+    """
+    tables, rejects, notices = _read_tables(paths, seed=seed)
+    labels = {name: _labels(frame, label, name) for name, frame in tables.items()}
+    found = complete_specs(tables["train"], specs, label=label)
+    notices += _left_out(found, specs)
+    fields = fit_fields(tables["train"], found, min_count=min_count)
+    rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
+    digests = {name: sha256_file(paths[name]) for name in ("train", "valid") if paths.get(name) is not None}  # type: ignore[arg-type]  # not None
+    facts = ("click_table", digests, label, [repr(one) for one in found], min_count)
+    return TableClicks(fields, rows, tuple(notices), rejects, facts)
 
 
 def _left_out(found: Sequence[FieldSpec], said: Sequence[FieldSpec]) -> list[str]:

@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae
-from kinema.progress import Progress, silent
 from kinema.schema import EventKind
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import train_engagement
 from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer
+from kinema.steps.finetuning_options import FitPlan
 from kinema.store.exposures import Exposures, exposures_of
 from kinema.store.protocols import Store
 from kinema.store.trails import pack_trails
 from kinema.tasks.engagement import EngagementConfig, EngagementModel
 from kinema.tasks.engagement_labels import WATCH, EngagementLabels
-from kinema.tasks.history_click import by_time
+from kinema.tasks.engagement_learner import EngagementLearner
+from kinema.tasks.history_click import ClickWorld, by_time
 from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.tasks.watch_time import completion
@@ -58,6 +61,7 @@ class EngagementReport:
         best_epoch: Epochs done when validation was best.
         epochs: Done in all.
         seconds: Of everything.
+        notices: What a person should know.
     """
 
     folder: Path
@@ -68,19 +72,11 @@ class EngagementReport:
     best_epoch: int
     epochs: int
     seconds: float
+    notices: tuple[str, ...] = ()
 
 
 def finetune_engagement(
-    store: Store,
-    dataset: Dataset,
-    *,
-    artifacts: Path,
-    sharing: str = "mmoe",
-    weighting: str = "fixed",
-    compare: bool = False,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    store: Store, dataset: Dataset, *, artifacts: Path, compare: bool = False, plan: FitPlan | None = None
 ) -> EngagementReport:
     """Learn all that a log tells of what people did with what they were shown; parts by time as for clicks.
 
@@ -88,18 +84,86 @@ def finetune_engagement(
         store: Of the project.
         dataset: One reading of it, with the profile columns of the model.
         artifacts: Of the project; the model goes into ``engagement`` there.
-        sharing: One of `kinema.tasks.sharing.SHARINGS`.
-        weighting: One of `kinema.tasks.task_weighting.WEIGHTINGS`.
         compare: Also train a model per head, and say whether sharing helps.
-        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.engagement.EngagementConfig`.
 
     Raises:
         NotBuiltError: There is no FLM yet.
         DataError: The log has no impressions, or no head has enough labels.
+        ConfigError: The plan names what there is not.
     """
-    started = time.perf_counter()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    told = read_engagement(store, dataset, artifacts=artifacts)
+    found = train_engagement(
+        told.inputs(plan.seed),
+        told.labels,
+        train_rows=told.parts["train"],
+        valid_rows=told.parts["valid"],
+        config=plan.network(EngagementConfig(heads=told.heads)),
+        plan=plan,
+        options=plan.options(**told.defaults),
+        examples=told.facts,
+        compare=compare,
+    )
+    found.model.save(artifacts / FOLDER, seed=plan.seed)
+    return EngagementReport(
+        folder=artifacts / FOLDER,
+        heads=told.heads,
+        num_examples={name: len(rows) for name, rows in told.parts.items()},
+        metrics=_measured(found.model, told.labels, told.parts["test"]),
+        advice=found.advice,
+        best_epoch=found.report.best_epoch,
+        epochs=found.report.epochs,
+        seconds=time.perf_counter() - started,
+        notices=found.notices,
+    )
+
+
+@dataclass(frozen=True)
+class LogEngagement:
+    """What a log tells of what people did, ready to be learnt from.
+
+    Attributes:
+        world: What an exposure is judged by.
+        exposures: All of them, oldest first.
+        labels: Of each.
+        heads: Those with enough labels in every part.
+        parts: ``train``, ``valid`` and ``test`` -> their rows.
+        facts: What a run is about, for its fingerprint.
+    """
+
+    world: ClickWorld
+    exposures: Exposures
+    labels: EngagementLabels
+    heads: tuple[str, ...]
+    parts: Mapping[str, NDArray[np.int64]]
+    facts: tuple[Any, ...]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Options that the task takes by itself."""
+        batch_size = max(64, min(2048, len(self.parts["train"]) // _STEPS_PER_EPOCH))
+        return {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3}
+
+    def inputs(self, seed: int) -> HistoryInput:
+        """What the network reads, fresh."""
+        config = HistoryClickConfig()
+        return HistoryInput(self.world, self.exposures, train=self.parts["train"], config=config, seed=seed)
+
+    def ready(self, plan: FitPlan) -> tuple[EngagementLearner, FitOptions, EngagementConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Raises:
+            ConfigError: The plan names what there is not.
+        """
+        config, options = plan.network(EngagementConfig(heads=self.heads)), plan.options(**self.defaults)
+        rows = {f"{name}_rows": self.parts[name] for name in ("train", "valid")}
+        learner = EngagementLearner(self.inputs(plan.seed), self.labels, **rows, config=config, seed=plan.seed)
+        return learner, options, config
+
+
+def read_engagement(store: Store, dataset: Dataset, *, artifacts: Path) -> LogEngagement:
+    """Read the examples of a log; arguments and errors of `finetune_engagement`."""
     scorer = needed_scorer(artifacts, dataset, needs_it="engagement")
     events = store.events(columns=LOG_COLUMNS)
     exposures = exposures_of(events)
@@ -119,31 +183,10 @@ def finetune_engagement(
         popularity_V=popularity_V,
         trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
     )
-    inputs = HistoryInput(world, exposures, train=parts["train"], config=HistoryClickConfig(), seed=seed)
-    batch_size = max(64, min(2048, len(parts["train"]) // _STEPS_PER_EPOCH))
-    wanted: dict[str, Any] = {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3} | dict(options or {})
-    found = train_engagement(
-        inputs,
-        labels,
-        train_rows=parts["train"],
-        valid_rows=parts["valid"],
-        config=EngagementConfig(heads=heads, sharing=sharing, weighting=weighting),
-        options=FitOptions(**wanted),
-        compare=compare,
-        seed=seed,
-        progress=progress,
-    )
-    found.model.save(artifacts / FOLDER, seed=seed)
-    return EngagementReport(
-        folder=artifacts / FOLDER,
-        heads=heads,
-        num_examples={name: len(rows) for name, rows in parts.items()},
-        metrics=_measured(found.model, labels, parts["test"]),
-        advice=found.advice,
-        best_epoch=found.report.best_epoch,
-        epochs=found.report.epochs,
-        seconds=time.perf_counter() - started,
-    )
+    columns = (exposures.users_N, exposures.items_N, exposures.times_ms_N, exposures.watch_ms_N)
+    flm = sha256_file(artifacts / "flm" / MANIFEST)
+    facts = ("engagement", heads, flm, world.trails.items_E, *columns, *labels.binary.values())
+    return LogEngagement(world, exposures, labels, heads, parts, facts)
 
 
 def labels_of(exposures: Exposures, durations_ms_N: Any) -> EngagementLabels:

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from kinema.errors import DataError
 from kinema.metrics.regression import interval_coverage, interval_width, mae, mse
-from kinema.progress import Progress, silent
 from kinema.schema import EventKind
 from kinema.steps.dataset import Dataset
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.rating import train_rating
 from kinema.store.protocols import Store
-from kinema.tasks.rating import RatingConfig, SideFeatures
+from kinema.tasks.rating import RatingConfig, RatingLearner, SideFeatures
 from kinema.tasks.rating_data import Ratings
 from kinema.training.fitting import FitOptions
 
 FOLDER: Final = "rating"
+USUAL: Final = RatingConfig(dropout=0.5, l2=0.01)
+"""What is learnt where nothing else is said; a log of thousands of ratings wants more restraint than the published sets."""
 _FEWEST: Final = 50
 _MOST_CATEGORIES: Final = 64
 _SHARES: Final = (0.8, 0.1)
@@ -44,6 +46,7 @@ class RatingReport:
         best_epoch: Epochs done when validation was best.
         epochs: Done in all.
         seconds: Of everything.
+        notices: What a person should know.
     """
 
     folder: Path
@@ -53,18 +56,10 @@ class RatingReport:
     best_epoch: int
     epochs: int
     seconds: float
+    notices: tuple[str, ...] = ()
 
 
-def finetune_rating(
-    store: Store,
-    dataset: Dataset,
-    *,
-    artifacts: Path,
-    config: RatingConfig | None = None,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> RatingReport:
+def finetune_rating(store: Store, dataset: Dataset, *, artifacts: Path, plan: FitPlan | None = None) -> RatingReport:
     """Learn from the oldest four fifths of the ratings, choose the epochs on the next tenth, measure on the newest.
 
     A user's newest rating of an item is the one that counts. Profile columns and categories go in beside who rated what.
@@ -73,36 +68,33 @@ def finetune_rating(
         store: Of the project.
         dataset: One reading of it.
         artifacts: Of the project; the model goes into ``rating`` there.
-        config: What is learnt; None for the default.
-        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.rating.RatingConfig`.
 
     Raises:
-        DataError: The log has fewer than 50 ratings with a value, or they are all the same.
+        DataError: There are too few ratings, or they are all the same.
+        ConfigError: The plan names what there is not.
     """
-    started, config = time.perf_counter(), config or RatingConfig(dropout=0.5, l2=0.01)
-    ratings = read_ratings(store, dataset)
-    edges = [0, *(round(share * len(ratings)) for share in np.cumsum(_SHARES)), len(ratings)]
-    parts = {
-        name: ratings.take(np.arange(first, last))
-        for name, first, last in zip(("train", "valid", "test"), edges[:-1], edges[1:], strict=True)
-    }
-    wanted: dict[str, Any] = {"metric": config.loss, "batch_size": 4096, "learning_rate": 2e-3, "max_epochs": 40}
-    how = FitOptions(**(wanted | {"patience": 3} | dict(options or {})))
-    features = SideFeatures(
-        None if dataset.profiles is None else dataset.profiles.values_UP, category_columns(dataset.items)
+    started, plan = time.perf_counter(), plan or FitPlan()
+    told = read_log_ratings(store, dataset)
+    config = plan.network(USUAL)
+    found = train_rating(
+        told.parts["train"],
+        told.parts["valid"],
+        config,
+        plan.options(**told.defaults(config)),
+        features=told.features,
+        plan=plan,
+        examples=told.facts,
     )
-    found = train_rating(parts["train"], parts["valid"], config, how, features=features, seed=seed, progress=progress)
-    test = parts["test"]
+    test = told.parts["test"]
     told_N = found.model.predict(test.users_N, test.items_N)
     low_N, high_N = found.model.interval(test.users_N, test.items_N)
-    mean_N = np.full(len(test), parts["train"].values_N.mean())
-    found.model.save(artifacts / FOLDER, seed=seed)
+    mean_N = np.full(len(test), told.parts["train"].values_N.mean())
+    found.model.save(artifacts / FOLDER, seed=plan.seed)
     return RatingReport(
         folder=artifacts / FOLDER,
-        num_ratings={name: len(one) for name, one in parts.items()},
-        scale=(ratings.low, ratings.high),
+        num_ratings={name: len(one) for name, one in told.parts.items()},
+        scale=(test.low, test.high),
         metrics={
             "test": {
                 "mse": mse(told_N, test.values_N),
@@ -115,7 +107,58 @@ def finetune_rating(
         best_epoch=found.report.best_epoch,
         epochs=found.report.epochs,
         seconds=time.perf_counter() - started,
+        notices=found.notices,
     )
+
+
+@dataclass(frozen=True)
+class LogRatings:
+    """The ratings of a log, ready to be learnt from.
+
+    Attributes:
+        parts: ``train``, ``valid`` and ``test``, oldest first.
+        features: Of users and items.
+        facts: What a run is about, for its fingerprint.
+    """
+
+    parts: Mapping[str, Ratings]
+    features: SideFeatures
+    facts: tuple[Any, ...]
+
+    def defaults(self, config: RatingConfig) -> dict[str, Any]:
+        """Options that the task takes by itself; what is learnt says what decides."""
+        return {
+            "metric": config.loss,
+            "batch_size": 4096,
+            "learning_rate": 2e-3,
+            "max_epochs": 40,
+            "patience": 3,
+        }
+
+    def ready(self, plan: FitPlan) -> tuple[RatingLearner, FitOptions, RatingConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Raises:
+            ConfigError: The plan names what there is not.
+        """
+        config = plan.network(USUAL)
+        options = plan.options(**self.defaults(config))
+        parts = self.parts["train"], self.parts["valid"]
+        return RatingLearner(*parts, config, features=self.features, seed=plan.seed), options, config
+
+
+def read_log_ratings(store: Store, dataset: Dataset) -> LogRatings:
+    """Read the ratings of a log; errors of `read_ratings`."""
+    ratings = read_ratings(store, dataset)
+    edges = [0, *(round(share * len(ratings)) for share in np.cumsum(_SHARES)), len(ratings)]
+    parts = {
+        name: ratings.take(np.arange(first, last))
+        for name, first, last in zip(("train", "valid", "test"), edges[:-1], edges[1:], strict=True)
+    }
+    profiles_UA = None if dataset.profiles is None else dataset.profiles.values_UP
+    features = SideFeatures(profiles_UA, category_columns(dataset.items))
+    facts = ("rating", ratings.users_N, ratings.items_N, ratings.values_N, features.users_UA, features.items_VE)
+    return LogRatings(parts, features, facts)
 
 
 def read_ratings(store: Store, dataset: Dataset) -> Ratings:

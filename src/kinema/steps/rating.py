@@ -1,8 +1,11 @@
 """A rating model is trained: epochs chosen on held-out ratings, the margin of its intervals from the same, then all ratings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kinema.progress import Progress, silent
+from kinema.steps.finetuning_options import FitPlan
 from kinema.tasks.rating import RatingConfig, RatingLearner, RatingModel, SideFeatures
 from kinema.tasks.rating_data import Ratings
 from kinema.training.fitting import FitOptions, FitReport, fit
@@ -15,10 +18,12 @@ class TrainedRating:
     Attributes:
         model: To serve.
         report: Of the training that was validated; its metrics are those on the held-out ratings.
+        notices: What a person should know.
     """
 
     model: RatingModel
     report: FitReport
+    notices: tuple[str, ...] = ()
 
 
 def train_rating(
@@ -28,7 +33,9 @@ def train_rating(
     options: FitOptions,
     *,
     features: SideFeatures | None = None,
-    seed: int = 0,
+    plan: FitPlan | None = None,
+    examples: Sequence[Any] = (),
+    seed: int | None = None,
     progress: Progress = silent,
 ) -> TrainedRating:
     """Train, choose the epochs on held-out ratings, and find the margin of the intervals on the same.
@@ -39,16 +46,20 @@ def train_rating(
         config: What is learnt.
         options: How; ``metric`` is mse, rmse or mae.
         features: Of users and items.
-        seed: Of the first parameters, order and dropout.
-        progress: Told steps.
+        plan: Where the run is kept and who watches it; None for nowhere and ``progress``.
+        examples: See `FitPlan.fit`.
+        seed: Of the first parameters, order and dropout; None for the plan's.
+        progress: Told steps, where there is no plan.
 
     Returns:
         The model and its report.
     """
+    plan = plan or FitPlan(seed=seed or 0, progress=progress)
+    seed = plan.seed if seed is None else seed
     learner = RatingLearner(train, valid, config, features=features, seed=seed)
-    report = fit(learner, options, seed=seed, progress=progress)
-    model = RatingModel(config, learner.network.eval(), features or SideFeatures(), train.low, train.high)
-    return TrainedRating(model.calibrated(valid), report)
+    fitted = replace(plan, seed=seed).fit(learner, options, examples=examples)
+    model = RatingModel(config, learner.network, features or SideFeatures(), train.low, train.high)
+    return TrainedRating(model.calibrated(valid), fitted.report, fitted.notices)
 
 
 def retrain_rating(
@@ -76,6 +87,6 @@ def retrain_rating(
     """
     first = trained.model
     learner = RatingLearner(everything, None, first.config, features=first.features, seed=seed)
-    fixed = replace(options, metric="epochs", max_epochs=trained.report.best_epoch)
+    fixed = replace(options, metric="epochs", max_epochs=trained.report.best_epoch, refine=0.0)
     fit(learner, fixed, seed=seed, progress=progress)
     return replace(first, network=learner.network.eval())

@@ -133,6 +133,17 @@ class EngagementLearner:
                     found.append(each_B.masked_fill(target_B.isnan(), torch.nan))
         return {head: torch.cat(found).numpy() for head, found in parts.items()}
 
+    def relative_losses(self) -> NDArray[np.float64]:
+        """What each held-out row adds to ``loss`` of `validate`, float64 [N]: their mean is that number."""
+        weights_H = np.array(self._config.loss_weights)
+        parts = []
+        losses = self.row_losses()
+        for head, weight in zip(self._config.heads, weights_H / weights_H.sum(), strict=True):
+            each_N = losses[head]
+            share = np.isfinite(each_N).mean()
+            parts.append(weight * np.nan_to_num(each_N, nan=0.0) / (self._constants[head] * share))
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+
     def _each(self, head: str, told: Tensor, target_B: Tensor) -> Tensor:
         """Loss of each row."""
         if head != WATCH:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,12 +34,14 @@ from kinema.training.fit_options import FitOptions
 from kinema.training.fit_report import FitReport, FitWatcher, Skipped
 from kinema.training.fit_step import add_gradients, device_of
 from kinema.training.precision import check_precision, gradient_scaler
+from kinema.training.refining import SecondRound, is_better, joined
 from kinema.training.repeatable import repeatable
 from kinema.training.robust import check_robust
 from kinema.training.schedules import rate_share
 
 __all__ = ["FitOptions", "FitReport", "fit"]
 
+_SECOND_ROUND: Final = "refined"
 _SHOWN_ROWS: Final = 20
 _STATISTICS_BATCHES: Final = 50
 
@@ -79,15 +81,22 @@ def fit(
     _check(learner, options, folder)
     logs = [*watchers] if folder is None else [CsvLog(folder, options, seed=seed), *watchers]
     with repeatable(), torch.random.fork_rng():
-        training = _Training(learner, options, seed, folder, run, checkpoint_seconds, logs)
-        training.resume()
-        while not training.place.done:
-            training.epoch(progress)
-            training.look()
-            training.save()
-        load_changing(learner.network, training.best_state)
-        learner.network.eval()
-        report = training.report()
+        first = _Training(learner, options, seed, folder, run, checkpoint_seconds, logs)
+        report = first.whole(progress)
+        if options.refine:
+            second = _Training(
+                learner,
+                replace(options, learning_rate=options.learning_rate * options.refine),
+                seed + report.epochs,
+                None if folder is None else folder / _SECOND_ROUND,
+                run,
+                checkpoint_seconds,
+                [SecondRound(one, report) for one in logs],
+            )
+            found = second.whole(progress)
+            if not is_better(found, report, metric=options.metric):
+                load_changing(learner.network, first.best_state)
+            report = joined(report, found, metric=options.metric)
         for one in logs:
             one.finished(report)
     return report
@@ -137,6 +146,17 @@ class _Training:
         self.fingerprint = fingerprint(
             [kinema.__version__, asdict(options), self.seed, self.run, self.learner.num_examples, describe(network)]
         )
+
+    def whole(self, progress: Progress) -> FitReport:
+        """The round from where it stands to its end; the network ends in the best state."""
+        self.resume()
+        while not self.place.done:
+            self.epoch(progress)
+            self.look()
+            self.save()
+        load_changing(self.learner.network, self.best_state)
+        self.learner.network.eval()
+        return self.report()
 
     def epoch(self, progress: Progress) -> None:
         """The rest of the present epoch."""

@@ -1,64 +1,56 @@
-"""A task learns until validation gains no more, then goes on from its best state with smaller steps.
+"""A second round with smaller steps, told as the continuation of the first; `kinema.training.fitting.fit` trains both."""
 
-What large steps leave behind in a table of vectors is noise; on click data, smaller steps at the end gain more than most
-changes of the network (docs/tasks-click.md).
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from kinema.progress import Progress, silent
 from kinema.tasks.measures import lower_is_better
-from kinema.tasks.task import Learner
-from kinema.training.fitting import FitOptions, FitReport, fit
+from kinema.training.fit_report import FitReport, FitWatcher
 
 
-def fit_and_refine(
-    learner: Learner,
-    options: FitOptions,
-    *,
-    shares: Sequence[float] = (1.0, 0.1),
-    seed: int = 0,
-    progress: Progress = silent,
-) -> FitReport:
-    """Train in rounds, each from the best state of those before.
+def is_better(found: FitReport, earlier: FitReport, *, metric: str) -> bool:
+    """Whether a round ended better than the one before."""
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    return sign * found.metrics[metric] > sign * earlier.metrics[metric]
+
+
+def joined(earlier: FitReport, found: FitReport, *, metric: str) -> FitReport:
+    """Both rounds as one report: epochs and updates are counted through, the better end counts."""
+    shift = earlier.epochs
+    end = replace(found, best_epoch=shift + found.best_epoch) if is_better(found, earlier, metric=metric) else earlier
+    return FitReport(
+        metrics=end.metrics,
+        best_epoch=end.best_epoch,
+        epochs=shift + found.epochs,
+        seconds=earlier.seconds + found.seconds,
+        curve=(*earlier.curve, *_shifted(found.curve, shift)),
+        updates=earlier.updates + found.updates,
+        skipped=(*earlier.skipped, *(replace(one, epoch=shift + one.epoch) for one in found.skipped)),
+    )
+
+
+class SecondRound:
+    """Tells a watcher of a second round as if it were the same run; a `FitWatcher`.
 
     Args:
-        learner: Changed in place; ends in the best state of all rounds.
-        options: Of every round but for the step size.
-        shares: Of the step size, one per round.
-        seed: See `fit`.
-        progress: Told steps.
-
-    Returns:
-        The report of all rounds together; epochs are counted through.
-
-    Raises:
-        DataError: See `fit`.
+        watcher: Who is told.
+        earlier: The first round.
     """
-    total: FitReport | None = None
-    sign = -1.0 if lower_is_better(options.metric) else 1.0
-    for share in shares:
-        kept = {name: one.detach().clone() for name, one in learner.network.state_dict().items()}
-        found = fit(
-            learner,
-            replace(options, learning_rate=options.learning_rate * share),
-            seed=seed + (total.epochs if total else 0),
-            progress=progress,
-        )
-        if total is None:
-            total = found
-            continue
-        curve = total.curve + tuple({**entry, "epoch": entry["epoch"] + total.epochs} for entry in found.curve)
-        better = sign * found.metrics[options.metric] > sign * total.metrics[options.metric]
-        if not better:
-            learner.network.load_state_dict(kept)
-        total = FitReport(
-            metrics=found.metrics if better else total.metrics,
-            best_epoch=total.epochs + found.best_epoch if better else total.best_epoch,
-            epochs=total.epochs + found.epochs,
-            seconds=total.seconds + found.seconds,
-            curve=curve,
-        )
-    assert total is not None
-    return total
+
+    def __init__(self, watcher: FitWatcher, earlier: FitReport) -> None:
+        self._watcher, self._earlier = watcher, earlier
+
+    def updated(self, update: int, numbers: Mapping[str, float]) -> None:
+        """Updates are counted through."""
+        self._watcher.updated(self._earlier.updates + update, numbers)
+
+    def looked(self, curve: Sequence[Mapping[str, Any]]) -> None:
+        """The whole curve."""
+        self._watcher.looked([*self._earlier.curve, *_shifted(curve, self._earlier.epochs)])
+
+    def finished(self, report: FitReport) -> None:
+        """Nothing: `fit` tells the end of both."""
+
+
+def _shifted(curve: Sequence[Mapping[str, Any]], epochs: int) -> list[Mapping[str, Any]]:
+    return [{**entry, "epoch": entry["epoch"] + epochs} for entry in curve]

@@ -1,1 +1,1 @@
-"""Search for FLM's size and weights on validation, within a budget of seconds."""
+"""Searches on validation: for FLM's size and weights, and for the settings of tasks."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kinema.evaluation.bootstrap import Interval, percentile_interval, resampled_means
 from kinema.store.splits import Cases
 from kinema.tuning.search import Found, gains_of
@@ -58,12 +61,7 @@ def report_on(found: Found, *, cases: Cases, folder: Path, budget_seconds: float
 
     Source: the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984, on paired differences.
     """
-    gain, chosen = None, found.default
-    if found.best != found.default:
-        differences_C = gains_of(folder, found.best) - gains_of(folder, found.default)
-        samples_B1 = resampled_means(differences_C[:, None], cases.users_C, num_resamples=_RESAMPLES, seed=seed)
-        gain = percentile_interval(float(differences_C.mean()), samples_B1[:, 0])
-        chosen = found.best if gain.mean > samples_B1.std() else found.default
+    gain, chosen = choose(found, folder=folder, users_C=cases.users_C, seed=seed)
     return TuningReport(
         trials=found.trials,
         default=found.default,
@@ -73,23 +71,67 @@ def report_on(found: Found, *, cases: Cases, folder: Path, budget_seconds: float
         cases=len(cases),
         seconds=found.seconds,
         budget_seconds=budget_seconds,
-        verdict=_verdict(found, chosen, gain),
+        verdict=verdict(found, chosen, gain),
     )
 
 
-def _verdict(found: Found, chosen: int, gain: Interval | None) -> str:
+def choose(found: Found, *, folder: Path, users_C: NDArray[np.integer], seed: int) -> tuple[Interval | None, int]:
+    """The gain of the best trial over the default, and which of the two to use.
+
+    Args:
+        found: The search.
+        folder: Of the study.
+        users_C: Who each validation case is about; a user's cases are drawn together.
+        seed: Of the bootstrap.
+
+    Returns:
+        The gain, None where the default is the best or where nothing is known per case; and a trial's number. Where
+        nothing is known, the best is taken.
+    """
+    if found.best == found.default:
+        return None, found.default
+    best_C, default_C = gains_of(folder, found.best), gains_of(folder, found.default)
+    if best_C is None or default_C is None:
+        return None, found.best
+    differences_C = best_C - default_C
+    samples_B1 = resampled_means(differences_C[:, None], users_C, num_resamples=_RESAMPLES, seed=seed)
+    gain = percentile_interval(float(differences_C.mean()), samples_B1[:, 0])
+    return gain, found.best if gain.mean > samples_B1.std() else found.default
+
+
+def verdict(found: Found, chosen: int, gain: Interval | None, *, metric: str = "NDCG@10", sign: float = 1.0) -> str:
+    """What won, by how much, and whether that may be chance.
+
+    Args:
+        found: The search.
+        chosen: From `choose`.
+        gain: The same.
+        metric: What was searched for.
+        sign: -1 where smaller is better: values and gains are shown as the metric gives them.
+    """
     best, default = found.trial(found.best), found.trial(found.default)
     others = len(found.trials) - 1
     if not others:
         return "Only the default settings were tried, so they are kept; give more seconds."
+    if found.best == found.default:
+        worst = sign * (default.value or 0.0)
+        return f"The default settings won: none of {others} other{'s'[: others > 1]} was better on validation than {worst:.4f}."
+    value = sign * (best.value or 0.0)
     if gain is None:
-        return f"The default settings won: none of {others} other{'s'[: others > 1]} was better on validation than {default.value:.4f}."
+        return (
+            f"Trial {best.number} won with {metric} {value:.4f} on validation, the default settings have "
+            f"{sign * (default.value or 0.0):.4f}. Whether that is chance cannot be said: {metric} is no mean over examples."
+        )
+    low, high = sorted((sign * gain.low, sign * gain.high))
+    against = "over" if sign > 0 else "against"
     measured = (
-        f"NDCG@10 {best.value:.4f} on validation, {gain.mean:+.4f} over the default settings (95 % interval {gain.low:+.4f} "
-        f"to {gain.high:+.4f})"
+        f"{metric} {value:.4f} on validation, {sign * gain.mean:+.4f} {against} the default settings (95 % interval {low:+.4f} "
+        f"to {high:+.4f})"
     )
     if chosen == found.default:
-        return f"The default settings are kept: trial {best.number} had {measured}, less than a standard error more."
+        return (
+            f"The default settings are kept: trial {best.number} had {measured}, a gain of less than a standard error."
+        )
     chance = "" if gain.low > 0 else " The gain may be chance."
     return (
         f"Trial {best.number} won with {measured}.{chance} It is the best of {others + 1} on the cases it was chosen by: "

@@ -6,7 +6,7 @@ more line in `SPACE` is one more dimension.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,31 +14,7 @@ from kinema.flm.blocks import BLOCKS
 from kinema.flm.config import FLMConfig
 from kinema.store.features import ModalityFeatures
 from kinema.store.histories import Histories
-
-
-@dataclass(frozen=True)
-class Span:
-    """Every number from ``low`` to ``high``; ``log`` searches factors instead of differences."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few values."""
-
-    values: tuple[Any, ...]
-
-    def __contains__(self, value: Any) -> bool:
-        return value in self.values
-
-
-Domain: TypeAlias = Span | Choice
+from kinema.tuning.domains import Choice, Domain, Span
 
 
 @dataclass(frozen=True)
@@ -65,30 +41,31 @@ class Dimension:
     """One searched setting.
 
     Attributes:
-        name: Field of `FLMConfig`.
-        around: Default and data -> its domain, which holds the default; a domain of one value is not searched.
+        name: Field of `FLMConfig`; of a task (`kinema.tuning.task_space`), of `FitOptions` or ``network.NAME``.
+        around: Default and data -> its domain, which holds the default; a domain of one value is not searched. A task
+            gives no data.
     """
 
     name: str
-    around: Callable[[Any, DataFacts], Domain]
+    around: Callable[[Any, Any], Domain]
 
 
-def factor(low: float, high: float) -> Callable[[float, DataFacts], Domain]:
+def factor(low: float, high: float) -> Callable[[Any, Any], Domain]:
     """From ``low`` times the default to ``high`` times it, in equal factors."""
     return lambda default, _: Span(low * default, high * default, log=True)
 
 
-def between(low: float, high: float) -> Callable[[float, DataFacts], Domain]:
+def between(low: float, high: float) -> Callable[[Any, Any], Domain]:
     """From ``low`` to ``high``, stretched to the default where that lies outside."""
     return lambda default, _: Span(min(low, default), max(high, default))
 
 
-def one_of(*values: Any) -> Callable[[Any, DataFacts], Domain]:
+def one_of(*values: Any) -> Callable[[Any, Any], Domain]:
     """One of these, or the default."""
     return lambda default, _: Choice(tuple(sorted({*values, default})))
 
 
-def on_or_off(on: float) -> Callable[[float, DataFacts], Domain]:
+def on_or_off(on: float) -> Callable[[Any, Any], Domain]:
     """Off, or on with the default weight; ``on`` is the weight where the default is off."""
     return lambda default, _: Choice((0.0, default or on))
 
@@ -144,7 +121,7 @@ def searched(
     Example:
         >>> found = searched(FLMConfig(), fixed=["d_model"], facts=DataFacts(longest=30, has_content=False))
         >>> found["dropout"], found["num_heads"], "d_model" in found, "weight_content" in found
-        (Span(low=0.0, high=0.5, log=False), Choice(values=(1, 2, 4)), False, False)
+        (Span(low=0.0, high=0.5, log=False, whole=False), Choice(values=(1, 2, 4)), False, False)
     """
     found = {one.name: one.around(getattr(defaults, one.name), facts) for one in space if one.name not in set(fixed)}
     _fit_heads(found, defaults)

@@ -3,6 +3,7 @@
 Source: Akiba et al., Optuna, KDD 2019; Bergstra et al., Algorithms for hyper-parameter optimization, NeurIPS 2011 (TPE).
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 from kinema.extras import require
 from kinema.seeds import derive_seed
-from kinema.tuning.space import Choice, Domain
+from kinema.tuning.domains import Choice, Domain
 
 if TYPE_CHECKING:
     import optuna
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 State = Literal["finished", "given up", "failed"]
 
 DATABASE: Final = "study.db"
-_NAME: Final = "flm"
+STUDY: Final = "flm"
+"""Its name in the database, also where a task is searched: one database holds one study."""
 _RANDOM_TRIALS: Final = 4
 """Trials before the sampler models anything and the pruner compares: the default and three drawn at random."""
-_FIRST_TENTH: Final = 3
-"""No trial is given up before this tenth of its training: steep learning rates look bad at first."""
 _MOST_ATTEMPTS: Final = 2
 
 
@@ -36,8 +36,9 @@ class TrialRecord:
         number: Optuna's; numbers of interrupted trials are missing.
         settings: Searched setting -> value.
         state: ``finished``; ``given up`` where it fell behind the median of the others or the budget was used up; ``failed``.
-        value: NDCG@10 of the fused scores on validation; for a trial given up the best look at the sequence model with
-            its memory, which is not the same thing; None where it failed.
+        value: What is searched for on validation, of opposite sign where smaller is better. Of FLM NDCG@10 of the fused
+            scores; for a trial given up its best look, there at the sequence model with its memory, which is not the
+            same thing; None where it failed.
         seconds: Wall time, preparation and measuring included.
         reason: Why it failed.
     """
@@ -51,13 +52,14 @@ class TrialRecord:
 
 
 @contextmanager
-def open_study(folder: Path) -> Iterator["optuna.Study"]:
+def open_study(folder: Path, *, first_step: int = 3) -> Iterator["optuna.Study"]:
     """Open the study of a folder, or begin one.
 
     A trial that was running when an earlier process died counts as interrupted and leaves no record.
 
     Args:
         folder: Holds the database; made where absent.
+        first_step: No trial is given up before.
 
     Yields:
         The study.
@@ -67,23 +69,40 @@ def open_study(folder: Path) -> Iterator["optuna.Study"]:
     """
     optuna = require("optuna")
     folder.mkdir(parents=True, exist_ok=True)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{quote(str((folder / DATABASE).resolve()))}")
-    try:
+    with quiet(), storage_of(folder) as storage:
         study = optuna.create_study(
-            study_name=_NAME,
+            study_name=STUDY,
             storage=storage,
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=_RANDOM_TRIALS, n_warmup_steps=_FIRST_TENTH),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_RANDOM_TRIALS, n_warmup_steps=first_step),
         )
         for one in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(one.number, state=optuna.trial.TrialState.FAIL)
         yield study
+
+
+@contextmanager
+def storage_of(folder: Path) -> Iterator["optuna.storages.RDBStorage"]:
+    """The database of a folder, closed at the end."""
+    optuna = require("optuna")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{quote(str((folder / DATABASE).resolve()))}")
+    try:
+        yield storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, Optuna says only what is wrong."""
+    optuna = require("optuna")
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
         optuna.logging.set_verbosity(verbosity)
 
 
@@ -98,7 +117,8 @@ def next_trial(
     Args:
         study: From `open_study`.
         domains: Setting -> domain.
-        first: Settings to try before any are drawn; the default settings are the first of them and never passed over.
+        first: Settings to try before any are drawn; the default settings are the first of them and never passed over. What
+            is running already is not tried again.
         seed: Of the search.
 
     Returns:
@@ -106,17 +126,18 @@ def next_trial(
     """
     optuna = require("optuna")
     over = records(study)
-    tried = [one.settings for one in over]
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    tried = [one.settings for one in over] + [one.user_attrs.get("settings") for one in running]
     interrupted = [
         one for one in study.get_trials(deepcopy=False) if one.state.is_finished() and _state(one) == "interrupted"
     ]
     lost = [one.user_attrs.get("settings") for one in interrupted]
     for number, settings in enumerate(first):
         if settings not in tried and (number == 0 or lost.count(dict(settings)) < _MOST_ATTEMPTS):
-            study.enqueue_trial(dict(settings))
+            study.enqueue_trial({name: _told(domains[name], value) for name, value in settings.items()})
             break
     here = sum(one.number > max((other.number for other in over), default=-1) for one in interrupted)
-    draw = derive_seed(seed, f"tuning/{len(over)}/{here // _MOST_ATTEMPTS}") % (1 << 32)
+    draw = derive_seed(seed, f"tuning/{len(over) + len(running)}/{here // _MOST_ATTEMPTS}") % (1 << 32)
     study.sampler = optuna.samplers.TPESampler(seed=draw, n_startup_trials=_RANDOM_TRIALS)
     trial = study.ask()
     drawn = {name: _suggest(trial, name, domain) for name, domain in domains.items()}
@@ -175,8 +196,20 @@ def _state(trial: "optuna.trial.FrozenTrial") -> State | Literal["interrupted"]:
 
 def _suggest(trial: "optuna.Trial", name: str, domain: Domain) -> Any:
     if isinstance(domain, Choice):
-        return trial.suggest_categorical(name, domain.values)
+        told = trial.suggest_categorical(name, [_told(domain, one) for one in domain.values])
+        return json.loads(str(told)) if _has_lists(domain) else told
+    if domain.whole:
+        return trial.suggest_int(name, int(domain.low), int(domain.high), log=domain.log)
     return trial.suggest_float(name, domain.low, domain.high, log=domain.log)
+
+
+def _told(domain: Domain, value: Any) -> Any:
+    """As Optuna is told it: it knows no lists, so where there are any all values are JSON texts."""
+    return json.dumps(value) if _has_lists(domain) else value
+
+
+def _has_lists(domain: Domain) -> bool:
+    return isinstance(domain, Choice) and any(isinstance(one, list) for one in domain.values)
 
 
 def _rounded(value: Any) -> Any:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, nearby_settings, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning import ClickReport
     from kinema.steps.finetuning_log import LogClickReport
+    from kinema.steps.finetuning_options import Asked
 
 _FILE: Any = click.Path(path_type=Path, dir_okay=False)
 _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
@@ -27,34 +29,26 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
 @click.option("--to", type=_FOLDER, help="Folder of the model of a table.")
 @click.option("--from", "start", type=_FOLDER, help="Model of a table to start from: known values keep their vectors.")
 @click.option(
-    "--model",
-    type=click.Choice(["lr", "fm", "deepfm", "dcn", "din"]),
-    default="deepfm",
-    show_default=True,
-    help="Network; din reads a list with its target in view.",
-)
-@click.option(
     "--field",
     "fields",
     multiple=True,
     metavar="NAME=KIND",
     help="What a column is: category, number, list, cross or ignore, with options behind commas. Repeatable.",
 )
-@click.option("--width", type=click.IntRange(1), default=10, show_default=True, help="Of the vector of a value.")
-@click.option("--hidden", default="400,400,400", show_default=True, help="Units of the deep part's layers.")
-@click.option("--cross-layers", type=click.IntRange(1), default=3, show_default=True, help="Of dcn.")
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, help="Of units.")
-@click.option("--l2", type=click.FloatRange(0), help="On the vectors of values. Default: 0.01; 1e-5 for lr and fm.")
 @click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Rows a value must be in.")
-@click.option("--batch-size", type=click.IntRange(4), help="Rows per step. Default: by the size of the table.")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Step size."
+    "--model",
+    type=click.Choice(["lr", "fm", "deepfm", "dcn", "din"]),
+    help="Network of a table, default deepfm; din reads a list with its target in view.",
 )
+@click.option("--width", type=click.IntRange(1), help="Of the vector of a value. Default: 10; on a log 32.")
+@click.option("--hidden", help="Units of the deep part's layers. Default: 400,400,400; on a log 128,64.")
+@click.option("--cross-layers", type=click.IntRange(1), help="Of dcn, default 3; on a log 2.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="Of units. Default: 0.2; on a log 0.1.")
 @click.option(
-    "--epochs", type=click.IntRange(1), default=30, show_default=True, help="At most, before and after refining."
+    "--l2", type=click.FloatRange(0), help="On the vectors of a table's values. Default: 0.01; 1e-5 for lr and fm."
 )
-@click.option("--patience", type=click.IntRange(1), default=2, show_default=True, help="Epochs without gain.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@learning_options
 @project_option
 @common_options
 def finetune(
@@ -65,19 +59,14 @@ def finetune(
     start: Path | None,
     label: str | None,
     fields: tuple[str, ...],
-    model: str,
-    width: int,
-    hidden: str,
-    cross_layers: int,
-    dropout: float,
-    l2: float | None,
-    epochs: int,
     min_count: int,
-    batch_size: int | None,
-    learning_rate: float,
-    patience: int,
-    seed: int,
-    **files: Any,
+    hidden: str | None,
+    l2: float | None,
+    asked: "Asked",
+    train: Path | None,
+    valid: Path | None,
+    test: Path | None,
+    **network: Any,
 ) -> None:
     """Learn the probability of a click, a like or a purchase, from a project's log or from the columns of a table.
 
@@ -100,55 +89,52 @@ def finetune(
     Examples:
       kinema finetune click
       kinema finetune click --label like --epochs 5 --json
+      kinema finetune click --find-rate --set schedule=cosine --set network.width=64 --tensorboard
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
       kinema finetune click --train newer.csv --label label --from models/click --to models/click2
       kinema predict click models/click --table new.csv --to scores.csv
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    if files["train"] is None:
-        if to is not None or start is not None or fields or files["valid"] is not None or files["test"] is not None:
+    network |= {"hidden": None if hidden is None else _sizes(hidden), "embedding_l2": l2}
+    if train is None:
+        if to is not None or start is not None or fields or valid is not None or test is not None:
             raise ConfigError(
                 "--to, --from, --valid, --test and --field must come with --train, the table they belong to; give it"
             )
-        _finetune_on_log(output, folder, label or "click", max_epochs=epochs, patience=patience, seed=seed)
+        _finetune_on_log(output, folder, label or "click", asked, network)
         return
     if to is None:
         raise ConfigError("--train must come with --to, the folder of the model; give one")
-    from kinema.steps.finetuning import ClickTraining, finetune_click  # noqa: PLC0415  # as above
-    from kinema.tasks.click_networks import ClickConfig, usual_l2  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning import finetune_click  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
     from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
 
-    config = ClickConfig(
-        model=model,
-        width=width,
-        hidden=_sizes(hidden),
-        cross_layers=cross_layers,
-        dropout=dropout,
-        embedding_l2=usual_l2(model) if l2 is None else l2,
-    )
-    training = ClickTraining(min_count, batch_size, learning_rate, epochs, patience, seed)
+    settings, _ = nearby_settings(folder)
+    kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked}
     with output.progress("finetune click") as progress:
+        plan = plan_for(
+            "click_table", finetune=settings.finetune, seed=settings.runtime.seed, **kept, progress=progress
+        )
         report = finetune_click(
-            config=config,
+            train=train,
+            valid=valid,
+            test=test,
             label=label or "label",
             folder=to,
             specs=[parse_spec(one) for one in fields],
-            training=training,
+            min_count=min_count,
             start=start,
-            progress=progress,
-            **files,
+            plan=plan.with_network(**network),
         )
     output.show(report, lambda console: _people(console, report))
 
 
-def _finetune_on_log(output: Output, folder: Path | None, label: str, *, seed: int, **options: Any) -> None:
+def _finetune_on_log(output: Output, folder: Path | None, label: str, asked: "Asked", network: dict[str, Any]) -> None:
     """A click model on the project's own log."""
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project, output.progress("finetune click") as progress:
-        report = project.finetune_click(label, seed=seed, options=options, progress=progress)
+        plan = project_plan(project, "click", asked, progress).with_network(**network)
+        report = project.finetune_click(label, plan=plan)
     output.show(report, lambda console: _people_of_log(console, report))
 
 

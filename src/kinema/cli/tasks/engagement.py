@@ -1,38 +1,35 @@
 """`kinema finetune engagement`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_engagement import EngagementReport
+    from kinema.steps.finetuning_options import Asked
 
 
 @click.command()
 @click.option(
     "--sharing",
     type=click.Choice(["mmoe", "ple", "shared_bottom", "separate"]),
-    default="mmoe",
-    show_default=True,
-    help="What heads share.",
+    help="What heads share. Default: mmoe.",
 )
 @click.option(
     "--weighting",
     type=click.Choice(["fixed", "uncertainty", "conflicts"]),
-    default="fixed",
-    show_default=True,
-    help="How losses are combined.",
+    help="How losses are combined. Default: fixed.",
 )
 @click.option("--compare", is_flag=True, help="Also train a model per head, and say whether sharing helps.")
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="At most.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@learning_options
 @project_option
 @common_options
-def finetune(output: Output, *, folder: Path | None, epochs: int, seed: int, **how: Any) -> None:
+def finetune(output: Output, *, folder: Path | None, compare: bool, asked: "Asked", **network: str | None) -> None:
     """Learn clicks, likes, shares, finishing and watch time of a project's log together.
 
     Watch time is learnt as its place among clips of similar length, so that long clips are not favoured for being long.
@@ -41,18 +38,16 @@ def finetune(output: Output, *, folder: Path | None, epochs: int, seed: int, **h
     Examples:
       kinema finetune engagement
       kinema finetune engagement --sharing ple --compare --json
+      kinema finetune engagement --set network.dropout=0.1 --set clip_norm=5 --tensorboard
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_engagement import finetune_engagement  # noqa: PLC0415  # as above
     from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune engagement") as progress:
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        where: dict[str, Any] = {"artifacts": project.artifacts, "seed": seed, "options": {"max_epochs": epochs}}
-        report = finetune_engagement(project.store, dataset, **where, **how, progress=progress)
+        plan = project_plan(project, "engagement", asked, progress).with_network(**network)
+        report = finetune_engagement(project.store, dataset, artifacts=project.artifacts, compare=compare, plan=plan)
     output.show(report, lambda console: _people_of_engagement(console, report))
 
 
@@ -69,4 +64,6 @@ def _people_of_engagement(console: Console, report: "EngagementReport") -> None:
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_examples['train']:,} training examples, "
         f"{report.seconds:.1f} s"
     )
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
     console.print(f"model: {report.folder}", markup=False)
