@@ -341,12 +341,9 @@ class Project:
     def finetune_click(
         self, label: str = "click", *, plan: "FitPlan | None" = None, **changes: Any
     ) -> "LogClickReport":
-        """Learn from the log whether a user clicks; errors: `kinema.steps.finetuning_log.finetune_click_on_log`.
+        """Learn from the log whether a user clicks; ``changes`` are settings of `FitOptions` over ``[finetune]``.
 
-        Args:
-            label: Kind of outcome.
-            plan: How; None for what ``[finetune]`` says, without a run that is kept.
-            **changes: Settings of `kinema.training.fitting.FitOptions` over ``[finetune]``, where there is no plan.
+        Errors: `kinema.steps.finetuning_log.finetune_click_on_log`. Without a plan, no run is kept.
         """
         from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
         from kinema.steps.finetuning_options import Asked, plan_for  # noqa: PLC0415
