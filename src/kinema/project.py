@@ -90,8 +90,7 @@ class Project:
 
         Args:
             folder: The project; None looks for it.
-            start: Where to look; the current folder by default. Its parents are tried from the inside out, then its
-                sub-folders, if exactly one of them holds a project.
+            start: Where to look, default here: its parents from the inside out, then its folders, if one alone holds a project.
 
         Raises:
             NotBuiltError: There is no project, or more than one below.
@@ -320,7 +319,7 @@ class Project:
             protocol: ``leave-one-out``, ``temporal`` or ``cold``.
             quick: Leave out the models trained for comparison.
             seed: Overrides the project's.
-            command: What the user typed, for the report.
+            command: What the user typed.
             progress: Told each step.
         """
         from kinema.steps.evaluating_project import evaluate_project  # noqa: PLC0415  # brings torch
@@ -341,10 +340,7 @@ class Project:
     def finetune_click(
         self, label: str = "click", *, plan: "FitPlan | None" = None, **changes: Any
     ) -> "LogClickReport":
-        """Learn from the log whether a user clicks; ``changes`` are settings of `FitOptions` over ``[finetune]``.
-
-        Errors: `kinema.steps.finetuning_log.finetune_click_on_log`. Without a plan, no run is kept.
-        """
+        """Learn from the log whether a user clicks; ``changes`` are settings of `FitOptions` over ``[finetune]``."""
         from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
         from kinema.steps.finetuning_options import Asked, plan_for  # noqa: PLC0415
         from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415
@@ -392,8 +388,7 @@ class Project:
         return self._slates[1]
 
     @property
-    def _parts(self) -> dict[str, Any]:
-        """What steps that read clips are made of."""
+    def _parts(self) -> dict[str, Any]:  # what steps that read clips are made of
         parts = {"folder": self.folder, "settings": self.settings, "store": self.store}
         return parts | {"media_root": self.media_root, "workers": self.workers}
 
