@@ -100,6 +100,16 @@ class TextEncoder:
             }
         )
 
+    def change(self, changes: Mapping[str, NDArray[np.float32]]) -> None:
+        """Put on what a task has changed of the weights; see `kinema.encoders.text_changes`. The fingerprint stays.
+
+        Raises:
+            StaleArtifactError: The changes belong to another encoder.
+        """
+        from kinema.encoders.text_changes import with_changes  # noqa: PLC0415  # torch only where it is used
+
+        self._model = with_changes(self._model, changes).eval().to(self._device)
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode item texts.
 

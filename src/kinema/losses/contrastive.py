@@ -40,6 +40,54 @@ def symmetric_info_nce(left_ND: Tensor, right_ND: Tensor, *, temperature: float)
     return 0.5 * (forward + info_nce(right_ND, left_ND, temperature=temperature))
 
 
+def in_batch_softmax(
+    queries_ND: Tensor,
+    items_ND: Tensor,
+    *,
+    temperature: float,
+    also_right_NN: Tensor | None = None,
+    log_rate_N: Tensor | None = None,
+    weights_N: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy of picking each query's item out of the items of all queries at hand.
+
+    Items that many queries ask for stand in many batches and would be pushed away more often than others; the logQ
+    correction takes that back. An item that answers a query too is no wrong answer and is left out there.
+
+    Args:
+        queries_ND: One row per pair, unit rows.
+        items_ND: The items of the same pairs, unit rows.
+        temperature: Cosines are divided by it, > 0.
+        also_right_NN: bool, True where the item of a column is another right answer to the query of a row; the diagonal does
+            not count. None for none.
+        log_rate_N: Logarithm of how often each item occurs among all pairs; None for no correction.
+        weights_N: What each pair counts, >= 0, not all 0; None for all alike.
+
+    Returns:
+        Scalar, the weighted mean; 0 for fewer than two rows.
+
+    Source: Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations".
+
+    Example:
+        >>> rows = torch.eye(2)
+        >>> same = torch.ones(2, 2, dtype=torch.bool)
+        >>> in_batch_softmax(rows, rows, temperature=0.5, also_right_NN=same)
+        tensor(0.)
+    """
+    if len(queries_ND) < 2:
+        return (queries_ND.sum() + items_ND.sum()) * 0
+    logits_NN = (queries_ND / temperature) @ items_ND.T
+    if log_rate_N is not None:
+        logits_NN = logits_NN - log_rate_N
+    if also_right_NN is not None:
+        own_NN = torch.eye(len(logits_NN), dtype=torch.bool, device=logits_NN.device)
+        logits_NN = logits_NN.masked_fill(also_right_NN & ~own_NN, -torch.inf)
+    losses_N = functional.cross_entropy(logits_NN, torch.arange(len(logits_NN)), reduction="none")
+    if weights_N is None:
+        return losses_N.mean()
+    return (losses_N * weights_N).sum() / weights_N.sum()
+
+
 def margin_contrastive(left_ND: Tensor, right_ND: Tensor, same_N: Tensor, *, margin: float = 1.0) -> Tensor:
     """Pairs that belong together are drawn together, others pushed apart until they are a margin away.
 

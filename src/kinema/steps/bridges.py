@@ -60,6 +60,11 @@ class TextQueries:
         """float32 [N, D], unit rows. A text that was just asked for is not encoded again."""
         return np.stack([_encoded(self, text) for text in texts])
 
+    def encode_many(self, texts: Sequence[str], *, as_items: bool = False) -> NDArray[np.float32]:
+        """float32 [N, D], unit rows, in batches; as items where they are texts of items rather than queries."""
+        encoder = _load_text_encoder(self.place, self.device)
+        return encoder.encode(texts) if as_items else encoder.encode_query_text(texts)
+
 
 @lru_cache(maxsize=1)
 def _load_text_encoder(place: str, device: str) -> TextEncoder:
