@@ -146,6 +146,9 @@ class RecommendSettings(_Section):
         default="",
         description="a second opinion on FLM's candidates: click, made by kinema finetune click; empty: none",
     )
+    matcher: bool = Field(
+        default=False, description="similar items as kinema finetune match --what items has learnt, in place of content"
+    )
     ranker_weight: float = Field(default=0.5, ge=0, le=1, description="how far the second opinion counts")
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, le=3650, description="age at which an event counts half"
@@ -169,6 +172,14 @@ class SearchSettings(_Section):
     )
     pictures_weight: float = Field(
         default=1.0, ge=0, le=10, description="the query's words in the picture, times what each way there counts"
+    )
+    matcher: bool = Field(
+        default=False,
+        description="meaning is compared as kinema finetune match has learnt, in place of the plain encoder",
+    )
+    visual: bool = Field(
+        default=False,
+        description="pictures and clips are compared as kinema finetune visual has learnt, moment by moment",
     )
 
 

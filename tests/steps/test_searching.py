@@ -162,7 +162,7 @@ def test_files_that_are_not_what_they_should_be_are_refused(shop, tmp_path, monk
 
 def test_a_clip_without_anything_to_compare_is_refused(shop, data_dir, monkeypatch):
     nothing = {"motion": replace(shop.slates().dataset.features["motion"], present_V=np.array([False]))}
-    monkeypatch.setattr(query_media, "_extract_one", lambda *args, **settings: nothing)
+    monkeypatch.setattr(query_media, "_extract_one", lambda *args, **settings: (nothing, None))
     with pytest.raises(DataError, match=r"clip 'small.mp4' must have motion to be compared by, has none"):
         shop.search(clip=data_dir / "clips" / CLIPS["small"])
 

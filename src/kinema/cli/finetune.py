@@ -11,11 +11,18 @@ TASKS: Final[LazyCommands] = {
     "engagement": ("kinema.cli.tasks.engagement", "finetune", "Clicks, likes, shares and watch time together."),
     "rating": ("kinema.cli.tasks.rating", "finetune", "What a user would rate, with an interval."),
     "clips": ("kinema.cli.tasks.clips", "finetune", "The class of a clip, such as its action, by frames and motion."),
+    "match": (
+        "kinema.cli.tasks.match",
+        "finetune",
+        "Words and the items that answer them; items and what follows them.",
+    ),
+    "visual": ("kinema.cli.tasks.visual", "finetune", "The clip that a picture, or another clip, shows."),
 }
 
 PREDICTIONS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "predict", "A table with the probability of a click."),
     "clips": ("kinema.cli.tasks.clips", "predict", "A table with the class of each clip."),
+    "match": ("kinema.cli.tasks.match", "predict", "The best items for each query of a table."),
 }
 
 
@@ -29,6 +36,8 @@ def finetune() -> None:
       kinema finetune engagement --project shop
       kinema finetune rating --project shop
       kinema finetune clips --project shop --column category
+      kinema finetune match --pairs searches.csv --use
+      kinema finetune visual --use
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --label clicked --to models/click
       kinema finetune click --train log.parquet --label liked --model dcn --to models/like --json
     """  # noqa: D301  # \b tells click to keep the lines
@@ -43,4 +52,5 @@ def predict() -> None:
       kinema predict click models/click --table new.csv --to scores.csv
       kinema predict click models/click --table new.parquet --to scores.parquet --json
       kinema predict clips models/actions --clips new/ --to classes.csv
+      kinema predict match shop/artifacts/match/texts --table queries.csv --to answers.csv
     """  # noqa: D301  # \b tells click to keep the lines

@@ -25,6 +25,7 @@ POPULAR_SHARE: Final = 0.05
 LIKENESS: Final[Mapping[str, str]] = {
     "text": "about the same subject as {}",
     "frames": "looks like {}",
+    "visual": "shows a moment like {}",
     "motion": "moves like {}",
     "sound": "sounds like {}",
     "transcript": "talks about the same things as {}",

@@ -190,6 +190,7 @@ class Recommender:
         modality: str | None = None,
         exclude: Sequence[str] = (),
         timestamp_ms: int | None = None,
+        learned_V: NDArray[np.float32] | None = None,
     ) -> Slate:
         """Items like one item.
 
@@ -199,6 +200,7 @@ class Recommender:
             modality: Compare this modality only; None compares content and behaviour together.
             exclude: Item ids to leave out.
             timestamp_ms: The moment of the question; None means now.
+            learned_V: Learnt nearness of every item, cosines, in place of content; None for none.
 
         Returns:
             A slate without a user, nearest first.
@@ -214,6 +216,7 @@ class Recommender:
             modality=modality,
             exclude=exclude,
             now_ms=self.now_ms() if timestamp_ms is None else timestamp_ms,
+            learned_V=learned_V,
         )
 
     def audience(

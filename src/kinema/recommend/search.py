@@ -39,6 +39,8 @@ PICTURES: Final = "pictures"
 """Stands in `WEIGHTS` for all ways from words to pictures: their own weights are multiplied by it."""
 
 WEIGHTS: Final[Mapping[str, float]] = {"words": 1.0, "text": 1.0, TRANSCRIPT: 0.7, "frames": 1.0, PICTURES: 1.0}
+DESCRIBES: Final = ("text", "match")
+"""Signals that say what an item is about; an item that has one needs less help from its pictures."""
 _OTHER_WEIGHT: Final = 0.5
 _FULL_MATCH: Final = 6.0
 _FAIR_WORDS: Final = 3
@@ -53,7 +55,7 @@ class Question:
     Attributes:
         text: Words; may be empty where there are vectors.
         vectors: Modality -> a vector of the encoder that made the items' vectors: ``text`` and ``transcript`` of the words,
-            the others of a picture or a clip.
+            the others of a picture or a clip; ``match`` and ``visual`` are what was learnt in place of ``text`` and ``frames``.
         likened: What these others are of, in words: ``the picture`` or ``the clip``.
         num_items: How many, 1..1000.
         categories: Only items with one of these, in any case; empty for all.
@@ -272,7 +274,7 @@ def _signals(
         present_V = index.spaces[name].present_V
         weight = question.weights.get(name, _OTHER_WEIGHT)
         found.append(Signal(name, values_V, present_V, weight, cosines[name]))
-        if name == "text":
+        if name in DESCRIBES:
             described_V = present_V
     pictures = question.weights[PICTURES]
     for bridge in index.bridges if text else ():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kinema.recommend.evidence import CLEAR_COSINE
 from kinema.recommend.explain import likeness
-from kinema.retrieval.content_search import Bridge, SearchSpace
+from kinema.retrieval.content_search import Bridge, Space
 from kinema.retrieval.text_match import WordIndex, WordMatch, words_of
 
 _CLEAR: Final = 1.5
@@ -29,6 +29,7 @@ TRANSCRIPT: Final = "transcript"
 _MEANT: Final[Mapping[str, str]] = {
     "text": "among the nearest in meaning",
     TRANSCRIPT: "what is said in the clip is among the nearest in meaning",
+    "match": "among the nearest to what was learnt of such words",
 }
 _QUOTED: Final = 60
 """Characters of a quotation."""
@@ -50,7 +51,7 @@ class SearchIndex:
     texts: Mapping[str, Sequence[str]]
     names: Mapping[str, tuple[int, ...]]
     words: WordIndex
-    spaces: Mapping[str, SearchSpace]
+    spaces: Mapping[str, Space]
     bridges: tuple[Bridge, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -60,7 +61,7 @@ class SearchIndex:
         texts: Mapping[str, Sequence[str]],
         ids: Sequence[str],
         *,
-        spaces: Mapping[str, SearchSpace] | None = None,
+        spaces: Mapping[str, Space] | None = None,
         bridges: Sequence[Bridge] = (),
         notices: Sequence[str] = (),
     ) -> Self:

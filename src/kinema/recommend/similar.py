@@ -20,12 +20,20 @@ from kinema.store.histories import Histories
 
 
 def find_similar(
-    parts: Parts, *, item: str, num_items: int, modality: str | None, exclude: Sequence[str], now_ms: int
+    parts: Parts,
+    *,
+    item: str,
+    num_items: int,
+    modality: str | None,
+    exclude: Sequence[str],
+    now_ms: int,
+    learned_V: NDArray[np.float32] | None = None,
 ) -> Slate:
     """Nearest items; see `Recommender.similar`.
 
     Content and behaviour count half each: two copies of one clip are equal in content however few people saw them, and
-    two items watched together belong together however different they look.
+    two items watched together belong together however different they look. What was learnt of which content follows which takes
+    the place of content.
 
     Raises:
         DataError: The item or the modality is unknown, or the item lacks it.
@@ -37,7 +45,7 @@ def find_similar(
     left = filter_items(
         parts.catalogue, seen=np.array([number]), exclude=exclude, now_ms=now_ms, trace=trace, modality=modality
     )
-    scores_V, by = _closeness(parts, number, modality)
+    scores_V, by = _closeness(parts, number, modality, learned_V)
     num_with_copies = 0 if parts.copies_V is None else int((parts.copies_V >= 0).sum())
     items_K = top(scores_V, num_items + num_with_copies, left.allowed_V)
     scores_K = scores_V[items_K].astype(np.float64)
@@ -79,16 +87,21 @@ def _check_modality(parts: Parts, number: int, modality: str) -> None:
         )
 
 
-def _closeness(parts: Parts, number: int, modality: str | None) -> tuple[NDArray[np.float32], str]:
+def _closeness(
+    parts: Parts, number: int, modality: str | None, learned_V: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], str]:
     """Closeness of every item, and what it rests on."""
     if modality is not None:
         rows = parts.content[modality]
         return np.where(rows.any(axis=1), rows @ rows[number], -np.inf).astype(np.float32), modality
     spaces = {"content": parts.joint_VD, "flm": parts.item_vectors_VD}
     known = {name: rows for name, rows in spaces.items() if rows is not None and rows[number].any()}
-    if known:
-        summed_V = np.sum([rows @ rows[number] for rows in known.values()], axis=0)
-        return (summed_V / len(known)).astype(np.float32), "+".join(known)
+    cosines = {name: rows @ rows[number] for name, rows in known.items()}
+    if learned_V is not None:
+        cosines = {"match": learned_V} | {name: one for name, one in cosines.items() if name != "content"}
+    if cosines:
+        summed_V = np.sum(list(cosines.values()), axis=0)
+        return (summed_V / len(cosines)).astype(np.float32), "+".join(cosines)
     groups_V = parts.catalogue.groups
     same_V = (groups_V == groups_V[number]) & (groups_V >= 0)
     popular_V = parts.popularity_V / max(float(parts.popularity_V.max(initial=0.0)), 1.0)

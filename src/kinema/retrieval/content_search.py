@@ -21,6 +21,17 @@ _FEW: Final = 8
 """Of fewer items neither mean nor spread can be told: of one alone, the mean is the item itself."""
 
 
+class Space(Protocol):
+    """Items that a query can be compared with."""
+
+    @property
+    def present_V(self) -> NDArray[np.bool_]:  # noqa: N802 -- shape suffix
+        """Bool [V], the items that can be compared."""
+
+    def closeness(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
+        """float32 [V], cosines; not-a-number where the item cannot be compared."""
+
+
 @dataclass(frozen=True)
 class SearchSpace:
     """Vectors of a catalogue that queries are compared with.
@@ -71,11 +82,11 @@ class SearchSpace:
         """Bool [V], the items that can be compared."""
         return np.asarray(self.rows_VD.any(axis=1))
 
-    def closeness(self, query_D: NDArray[np.floating]) -> NDArray[np.float32]:
+    def closeness(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
         """Cosine of every item with a query.
 
         Args:
-            query_D: From the encoder that made the items' vectors.
+            query: [D], from the encoder that made the items' vectors.
 
         Returns:
             float32 [V]; not-a-number where the item has no vector.
@@ -84,9 +95,9 @@ class SearchSpace:
             DataError: The query has another width, or a value that is not finite.
         """
         width = self.rows_VD.shape[1]
-        if query_D.shape != (width,) or not np.isfinite(query_D).all():
-            raise DataError(f"a query vector must be {width} finite numbers as the items' are, got {query_D.shape}")
-        unit_D = unit_rows(((query_D - self.mean_D) * self.scale_D)[None])[0]
+        if query.shape != (width,) or not np.isfinite(query).all():
+            raise DataError(f"a query vector must be {width} finite numbers as the items' are, got {query.shape}")
+        unit_D = unit_rows(((query - self.mean_D) * self.scale_D)[None])[0]
         return np.where(self.present_V, self.rows_VD @ unit_D, np.float32(np.nan)).astype(np.float32)
 
 

@@ -170,7 +170,9 @@ def learn_texts(
     """
     features, pairs, config = dataset.features, read.pairs, config or MatchConfig()
     if "text" not in features or features["text"].encoder != queries.fingerprint:
-        raise DataError("items must have text vectors of the encoder that kinema.toml names, have none; run: kinema extract")
+        raise DataError(
+            "items must have text vectors of the encoder that kinema.toml names, have none; run: kinema extract"
+        )
     num_items = len(dataset.item_ids)
     split = split_pairs(pairs, num_items=num_items, seed=seed)
     material = words_material(features, ~split.cold_V, config)
@@ -180,7 +182,10 @@ def learn_texts(
     ask = Maps({"text": np.eye(width, dtype=np.float32)})
     learning = None if choice is None or choice.method == "frozen" else load_query_encoder(queries.place)
     network = MatchNetwork(
-        ask, Maps(material.maps()), None if learning is None else learning.network, pooling="mean" if learning is None else learning.pooling
+        ask,
+        Maps(material.maps()),
+        None if learning is None else learning.network,
+        pooling="mean" if learning is None else learning.pooling,
     )
     learner = MatchLearner(
         network,
@@ -290,9 +295,10 @@ def _cropped(pairs: Pairs, queries: TextQueries, progress: Progress) -> Cropped 
     """Vectors of items without the queries that were taken from them."""
     if pairs.rests is None or pairs.bare is None:
         return None
-    rests_ND = encode_all(queries, pairs.rests, progress=progress, as_items=True)
-    bare = tuple(unit(encode_all(queries, one, progress=progress, as_items=True)) for one in pairs.bare)
-    return Cropped(unit(rests_ND), bare)
+    texts = (*pairs.rests, *(text for one in pairs.bare for text in one))
+    rows_ND = unit(encode_all(queries, texts, progress=progress, as_items=True))
+    rests_ND, *bare = np.split(rows_ND, len(pairs) + len(pairs.bare[0]) * np.arange(len(pairs.bare)))
+    return Cropped(rests_ND, tuple(bare))
 
 
 def _plain(asked_QD: NDArray[np.float32], text: ModalityFeatures, pairs: Pairs, cropped: Cropped | None) -> Any:

@@ -43,7 +43,9 @@ class QueryEncoder:
 
     def tokens(self, texts: Sequence[str]) -> LabelledTexts:
         """Tokens of queries; what is longer than 128 is cut."""
-        return label_texts(self.tokenizer, [self.prefix + one for one in texts], None, np.zeros(len(texts), dtype=np.int64))
+        return label_texts(
+            self.tokenizer, [self.prefix + one for one in texts], None, np.zeros(len(texts), dtype=np.int64)
+        )
 
     @staticmethod
     def choose(network: nn.Module, choice: Choice, *, seed: int) -> Chosen:
@@ -53,7 +55,9 @@ class QueryEncoder:
             ConfigError: The choice is one that cannot be served.
         """
         if choice.method not in METHODS:
-            raise ConfigError(f"what learns of a matcher's text encoder must be one of {', '.join(METHODS)}, is '{choice.method}'")
+            raise ConfigError(
+                f"what learns of a matcher's text encoder must be one of {', '.join(METHODS)}, is '{choice.method}'"
+            )
         return choose(network, choice, heads=("ask", "answer"), seed=seed)
 
 

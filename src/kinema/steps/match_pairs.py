@@ -80,7 +80,9 @@ def pairs_of_table(path: Path, item_ids: Sequence[str]) -> ReadPairs:
     worded = np.array([bool(one) for one in texts])
     kept = np.flatnonzero(right & known & worded & (weights_N > 0))
     if not len(kept):
-        raise DataError(f"'{path.name}' must have rows with a query and an item of the catalogue, has none; check its ids")
+        raise DataError(
+            f"'{path.name}' must have rows with a query and an item of the catalogue, has none; check its ids"
+        )
     counted = {
         "lines that could not be read": len(rejects),
         "rows whose label is 0": int((~right).sum()),
@@ -98,7 +100,9 @@ def pairs_of_searches(store: Store) -> ReadPairs | None:
     A search is an event that speaks for its item and whose context has the words, as ``{"query": "otters"}``.
     """
     events = store.events(kinds=INTERACTION_KINDS, columns=["item", "timestamp_ms", "context"])
-    named = events.filter(pl.any_horizontal(pl.col("context").str.contains(f'"{key}"', literal=True) for key in QUERY_KEYS))
+    named = events.filter(
+        pl.any_horizontal(pl.col("context").str.contains(f'"{key}"', literal=True) for key in QUERY_KEYS)
+    )
     texts = [_searched(one) for one in named["context"].to_list()]
     kept = np.flatnonzero([bool(one) for one in texts])
     if len(kept) < FEWEST:
@@ -208,7 +212,11 @@ def _searched(context: str | None) -> str:
         found = json.loads(context or "{}")
     except ValueError:
         return ""
-    words = next((found[key] for key in QUERY_KEYS if isinstance(found.get(key), str)), "") if isinstance(found, dict) else ""
+    words = (
+        next((found[key] for key in QUERY_KEYS if isinstance(found.get(key), str)), "")
+        if isinstance(found, dict)
+        else ""
+    )
     return " ".join(words.split())
 
 
@@ -225,7 +233,9 @@ def _numbers(frame: pl.DataFrame, name: str, path: Path, *, default: float) -> N
     wrong = (values.is_null() | ~values.is_finite().fill_null(value=False)) & column.is_not_null()
     if wrong.any():
         place = int(wrong.arg_max() or 0)
-        raise DataError(f"'{path.name}' must have numbers in column '{name}', has '{column[place]}' in row {place + 1}; correct it")
+        raise DataError(
+            f"'{path.name}' must have numbers in column '{name}', has '{column[place]}' in row {place + 1}; correct it"
+        )
     return values.fill_null(default).to_numpy()
 
 

@@ -35,7 +35,7 @@ _OTHER_ENCODER: Final = (
 
 def picture_vectors(
     path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
-) -> dict[str, NDArray[np.float32]]:
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
     """The frame vector of a picture.
 
     Args:
@@ -45,7 +45,7 @@ def picture_vectors(
         folder: Of the project.
 
     Returns:
-        ``frames`` -> float32 [D].
+        ``frames`` -> float32 [D]; and the same as the only moment there is, [1, D].
 
     Raises:
         DataError: It is no picture, or a larger one than the settings allow.
@@ -55,14 +55,15 @@ def picture_vectors(
     picture_HW3 = read_picture(path, max_pixels=settings.limits.max_clip_pixels)
     if "frames" not in features:
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
-    encoder = _encoder("frames", settings, folder)
+    encoder = clip_encoder("frames", settings, folder)
     limit, mode = settings.limits.max_clip_seconds, settings.media.sampling
     if frames_fingerprint(encoder, max_seconds=limit, sampling=mode) != features["frames"].encoder:
         raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     assert isinstance(encoder, FrameTokens)
     cv2, side = require("cv2"), encoder.pictures.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
-    return {"frames": encoder.pictures.encode(squeezed[None])[0]}
+    moments_1D = encoder.pictures.encode(squeezed[None])
+    return {"frames": moments_1D[0]}, moments_1D
 
 
 def frames_fingerprint(encoder: ClipEncoder, *, max_seconds: float, sampling: Mode) -> str:
@@ -106,7 +107,7 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
 
 def clip_vectors(
     path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
-) -> dict[str, NDArray[np.float32]]:
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32] | None]:
     """The vectors of a clip in every modality of what is seen and heard that the catalogue has; read and encoded as `kinema extract` does.
 
     Args:
@@ -116,7 +117,7 @@ def clip_vectors(
         folder: Of the project.
 
     Returns:
-        Modality -> float32 [D].
+        Modality -> float32 [D]; and float32 [T, D], the vectors of its frames one by one, None where it has none.
 
     Raises:
         DataError: The clip cannot be read, or has nothing that the catalogue's clips have.
@@ -128,20 +129,20 @@ def clip_vectors(
         raise DataError(f"cannot decode '{path.name}': there is no such file")
     if not features.keys() - {"text", "transcript"}:
         raise NotBuiltError("a clip is compared with frames and motion, and no clip has any yet; run: kinema extract")
-    found = _extract_one(path, features, settings=settings, folder=folder)
+    found, moments_TD = _extract_one(path, features, settings=settings, folder=folder)
     others = [name for name, one in found.items() if one.encoder != features[name].encoder]
     if others:
         raise StaleArtifactError(f"the {' and '.join(others)} {_OTHER_ENCODER}")
     vectors = {name: one.vectors_VD[0] for name, one in found.items() if one.present_V[0]}
     if not vectors:
         raise DataError(f"clip '{path.name}' must have {' or '.join(found)} to be compared by, has none")
-    return vectors
+    return vectors, moments_TD
 
 
 def _extract_one(
     path: Path, features: Mapping[str, ModalityFeatures], *, settings: Settings, folder: Path
-) -> dict[str, ModalityFeatures]:
-    """A catalogue of one clip, extracted to a folder that does not stay."""
+) -> tuple[dict[str, ModalityFeatures], NDArray[np.float32] | None]:
+    """A catalogue of one clip, extracted to a folder that does not stay, and the vectors of its frames."""
     items = pl.DataFrame({"num": [0], "id": ["query"], "media_path": [path.name]})
     asked = [name for name in CLIP_MODALITIES if name in features and getattr(settings.encoders, name)]
     with TemporaryDirectory(prefix="kinema-query-") as scratch:
@@ -149,7 +150,7 @@ def _extract_one(
             items=items,
             media_root=path.parent,
             folder=Path(scratch),
-            clips={name: _encoder(name, settings, folder) for name in asked},
+            clips={name: clip_encoder(name, settings, folder) for name in asked},
             workers=1,
             max_seconds=settings.limits.max_clip_seconds,
             max_pixels=settings.limits.max_clip_pixels,
@@ -159,11 +160,14 @@ def _extract_one(
         )
         if report.rejects:
             raise DataError(report.rejects[0].reason.removesuffix(_TAIL))
-        return load_features(Path(scratch), items)
+        found = load_features(Path(scratch), items, with_tokens=True)
+        tokens = found["frames"].tokens if "frames" in found and found["frames"].present_V[0] else None
+        moments_TD = None if tokens is None else tokens.get([0]).tokens_MD.astype(np.float32)
+        return found, moments_TD
 
 
-def _encoder(modality: str, settings: Settings, folder: Path) -> ClipEncoder:
-    """The encoder that the settings name."""
+def clip_encoder(modality: str, settings: Settings, folder: Path) -> ClipEncoder:
+    """The encoder that the settings name, loaded once per process."""
     place = encoder_place(getattr(settings.encoders, modality), folder)
     options = EncoderOptions(settings.media.num_frames, settings.encoders.batch_size, settings.runtime.device)
     return _loaded(modality, place, options)

@@ -32,6 +32,7 @@ from kinema.settings import SearchSettings, Settings
 from kinema.sources.values import moment
 from kinema.steps.bridges import Bridges, TextQueries, Ways
 from kinema.steps.extracting import encoder_place
+from kinema.steps.matching import match_moments, match_words
 from kinema.steps.query_media import clip_vectors, picture_vectors
 from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
@@ -93,16 +94,22 @@ def search_project(
     since_ms = _moment(published_since)
     # Files first: what cannot be read is said before the index is built.
     vectors: dict[str, NDArray[np.float32]] = {}
+    moments_TD: NDArray[np.float32] | None = None
     for path, read in ((image, picture_vectors), (clip, clip_vectors)):
         if path is not None:
-            vectors |= read(Path(path), dataset.features, settings=settings, folder=folder)
+            found, moments_TD = read(Path(path), dataset.features, settings=settings, folder=folder)
+            vectors |= found
     queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
     index = search_index(slates, folder / "artifacts" / "features")
     if tidy:
         if settings.search.pictures_weight:
             index = _with_bridges(index, word_bridges(slates, _ways(queries, settings, folder)))
         words, index = _words(tidy, queries, dataset.features, index)
+        if settings.search.matcher and "text" in words:
+            index, words = match_words(index, words, tidy, slates, queries, folder / "artifacts")
         vectors = words | vectors
+    if settings.search.visual and moments_TD is not None:
+        index, vectors = match_moments(index, vectors, moments_TD, slates, folder / "artifacts")
     question = Question(
         text=tidy,
         vectors=vectors,
@@ -121,7 +128,8 @@ def search_project(
 def _weights(settings: SearchSettings) -> dict[str, float]:
     """What each part of a score counts."""
     chosen = {"words": settings.words_weight, "text": settings.text_weight, TRANSCRIPT: settings.transcript_weight}
-    return {**WEIGHTS, **chosen, PICTURES: settings.pictures_weight}
+    learnt = {"match": settings.text_weight, "visual": WEIGHTS["frames"]}
+    return {**WEIGHTS, **chosen, **learnt, PICTURES: settings.pictures_weight}
 
 
 def _past(slates: SlateMaker, user: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from kinema.schema import Request, Slate
 from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
+from kinema.steps.followers import Followers
 from kinema.store.profiles import ProfileSchema
 from kinema.store.protocols import Store
 
@@ -41,11 +42,13 @@ class SlateMaker:
         dataset: One reading of the project.
         recommender: Bound to that reading.
         ranking: A second opinion; None without.
+        followers: What was learnt of which items follow which; None without.
     """
 
     dataset: Dataset
     recommender: Recommender
     ranking: "ClickRanking | None" = None
+    followers: Followers | None = None
 
     def recommend(self, request: Request) -> Slate:
         """Answer one request; a user the store does not know is answered as new."""
@@ -61,7 +64,9 @@ class SlateMaker:
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
         """Items like one item; see `Recommender.similar`."""
-        return self.recommender.similar(item, num_items, modality=modality)
+        number = self.recommender.parts.catalogue.numbers.get(item)
+        learned_V = None if self.followers is None or number is None else self.followers.near(number)
+        return self.recommender.similar(item, num_items, modality=modality, learned_V=learned_V)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
@@ -118,7 +123,7 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
 
 def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     """What a recommender is made from, as numbers that change when any of it does."""
-    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES, "click")]
+    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES, "click", "match/items")]
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 
 
@@ -137,7 +142,7 @@ def make_slates(
         A maker of slates.
 
     Raises:
-        NotBuiltError: The settings want a second opinion that was not made yet.
+        NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
     scorer = load_scorer(artifacts / _MODEL, dataset)
@@ -157,10 +162,11 @@ def make_slates(
         fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
+    followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
     if scorer is None or store is None or not settings.ranker:
-        return SlateMaker(dataset, recommender)
+        return SlateMaker(dataset, recommender, followers=followers)
     from kinema.steps.click_ranking import ClickRanking  # noqa: PLC0415  # brings torch
 
     weight = settings.ranker_weight
     ranking = ClickRanking.load(store, dataset, scorer=scorer, artifacts=artifacts, weight=weight)
-    return SlateMaker(dataset, recommender, ranking)
+    return SlateMaker(dataset, recommender, ranking, followers)

@@ -109,7 +109,9 @@ def words_material(
         rows_VR = _inputs(plain, one, basis)
         if name in PLAIN:
             width = text.vectors_VD.shape[1]
-            start_RE = np.eye(width, dtype=np.float32) if name == "text" else _FORETOLD * np.eye(width, dtype=np.float32)
+            start_RE = (
+                np.eye(width, dtype=np.float32) if name == "text" else _FORETOLD * np.eye(width, dtype=np.float32)
+            )
         else:
             both_V = among_V & one.present_V & text.present_V
             start_RE = _FORETOLD * _foretold(rows_VR[both_V], unit(text.vectors_VD[both_V]))
@@ -134,9 +136,7 @@ def items_material(
     return Material(Tower(carriers), bases, inputs)
 
 
-def _usable(
-    features: Mapping[str, ModalityFeatures], among_V: NDArray[np.bool_]
-) -> dict[str, ModalityFeatures]:
+def _usable(features: Mapping[str, ModalityFeatures], among_V: NDArray[np.bool_]) -> dict[str, ModalityFeatures]:
     found = {name: one for name, one in features.items() if (one.present_V & among_V).any()}
     if not found:
         raise DataError("items that are learnt from must have content, none has any; run: kinema extract")
@@ -209,9 +209,7 @@ class MatchNetwork(nn.Module):
         pooling: How its tokens become one vector.
     """
 
-    def __init__(
-        self, ask: Maps, answer: Maps, encoder: nn.Module | None = None, *, pooling: Pooling = "mean"
-    ) -> None:
+    def __init__(self, ask: Maps, answer: Maps, encoder: nn.Module | None = None, *, pooling: Pooling = "mean") -> None:
         super().__init__()
         self.ask, self.answer = ask, answer
         self.encoder = encoder

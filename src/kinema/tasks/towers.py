@@ -159,3 +159,28 @@ def directions(inputs_ND: NDArray[np.float32], most: int) -> NDArray[np.float32]
     basis_DR = rows_RD[:kept].T
     signs_R = np.sign(basis_DR[np.abs(basis_DR).argmax(axis=0), np.arange(kept)])
     return np.asarray(basis_DR * np.where(signs_R == 0, 1.0, signs_R), dtype=np.float32)
+
+
+def nearest_moments(
+    frames_TE: NDArray[np.float32], rows_ME: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Product of each frame with the nearest moment of every item.
+
+    Args:
+        frames_TE: Unit rows.
+        rows_ME: Unit rows.
+        offsets: int64 [V + 1].
+
+    Returns:
+        float32 [T, V]; not-a-number where an item has no moments.
+
+    Example:
+        >>> rows = np.float32([[1, 0], [0, 1], [0.6, 0.8]])
+        >>> nearest_moments(rows[:1], rows, np.array([0, 2, 2, 3])).round(2).tolist()
+        [[1.0, nan, 0.6000000238418579]]
+    """
+    there = np.flatnonzero(np.diff(offsets) > 0)
+    found_TV = np.full((len(frames_TE), len(offsets) - 1), np.nan, dtype=np.float32)
+    if len(there):
+        found_TV[:, there] = np.maximum.reduceat(frames_TE @ rows_ME.T, offsets[there], axis=1)
+    return found_TV

@@ -1,0 +1,235 @@
+"""`kinema finetune match` and `visual` on a project: what is learnt, against what the project answers today, and the line in `kinema.toml`.
+
+Shape suffixes: T targets, V items.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.encoders.frames import FrameTokens
+from kinema.errors import ConfigError
+from kinema.progress import Progress, silent
+from kinema.retrieval.content import content_of, joint, unit_rows
+from kinema.settings import FILE_NAME, Settings, load_settings
+from kinema.steps.bridges import TextQueries
+from kinema.steps.dataset import Dataset
+from kinema.steps.extracting import encoder_place
+from kinema.steps.finetuning_match import FOLDER, ITEMS, TEXTS, MatchReport, Matched, learn_items, learn_texts
+from kinema.steps.finetuning_visual import Clips, VisualReport, finetune_visual, needs_clips
+from kinema.steps.followers import Followers
+from kinema.steps.match_pairs import pairs_of_sessions, read_pairs
+from kinema.steps.query_media import clip_encoder
+from kinema.steps.searching import search_project
+from kinema.steps.setting_line import write_setting
+from kinema.steps.slates import SlateMaker, make_slates
+from kinema.store.protocols import Store
+from kinema.tasks.match import cosines
+from kinema.tasks.match_data import Cases
+from kinema.tasks.match_measures import DEEP, measure, numbers
+from kinema.training.parameter_choice import Choice
+
+_MOST_SEARCHES: Final = 150
+_SEEN: Final = "FLM has learnt from the whole log, these pairs too: what its vectors add is flattered, so content alone is what decides"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What these trainings need of a project.
+
+    Attributes:
+        folder: Of the project.
+        settings: Of the project.
+        store: Its data.
+        slates: One reading, with the recommender of today.
+        media_root: Where media paths start; None without clips.
+        workers: Decoding processes.
+        seed: Of the run.
+    """
+
+    folder: Path
+    settings: Settings
+    store: Store
+    slates: SlateMaker
+    media_root: Path | None
+    workers: int
+    seed: int
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the stages meet."""
+        return self.folder / "artifacts"
+
+
+def open_shop(
+    *,
+    folder: Path,
+    settings: Settings,
+    store: Store,
+    dataset: Dataset,
+    media_root: Path | None,
+    workers: int,
+    seed: int,
+) -> Shop:
+    """A project as it answers without what is about to be learnt; see `Shop`."""
+    plainly = settings.recommend.model_copy(update={"matcher": False, "ranker": ""})
+    slates = make_slates(dataset, artifacts=folder / "artifacts", settings=plainly)
+    return Shop(folder, settings, store, slates, media_root, workers, seed)
+
+
+def match_texts(
+    shop: Shop,
+    *,
+    table: Path | None = None,
+    choice: Choice | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> MatchReport:
+    """Learn from words and their answers, and write ``artifacts/match/texts``.
+
+    With queries of people, searches as they are served decide; queries that were taken from the catalogue would find
+    themselves there, so that the cosines decide.
+
+    Args:
+        shop: The project.
+        table: Pairs; None for the log's searches, or the catalogue.
+        choice: What of the text encoder learns too.
+        options: Of `FitOptions`.
+        progress: Told steps.
+    """
+    started, dataset = time.perf_counter(), shop.slates.dataset
+    place = encoder_place(shop.settings.encoders.text, shop.folder)
+    if not place:
+        raise ConfigError("[encoders] text must name an encoder to match words by, is empty; name one")
+    read = read_pairs(shop.store, dataset.items, table)
+    queries = TextQueries(place, shop.settings.runtime.device)
+    found = learn_texts(read, dataset, queries, choice=choice, options=options, seed=shop.seed, progress=progress)
+    folder = shop.artifacts / FOLDER / TEXTS
+    found.model.save(folder, seed=shop.seed)
+    ours, baseline = "match", "cosine"
+    if read.pairs.rests is None:
+        ours, baseline = "search with match", "search of today"
+        _add_searches(found, shop, progress)
+    report = found.report(
+        folder,
+        baseline=baseline,
+        ours=ours,
+        learns="frozen" if choice is None else choice.method,
+        seed=shop.seed,
+        started=started,
+    )
+    found.model.told(report.facts()).save(folder, seed=shop.seed)
+    return report
+
+
+def match_items(shop: Shop, *, options: Mapping[str, Any] | None = None, progress: Progress = silent) -> MatchReport:
+    """Learn from items that were watched one after the other, and write ``artifacts/match/items``."""
+    started, dataset = time.perf_counter(), shop.slates.dataset
+    read = pairs_of_sessions(shop.store, dataset.item_ids)
+    content_VD = joint(content_of(dataset.features))
+    today = {} if content_VD is None else {"content": content_VD}
+    found = learn_items(read, dataset, today_VE=today, options=options, seed=shop.seed, progress=progress)
+    flm_VD = shop.slates.recommender.parts.item_vectors_VD
+    parts = shop.slates.recommender.parts
+    if flm_VD is not None and parts.joint_VD is not None and read.pairs.query_items_Q is not None:
+        learnt = Followers.of(found.model, dataset.features)
+        own = read.pairs.query_items_Q
+        for name, asked, rows in (
+            ("content+flm, as today", parts.joint_VD, parts.joint_VD),
+            ("match+flm", learnt.asked_VE, learnt.rows_VE),
+        ):
+            both = unit_rows(np.hstack([asked, flm_VD])), unit_rows(np.hstack([rows, flm_VD]))
+            found.ways[name] = {
+                part: {
+                    kind: measure(cosines(both[0][own[cases.query_C]], both[1]), cases, num_items=len(flm_VD))
+                    for kind, cases in kinds.items()
+                }
+                for part, kinds in found.split.cases.items()
+            }
+        found = replace(found, pairs=replace(found.pairs, notices=(*found.pairs.notices, _SEEN)))
+    folder = shop.artifacts / FOLDER / ITEMS
+    report = found.report(folder, baseline="content", ours="match", learns="frozen", seed=shop.seed, started=started)
+    found.model.told(report.facts()).save(folder, seed=shop.seed)
+    return report
+
+
+def visual_of_project(
+    shop: Shop, *, options: Mapping[str, Any] | None = None, progress: Progress = silent
+) -> VisualReport:
+    """Learn from the project's clips, and write ``artifacts/visual``."""
+    limits, media = shop.settings.limits, shop.settings.media
+    if not shop.settings.encoders.frames:
+        raise ConfigError("[encoders] frames must name an encoder to compare pictures by, is empty; name one")
+    encoder = clip_encoder("frames", shop.settings, shop.folder)
+    assert isinstance(encoder, FrameTokens)
+    clips = Clips(
+        needs_clips(shop.media_root),
+        encoder,
+        limits.max_clip_seconds,
+        limits.max_clip_pixels,
+        media.sampling,
+        shop.workers,
+    )
+    return finetune_visual(
+        shop.slates.dataset, clips, artifacts=shop.artifacts, options=options, seed=shop.seed, progress=progress
+    )
+
+
+def take_up(folder: Path, *, section: str, key: str) -> None:
+    """Write ``key = true`` into `kinema.toml`.
+
+    Raises:
+        ConfigError: The file leaves no line for it, or an environment variable stands over it.
+    """
+    write_setting(folder / FILE_NAME, section=section, key=key, value=True)
+    if not getattr(getattr(load_settings(folder / FILE_NAME), section), key):
+        name = f"KINEMA_{section}__{key}".upper()
+        raise ConfigError(f"[{section}] {key} is now true in {FILE_NAME}, but {name} sets it to false; unset it")
+
+
+def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:
+    """The searches of today, and those with what was learnt, as further ways."""
+    texts = found.pairs.pairs.queries
+    for name, matcher in (("search of today", False), ("search with match", True)):
+        settings = shop.settings.model_copy(
+            update={"search": shop.settings.search.model_copy(update={"matcher": matcher})}
+        )
+        found.ways[name] = {
+            part: {
+                kind: numbers(_ranks(some, texts, shop, settings, found.num_items, progress), some)
+                for kind, cases in kinds.items()
+                for some in (cases.take(_MOST_SEARCHES, seed=shop.seed),)
+            }
+            for part, kinds in found.split.cases.items()
+        }
+
+
+def _ranks(
+    cases: Cases, texts: tuple[str, ...], shop: Shop, settings: Settings, num_items: int, progress: Progress
+) -> NDArray[np.int64]:
+    """int64 [T], places in the answers; behind all others where an item is not in the answer."""
+    numbers_of = shop.slates.recommender.parts.catalogue.numbers
+    ranks_T = np.full(len(cases.rows_T), num_items, dtype=np.int64)
+    blocked = {(int(row), int(item)) for row, item in cases.blocked_B}
+    for case, query in enumerate(cases.query_C.tolist()):
+        progress(case, len(cases), "searches")
+        mine = np.flatnonzero(cases.rows_T == case)
+        targets = {int(cases.items_T[one]): one for one in mine}
+        asked = search_project(
+            shop.slates, texts[query][:1000], folder=shop.folder, settings=settings, num_items=min(DEEP, num_items)
+        )
+        place = 0
+        for item in asked.items:
+            number = numbers_of[item.id]
+            if number in targets or (case, number) not in blocked:
+                place += 1
+                if number in targets:
+                    ranks_T[targets[number]] = place
+        missing = [one for one in mine if ranks_T[one] == num_items]
+        ranks_T[missing] = num_items - np.arange(len(missing))
+    return ranks_T
