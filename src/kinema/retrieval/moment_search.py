@@ -55,4 +55,5 @@ class MomentSpace:
             raise DataError(
                 f"a query must be frames of {self.width} finite numbers as the items' are, got {list(frames_TD.shape)}"
             )
-        return nearest_moments(self.carry(frames_TD), self.rows_ME, self.offsets).mean(axis=0, dtype=np.float32)
+        near_TV = nearest_moments(self.carry(frames_TD), self.rows_ME, self.offsets)
+        return np.asarray(near_TV.mean(axis=0), dtype=np.float32)

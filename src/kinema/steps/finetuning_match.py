@@ -22,15 +22,13 @@ from kinema.store.features import ModalityFeatures
 from kinema.tasks.match import (
     Cropped,
     Maps,
-    MatchConfig,
     MatchLearner,
     MatchNetwork,
     cosines,
     cropped_cosines,
-    items_material,
-    words_material,
 )
 from kinema.tasks.match_data import Cases, Pairs, Split, split_pairs
+from kinema.tasks.match_material import MatchConfig, items_material, words_material
 from kinema.tasks.match_measures import K, Scores, chance, gain, means, measure
 from kinema.tasks.match_model import MatchModel
 from kinema.tasks.towers import Carrier, Tower, unit

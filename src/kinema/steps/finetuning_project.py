@@ -20,7 +20,7 @@ from kinema.settings import FILE_NAME, Settings, load_settings
 from kinema.steps.bridges import TextQueries
 from kinema.steps.dataset import Dataset
 from kinema.steps.extracting import encoder_place
-from kinema.steps.finetuning_match import FOLDER, ITEMS, TEXTS, MatchReport, Matched, learn_items, learn_texts
+from kinema.steps.finetuning_match import FOLDER, ITEMS, TEXTS, Matched, MatchReport, learn_items, learn_texts
 from kinema.steps.finetuning_visual import Clips, VisualReport, finetune_visual, needs_clips
 from kinema.steps.followers import Followers
 from kinema.steps.match_pairs import pairs_of_sessions, read_pairs
@@ -201,7 +201,7 @@ def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:
         )
         found.ways[name] = {
             part: {
-                kind: numbers(_ranks(some, texts, shop, settings, found.num_items, progress), some)
+                kind: numbers(_ranks(some, texts, replace(shop, settings=settings), progress), some)
                 for kind, cases in kinds.items()
                 for some in (cases.take(_MOST_SEARCHES, seed=shop.seed),)
             }
@@ -209,11 +209,10 @@ def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:
         }
 
 
-def _ranks(
-    cases: Cases, texts: tuple[str, ...], shop: Shop, settings: Settings, num_items: int, progress: Progress
-) -> NDArray[np.int64]:
+def _ranks(cases: Cases, texts: tuple[str, ...], shop: Shop, progress: Progress) -> NDArray[np.int64]:
     """int64 [T], places in the answers; behind all others where an item is not in the answer."""
     numbers_of = shop.slates.recommender.parts.catalogue.numbers
+    num_items = len(numbers_of)
     ranks_T = np.full(len(cases.rows_T), num_items, dtype=np.int64)
     blocked = {(int(row), int(item)) for row, item in cases.blocked_B}
     for case, query in enumerate(cases.query_C.tolist()):
@@ -221,7 +220,7 @@ def _ranks(
         mine = np.flatnonzero(cases.rows_T == case)
         targets = {int(cases.items_T[one]): one for one in mine}
         asked = search_project(
-            shop.slates, texts[query][:1000], folder=shop.folder, settings=settings, num_items=min(DEEP, num_items)
+            shop.slates, texts[query][:1000], folder=shop.folder, settings=shop.settings, num_items=min(DEEP, num_items)
         )
         place = 0
         for item in asked.items:

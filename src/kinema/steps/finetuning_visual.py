@@ -6,6 +6,7 @@ Shape suffixes: V items, C clips, T frames of a clip, S side of a picture, D wid
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -181,9 +182,7 @@ def mean_scores(frames: ModalityFeatures, questions: Questions) -> Scores:
 
     def block(first: int, last: int) -> NDArray[np.floating]:
         edges = questions.offsets[first : last + 1]
-        means_CD = [
-            questions.frames_ND[one:other].mean(axis=0) for one, other in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        means_CD = [questions.frames_ND[one:other].mean(axis=0) for one, other in pairwise(edges.tolist())]
         return np.stack([space.closeness(one_D) for one_D in means_CD])
 
     return block

@@ -35,6 +35,7 @@ _Vectors = dict[str, NDArray[np.float32]]
 def match_words(
     index: SearchIndex,
     words: Mapping[str, NDArray[np.float32]],
+    *,
     text: str,
     slates: SlateMaker,
     queries: TextQueries,

@@ -106,7 +106,9 @@ def search_project(
             index = _with_bridges(index, word_bridges(slates, _ways(queries, settings, folder)))
         words, index = _words(tidy, queries, dataset.features, index)
         if settings.search.matcher and "text" in words:
-            index, words = match_words(index, words, tidy, slates, queries, folder / "artifacts")
+            index, words = match_words(
+                index, words, text=tidy, slates=slates, queries=queries, artifacts=folder / "artifacts"
+            )
         vectors = words | vectors
     if settings.search.visual and moments_TD is not None:
         index, vectors = match_moments(index, vectors, moments_TD, slates, folder / "artifacts")

@@ -94,7 +94,7 @@ class Cases:
         return np.concatenate([[0], np.cumsum(np.bincount(self.rows_T, minlength=len(self)))]).astype(np.int64)
 
     def blocked(self, first: int, last: int, num_items: int) -> NDArray[np.bool_]:
-        """bool [last - first, V], True where an item is no candidate; a target always is one."""
+        """Bool [last - first, V], True where an item is no candidate; a target always is one."""
         found = np.zeros((last - first, num_items), dtype=np.bool_)
         mine = self.blocked_B[(self.blocked_B[:, 0] >= first) & (self.blocked_B[:, 0] < last)]
         found[mine[:, 0] - first, mine[:, 1]] = True
@@ -177,10 +177,7 @@ def split_pairs(pairs: Pairs, *, num_items: int, seed: int) -> Split:
     cases: dict[str, dict[str, Cases]] = {}
     for number, name in ((1, "valid"), (2, "test")):
         asked_N = part_N == number
-        if pairs.query_items_Q is None:
-            new_N = asked_N | ~learnt_Q[pairs.query_N]
-        else:
-            new_N = asked_N
+        new_N = asked_N | ~learnt_Q[pairs.query_N] if pairs.query_items_Q is None else asked_N
         chosen = {"warm": asked_N & warm_N, "cold": new_N & (held[pairs.item_N] == number)}
         cases[name] = {
             kind: _cases(pairs, np.flatnonzero(rows_N), asked_N | new_N)

@@ -69,31 +69,28 @@ class Tower:
     @property
     def width(self) -> int:
         """E."""
-        return next(iter(self.carriers.values())).map_DE.shape[1]
+        return int(next(iter(self.carriers.values())).map_DE.shape[1])
 
-    def rows(
-        self, features: Mapping[str, ModalityFeatures], *, text_VD: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def rows(self, features: Mapping[str, ModalityFeatures]) -> NDArray[np.float32]:
         """Items in the space.
 
         Args:
             features: Of the catalogue; modalities that the tower does not know are passed over.
-            text_VD: Other vectors in place of the items' texts, row = item, zero rows where there is none.
 
         Returns:
             float32 [V, E], unit rows; zero rows for items that have none of the modalities.
+
+        Raises:
+            DataError: The catalogue has none of the modalities, or vectors of another width.
         """
-        summed_VE: NDArray[np.float32] | None = None
-        for name, carrier in self.carriers.items():
-            if name in features:
-                one = features[name]
-                vectors_VD = text_VD if name == "text" and text_VD is not None else one.vectors_VD
-                there_V = vectors_VD.any(axis=1) if name == "text" and text_VD is not None else one.present_V
-                part_VE = np.where(there_V[:, None], carrier.inputs(vectors_VD) @ carrier.map_DE, np.float32(0))
-                summed_VE = part_VE if summed_VE is None else summed_VE + part_VE
-        if summed_VE is None:
+        parts = [
+            np.where(one.present_V[:, None], carrier.inputs(one.vectors_VD) @ carrier.map_DE, np.float32(0))
+            for name, carrier in self.carriers.items()
+            for one in ([features[name]] if name in features else [])
+        ]
+        if not parts:
             raise DataError(f"items must have one of {', '.join(self.carriers)}, have none; run: kinema extract")
-        return unit(summed_VE)
+        return unit(np.sum(parts, axis=0))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[np.float32]]:
         """Name -> array, for a file."""
@@ -119,7 +116,7 @@ def unit(rows_ND: NDArray[np.floating]) -> NDArray[np.float32]:
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     rows = np.asarray(rows_ND, dtype=np.float32)
-    clean = np.where(np.isfinite(rows).all(axis=1)[:, None], rows, np.float32(0))
+    clean = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, np.float32(0))
     lengths = np.linalg.norm(clean, axis=1, keepdims=True)
     return np.asarray(clean / np.where(lengths > 0, lengths, np.float32(1)), dtype=np.float32)
 

@@ -96,4 +96,5 @@ def unusual(frames_THW3: Frames, random: np.random.Generator) -> Frames:
 
 
 def _rounded(frames: NDArray[np.floating]) -> Frames:
-    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    rounded: Frames = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    return rounded
