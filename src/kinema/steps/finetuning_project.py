@@ -4,7 +4,7 @@ Shape suffixes: T targets, V items.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kinema.encoders.frames import FrameTokens
 from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
+from kinema.recommend.search import MAX_TEXT
 from kinema.retrieval.content import content_of, joint, unit_rows
 from kinema.settings import FILE_NAME, Settings, load_settings
 from kinema.steps.bridges import TextQueries
@@ -192,43 +193,52 @@ def take_up(folder: Path, *, section: str, key: str) -> None:
         raise ConfigError(f"[{section}] {key} is now true in {FILE_NAME}, but {name} sets it to false; unset it")
 
 
-def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:
-    """The searches of today, and those with what was learnt, as further ways."""
-    texts = found.pairs.pairs.queries
-    for name, matcher in (("search of today", False), ("search with match", True)):
-        settings = shop.settings.model_copy(
-            update={"search": shop.settings.search.model_copy(update={"matcher": matcher})}
-        )
-        found.ways[name] = {
-            part: {
-                kind: numbers(_ranks(some, texts, replace(shop, settings=settings), progress), some)
-                for kind, cases in kinds.items()
-                for some in (cases.take(_MOST_SEARCHES, seed=shop.seed),)
-            }
-            for part, kinds in found.split.cases.items()
-        }
+def search_ranks(
+    cases: Cases, texts: Sequence[str], shop: Shop, *, matcher: bool, progress: Progress = silent
+) -> NDArray[np.int64]:
+    """Places of the right items in the answers of `kinema search`.
 
+    Args:
+        cases: What is asked.
+        texts: Query by its number.
+        shop: The project.
+        matcher: Search with what was learnt, or as without it.
+        progress: Told searches.
 
-def _ranks(cases: Cases, texts: tuple[str, ...], shop: Shop, progress: Progress) -> NDArray[np.int64]:
-    """int64 [T], places in the answers; behind all others where an item is not in the answer."""
-    numbers_of = shop.slates.recommender.parts.catalogue.numbers
-    num_items = len(numbers_of)
+    Returns:
+        int64 [T]; behind all others where an item is not in an answer. Other right answers take no place.
+    """
+    search = shop.settings.search.model_copy(update={"matcher": matcher})
+    settings = shop.settings.model_copy(update={"search": search})
+    places_of = shop.slates.recommender.parts.catalogue.numbers
+    num_items = len(places_of)
     ranks_T = np.full(len(cases.rows_T), num_items, dtype=np.int64)
     blocked = {(int(row), int(item)) for row, item in cases.blocked_B}
     for case, query in enumerate(cases.query_C.tolist()):
         progress(case, len(cases), "searches")
         mine = np.flatnonzero(cases.rows_T == case)
-        targets = {int(cases.items_T[one]): one for one in mine}
-        asked = search_project(
-            shop.slates, texts[query][:1000], folder=shop.folder, settings=shop.settings, num_items=min(DEEP, num_items)
+        targets = {int(cases.items_T[one]): int(one) for one in mine}
+        answer = search_project(
+            shop.slates, texts[query][:MAX_TEXT], folder=shop.folder, settings=settings, num_items=min(DEEP, num_items)
         )
-        place = 0
-        for item in asked.items:
-            number = numbers_of[item.id]
-            if number in targets or (case, number) not in blocked:
-                place += 1
-                if number in targets:
-                    ranks_T[targets[number]] = place
-        missing = [one for one in mine if ranks_T[one] == num_items]
-        ranks_T[missing] = num_items - np.arange(len(missing))
+        found = [places_of[item.id] for item in answer.items]
+        kept = [number for number in found if number in targets or (case, number) not in blocked]
+        for place, number in enumerate(kept, start=1):
+            if number in targets:
+                ranks_T[targets.pop(number)] = place
+        for late, target in enumerate(targets.values()):
+            ranks_T[target] = num_items - late
     return ranks_T
+
+
+def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:
+    """The searches of today, and those with what was learnt, as further ways."""
+    texts = found.pairs.pairs.queries
+    for name, matcher in (("search of today", False), ("search with match", True)):
+        ways: dict[str, dict[str, dict[str, NDArray[np.float64]]]] = {}
+        for part, kinds in found.split.cases.items():
+            for kind, cases in kinds.items():
+                some = cases.take(_MOST_SEARCHES, seed=shop.seed)
+                ranks_T = search_ranks(some, texts, shop, matcher=matcher, progress=progress)
+                ways.setdefault(part, {})[kind] = numbers(ranks_T, some)
+        found.ways[name] = ways
