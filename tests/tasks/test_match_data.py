@@ -115,7 +115,9 @@ def test_a_gain_that_chance_explains_reaches_down_to_nothing():
 
 
 def test_too_little_to_learn_from_is_refused():
-    with pytest.raises(DataError, match=r"pairs must be at least 20 of at least 20 items, are 9 of \d+; give more pairs"):
+    with pytest.raises(
+        DataError, match=r"pairs must be at least 20 of at least 20 items, are 9 of \d+; give more pairs"
+    ):
         split_pairs(texts(3), num_items=50, seed=0)
     with pytest.raises(DataError, match="pairs must leave some to learn from, to choose by and to test, leave"):
         one = texts(1, 60)

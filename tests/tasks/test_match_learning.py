@@ -59,11 +59,15 @@ def learnt(world, config, **options):
     how = {"batch_size": 128, "learning_rate": 3e-3, "max_epochs": 12, "patience": 12} | options
     fit(learner, FitOptions("ndcg@10", **how), seed=0)
     zeros, ones = np.zeros(WIDTH, np.float32), np.ones(WIDTH, np.float32)
-    return learner, split, MatchModel(
-        "texts",
-        Tower({"text": Carrier(zeros, ones, ask.arrays()["text"])}),
-        material.learnt(network.answer.arrays()),
-        {name: one.encoder for name, one in features.items()},
+    return (
+        learner,
+        split,
+        MatchModel(
+            "texts",
+            Tower({"text": Carrier(zeros, ones, ask.arrays()["text"])}),
+            material.learnt(network.answer.arrays()),
+            {name: one.encoder for name, one in features.items()},
+        ),
     )
 
 
@@ -86,7 +90,9 @@ def test_words_find_looks_that_no_text_tells_also_of_items_in_no_pair(world, tmp
     served = cosines(again.words(asked_QD[cases.query_C]), rows_VE)(0, len(cases))
     np.testing.assert_allclose(served, learner.scores(cases)(0, len(cases)), atol=1e-5)
     other = {**features, "frames": ModalityFeatures(**{**vars(features["frames"]), "encoder": "another"})}
-    with pytest.raises(StaleArtifactError, match=r"must be given frames vectors of encoder frames-encoder.*finetune match"):
+    with pytest.raises(
+        StaleArtifactError, match=r"must be given frames vectors of encoder frames-encoder.*finetune match"
+    ):
         again.items(other)
 
 

@@ -1,8 +1,8 @@
 """Pictures changed as they are on their way through the world: saved small, in other colours, blurred, in a frame.
 
 Beside crop, mirror and light of `kinema.training.augmentation`, and of the same form: pure functions of frames and a NumPy
-generator, all frames of a clip alike. `usual` and `unusual` are two mixtures that share no kind of change, so that what was learnt
-with one can be measured with the other.
+generator, all frames of a clip alike. `usual`, `strange` and `unusual` are three mixtures that share no kind of change, so that what is
+learnt with the first can be chosen with the second and measured with the third.
 
 Shape suffixes: T frames, H height, W width, 3 red-green-blue.
 """
@@ -73,6 +73,27 @@ def box_frames(frames_THW3: Frames, random: np.random.Generator, *, widest: floa
     return boxed
 
 
+def turn_frames(frames_THW3: Frames, random: np.random.Generator, *, most: float = 10.0) -> Frames:
+    """Held askew by up to ``most`` degrees; corners are filled with what lies at the edge."""
+    cv2 = require("cv2")
+    height, width = frames_THW3.shape[1:3]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-most, most), 1.0)
+    return np.stack(
+        [cv2.warpAffine(one, turn, (width, height), borderMode=cv2.BORDER_REPLICATE) for one in frames_THW3]
+    )
+
+
+def fade_frames(frames_THW3: Frames, random: np.random.Generator) -> Frames:
+    """Colours drawn towards grey, by a third at least."""
+    share = random.uniform(1 / 3, 1.0)
+    return _rounded((1 - share) * frames_THW3 + share * frames_THW3.mean(axis=3, keepdims=True))
+
+
+def bend_frames(frames_THW3: Frames, random: np.random.Generator, *, strength: float = 0.6) -> Frames:
+    """Middle tones lifted or lowered (gamma); ``strength`` is the largest logarithm of the exponent."""
+    return _rounded(255 * (frames_THW3 / 255) ** np.exp(random.uniform(-strength, strength)))
+
+
 def usual(frames_THW3: Frames, random: np.random.Generator) -> Frames:
     """Cropped, lit, tinted and compressed, each with a chance of .7: what is trained with."""
     ways: tuple[_Change, ...] = (
@@ -90,6 +111,14 @@ def usual(frames_THW3: Frames, random: np.random.Generator) -> Frames:
 def unusual(frames_THW3: Frames, random: np.random.Generator) -> Frames:
     """Two of: blurred, noisy, small, in a frame. None of it is trained with."""
     ways: tuple[_Change, ...] = (blur_frames, noise_frames, shrink_frames, box_frames)
+    for place in random.permutation(len(ways))[:2].tolist():
+        frames_THW3 = ways[place](frames_THW3, random)
+    return frames_THW3
+
+
+def strange(frames_THW3: Frames, random: np.random.Generator) -> Frames:
+    """Two of: askew, faded, with other middle tones. Validation looks at it beside `usual`; none of it is trained with."""
+    ways: tuple[_Change, ...] = (turn_frames, fade_frames, bend_frames)
     for place in random.permutation(len(ways))[:2].tolist():
         frames_THW3 = ways[place](frames_THW3, random)
     return frames_THW3
