@@ -4,24 +4,29 @@ import numpy as np
 import pytest
 
 from kinema.training.picture_changes import (
+    bend_frames,
     blur_frames,
     box_frames,
     compress_frames,
+    fade_frames,
     noise_frames,
     shrink_frames,
+    strange,
     tint_frames,
+    turn_frames,
     unusual,
     usual,
 )
 
-CHANGES = (compress_frames, tint_frames, blur_frames, noise_frames, shrink_frames, box_frames, usual, unusual)
+CHANGES = (compress_frames, tint_frames, blur_frames, noise_frames, shrink_frames, box_frames, turn_frames, fade_frames)
+MIXTURES = (bend_frames, usual, strange, unusual)
 
 
 def frames(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", CHANGES + MIXTURES)
 def test_a_change_keeps_form_and_source_and_follows_from_its_draws(change):
     before = frames()
     kept = before.copy()

@@ -61,6 +61,16 @@ class Questions:
     offsets: NDArray[np.int64]
     items_C: NDArray[np.int64]
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Questions]") -> "Questions":
+        """Several, one after the other."""
+        lengths = np.concatenate([np.diff(one.offsets) for one in parts])
+        return cls(
+            np.concatenate([one.frames_ND for one in parts]),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.concatenate([one.items_C for one in parts]),
+        )
+
     def cases(self, groups_V: NDArray[np.int64]) -> Cases:
         """As cases; copies of the clip are no candidates.
 
