@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from kinema.cli.main import main
 from kinema.project import Project
 
 HEAVY = (
@@ -63,6 +65,21 @@ def test_serving_commands_import_neither_transformers_nor_what_trains(shop):
 def test_a_clip_that_comes_in_is_understood_without_transformers(shop, data_dir):
     clip = data_dir / "clips" / "real" / "bikes.mp4"
     assert _said(shop, ("ingest", "--videos", str(clip), "--live")) == "[] True"
+
+
+def test_serving_what_matching_has_learnt_imports_nothing_that_trains(shop, tmp_path, monkeypatch):
+    pairs = [f"{'swim' if n % 2 else 'fly'} {n // 2},i{n % 12}" for n in range(60)]
+    more = [{"id": f"j{n}", "title": f"{'otters' if n % 2 else 'kites'} and {n}"} for n in range(20)]
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in more))
+    pairs += [f"{'swim' if n % 2 else 'fly'} more {n},j{n}" for n in range(20)]
+    (tmp_path / "pairs.csv").write_text("query,item\n" + "\n".join(pairs) + "\n")
+    with Project.open(shop) as project:
+        project.ingest(items=tmp_path / "more.jsonl")
+        project.extract()
+    learn = ["finetune", "match", "--pairs", str(tmp_path / "pairs.csv"), "--learn", "lora", "--epochs", "1", "--quiet"]
+    assert CliRunner().invoke(main, [*learn, "-p", str(shop)]).exit_code == 0
+    monkeypatch.setenv("KINEMA_SEARCH__MATCHER", "true")
+    assert _said(shop, ("search", "otters")) == "[] True"
 
 
 def test_looking_at_the_store_takes_no_torch(shop):

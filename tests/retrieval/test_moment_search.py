@@ -1,5 +1,7 @@
 """A picture is compared with every moment of a clip, and the nearest counts."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def test_the_nearest_moment_counts_and_clips_without_any_cannot_be_compared():
     assert space.present_V.tolist() == [True, False, True, True]
     query_TD = random.standard_normal((2, 4))
     found = space.closeness(query_TD)
-    for item, (first, last) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for item, (first, last) in enumerate(pairwise(offsets)):
         cosines = unit(query_TD) @ rows_ME[first:last].T
         wanted = cosines.max(axis=1).mean() if last > first else np.nan
         assert found[item] == pytest.approx(wanted, nan_ok=True)
