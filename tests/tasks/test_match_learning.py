@@ -30,9 +30,9 @@ def made_world():
     looks_V, wanted_Q = random.integers(0, LOOKS, ITEMS), random.integers(0, LOOKS, QUERIES)
     centres, words = random.standard_normal((LOOKS, 24)), unit(random.standard_normal((LOOKS, WIDTH)))
     text = unit(random.standard_normal((ITEMS, WIDTH)))
-    missing = np.arange(ITEMS) % 4 != 0
+    worded_V = np.arange(ITEMS) % 3 == 0
     features = {
-        "text": feature("text", text, missing),
+        "text": feature("text", text, worded_V),
         "frames": feature("frames", 3 + centres[looks_V] + 0.3 * random.standard_normal((ITEMS, 24))),
     }
     asked_QD = unit(words[wanted_Q] + 0.1 * random.standard_normal((QUERIES, WIDTH)))
@@ -81,7 +81,9 @@ def test_words_find_looks_that_no_text_tells_also_of_items_in_no_pair(world, tmp
         right_CV = right_QV[queries][:, among_V]
         chance = right_CV.mean()
         assert share_right(plain_CV[:, among_V], right_CV) < chance + 0.15
-        assert share_right(ours_CV[:, among_V], right_CV) > 2 * chance
+        best = np.minimum(right_CV.sum(axis=1), 10).mean() / 10
+        share = share_right(ours_CV[:, among_V], right_CV)
+        assert share > chance + 0.3 * (best - chance)
     model.save(tmp_path / "texts", seed=0)
     again = MatchModel.load(tmp_path / "texts")
     rows_VE = again.items(features)
