@@ -10,15 +10,8 @@ from typing import Any
 from kinema.errors import ConfigError
 
 
-<<<<<<< HEAD
 def write_setting(path: Path, *, section: str, key: str, value: Any) -> None:
     """Set one value; see `write_settings`.
-=======
-def write_setting(path: Path, *, section: str, key: str, value: str | bool) -> None:
-    """Set a text or a truth value, on the line where the key stands or stood commented out, else below the section's head.
-
-    The changed text is read back before it is written: if anything but this one key would change, nothing is written.
->>>>>>> 03b8f83 (Matching and visual queries: artefacts, serving in search and similar, commands)
 
     Args:
         path: The file.
