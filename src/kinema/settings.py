@@ -145,13 +145,13 @@ class RecommendSettings(_Section):
     model: Literal["flm", "next"] = Field(
         default="flm", description="what scores: flm, or next, made from it by kinema finetune next"
     )
-    ranker: Literal["", "click", "engagement"] = Field(
+    ranker: Literal["", "click", "engagement", "several"] = Field(
         default="",
-        description="a second opinion on FLM's candidates: click or engagement, made by kinema finetune; empty: none",
+        description="a second opinion on FLM's candidates, made by kinema finetune: click, engagement or several; empty: none",
     )
     ranker_weight: float = Field(default=0.5, ge=0, le=1, description="how far the second opinion counts")
-    engagement_weights: dict[str, float] = Field(
-        default={}, description="what each head of engagement is worth, { click = 1, like = 5 }; empty: clicks alone"
+    head_weights: dict[str, float] = Field(
+        default={}, description="what each head of the ranker is worth, { click = 1, like = 5 }; empty: clicks alone"
     )
     scenario_weights: dict[Literal["home", "related", "search"], dict[str, float]] = Field(
         default={}, description="the same for one scenario, { related = { watch = 1 } }"

@@ -88,7 +88,7 @@ def test_each_choice_learns_keeps_its_delta_alone_and_serves(shop, source, bert,
     assert report.delta.size_bytes > 0
     folder = shop / "artifacts" / "next" / "model"
     model = FLM.load(folder)
-    whole = completed(model, folder)
+    whole = completed(FLM.load(folder), folder)
     assert model.counts_V.sum() == whole.counts_V.sum() > 0
     with Project.open(shop) as project:
         dataset = project.dataset()
@@ -139,11 +139,11 @@ def test_its_own_model_learns_on_and_the_report_says_what_that_means(source):
 
 def test_without_a_model_both_ways_to_one_are_named(bert, tmp_path):
     with make_project(tmp_path, bert, items=20) as project:
-        with pytest.raises(NotBuiltError, match="next item needs a pre-trained FLM, there is none.*--from FOLDER"):
+        with pytest.raises(NotBuiltError, match=r"next item needs a pre-trained FLM, there is none.*--from FOLDER"):
             finetune_next(project.dataset(), artifacts=project.artifacts)
-        with pytest.raises(ConfigError, match="what learns must be one of full, frozen, .* is 'some'"):
+        with pytest.raises(ConfigError, match=r"what learns must be one of full, frozen, .* is 'some'"):
             finetune_next(project.dataset(), artifacts=project.artifacts, learn="some")
-    with pytest.raises(NotBuiltError, match="model 'next' of .recommend. was not made yet; run: kinema finetune next"):
+    with pytest.raises(NotBuiltError, match=r"model 'next' of .recommend. was not made yet; run: kinema finetune next"):
         slate(tmp_path / "shop", bert)
 
 

@@ -6,18 +6,26 @@ Shape suffixes: K candidates.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.artifacts import MANIFEST, sha256_file
+from kinema.ranking.calibrators import calibrator_from_json
 from kinema.ranking.rescoring import Rescoring
 from kinema.recommend.model import Scorer
 from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
 from kinema.steps.dataset import Dataset
-from kinema.steps.engagement_ranking import EngagementRanking
+from kinema.steps.finetuning_log import TRAIL_KINDS, click_world
+from kinema.steps.heads_ranking import HeadsRanking
 from kinema.store.protocols import Store
+from kinema.store.trails import pack_trails
+from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_engagement import HistoryEngagement
+from kinema.tasks.history_facts import HistoryFacts
+from kinema.tasks.several_model import SeveralModel
 
 
 class SecondOpinion(Protocol):
@@ -55,6 +63,30 @@ class OpinionParts:
     artifacts: Path
     settings: RecommendSettings
 
+    def world(self, facts: HistoryFacts, *, name: str) -> ClickWorld:
+        """What a model that reads histories is asked with today.
+
+        Raises:
+            StaleArtifactError: FLM or the profiles are others than it has learnt with.
+        """
+        dataset = self.dataset
+        columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
+        facts.check(flm=sha256_file(self.artifacts / "flm" / MANIFEST), profile_columns=columns, name=name)
+        events = self.store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
+        return click_world(
+            dataset,
+            vectors_VD=self.scorer.item_vectors_VD,
+            popularity_V=facts.popularity(len(dataset.item_ids)),
+            trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
+        )
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """What the settings say heads are worth."""
+        chosen = self.settings
+        scenarios = {str(name): one for name, one in chosen.scenario_weights.items()}
+        return {"weight": chosen.ranker_weight, "head_weights": chosen.head_weights, "scenario_weights": scenarios}
+
 
 def load_opinion(parts: OpinionParts) -> SecondOpinion:
     """Read the model that the settings name, and bind it.
@@ -68,25 +100,37 @@ def load_opinion(parts: OpinionParts) -> SecondOpinion:
 
 
 def _click(parts: OpinionParts) -> SecondOpinion:
-    return ClickRanking.load(
-        parts.store,
-        parts.dataset,
-        scorer=parts.scorer,
-        artifacts=parts.artifacts,
-        weight=parts.settings.ranker_weight,
-    )
+    where: dict[str, Any] = {"scorer": parts.scorer, "artifacts": parts.artifacts}
+    return ClickRanking.load(parts.store, parts.dataset, **where, weight=parts.settings.ranker_weight)
 
 
 def _engagement(parts: OpinionParts) -> SecondOpinion:
-    return EngagementRanking.load(
-        parts.store,
-        parts.dataset,
-        scorer=parts.scorer,
-        artifacts=parts.artifacts,
-        weight=parts.settings.ranker_weight,
-        head_weights=parts.settings.engagement_weights,
-        scenario_weights={str(name): one for name, one in parts.settings.scenario_weights.items()},
-    )
+    name = "engagement"
+    model = HistoryEngagement.load(parts.artifacts / name)
+    world = parts.world(model.facts, name=name)
+    durations_ms_V = parts.dataset.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
+    calibrators = {head: calibrator_from_json(one) for head, one in model.calibrations.items()}
+
+    def told(user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
+        raw = model.predict(world, user=user, items_K=items_K, now_ms=now_ms, duration_ms_K=durations_ms_V[items_K])
+        return raw | {head: one.apply(raw[head]).probs_N.astype(np.float32) for head, one in calibrators.items()}
+
+    return HeadsRanking.of(name, told, model.model.config.heads, **parts.weights)
 
 
-_LOADERS: Final[dict[str, Callable[[OpinionParts], SecondOpinion]]] = {"click": _click, "engagement": _engagement}
+def _several(parts: OpinionParts) -> SecondOpinion:
+    name = "several"
+    model = SeveralModel.load(parts.artifacts / name)
+    world = parts.world(model.facts, name=name)
+
+    def told(user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
+        return model.predict(world, user=user, items_K=items_K, now_ms=now_ms)
+
+    return HeadsRanking.of(name, told, tuple(model.config.tasks), **parts.weights)
+
+
+_LOADERS: Final[dict[str, Callable[[OpinionParts], SecondOpinion]]] = {
+    "click": _click,
+    "engagement": _engagement,
+    "several": _several,
+}

@@ -131,7 +131,7 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
 
 def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     """What a recommender is made from, as numbers that change when any of it does."""
-    names = (_MODEL, "features", _DUPLICATES, "click", "engagement", "next/model")
+    names = (_MODEL, "features", _DUPLICATES, "click", "engagement", "several", "next/model")
     manifests = [artifacts / name / MANIFEST for name in names]
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 

@@ -21,6 +21,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.flm.draws import Draws
 from kinema.seeds import derive_seed
 from kinema.tasks.engagement_labels import WATCH
+from kinema.tasks.row_inputs import DrawnInput
 from kinema.tasks.sharing import SHARINGS
 from kinema.tasks.task_weighting import WEIGHTINGS
 from kinema.tasks.watch_time import DurationGroups, cumulative_logits, ordinal_expectation
@@ -100,6 +101,8 @@ class EngagementNetwork(nn.Module):
 
     def forward(self, rows_B: Tensor, draws: Draws | None = None) -> dict[str, Tensor]:
         """Head -> what it says: float32 [B] log-odds, or of watch time [B, K] log-odds or [B] a number."""
+        if draws is not None and isinstance(self.inputs, DrawnInput):
+            return self.told(self.inputs.drawn(rows_B, draws), draws)
         return self.told(self.inputs(rows_B), draws)
 
     def told(self, x_BD: Tensor, draws: Draws | None = None) -> dict[str, Tensor]:

@@ -71,8 +71,9 @@ class NextNetwork(nn.Module):
 class NextItem:
     """Histories to learn from, cut into windows; see `kinema.tasks.task.Learner`.
 
-    The loss is that of FLM's sequential branch in pre-training: at every place of a window the next item is told from all
-    others, or from drawn ones where the catalogue is large.
+    The loss is that of pre-training as far as it tells what comes next: at every place of a window the next item is told from
+    all others, or from drawn ones where the catalogue is large, by the sequential branch, and with less weight by the
+    order-free ones, which are asked as well when slates are made. Without draws it is the sequential branch's alone.
 
     Args:
         network: What learns.
@@ -117,8 +118,9 @@ class NextItem:
         flm = self.network.flm
         items_RD, content_RD = flm.tower(items, self._task.content, draws=draws)
         touched = Touched(items, items_RD, content_RD, flm.tower.bias(items), places_K)
-        states_BLD = flm.encoder(items_RD[told.places_BL[:, :-1]], told.profiles_BP, draws, told.times)
-        return self._task.next_loss(states_BLD[told.valid_BL], told.places_BL[told.valid_BL], touched)
+        parts = self._task.window_losses(flm, touched, told, draws)
+        weights = self._task.weights(share=1 / self._config.auxiliary_every)
+        return torch.stack([weights[name] * one for name, one in parts.items()]).sum()
 
     def validate(self) -> Mapping[str, float]:
         """``ndcg``: NDCG@10 with the item memory at its best weight; ``sequential``: without it."""

@@ -138,7 +138,7 @@ class PretrainingTask:
         return moments(self.config.time_bias, times_BL[:, :-1], times_BL)
 
     def window_losses(
-        self, network: FLMNetwork, touched: Touched, windows: Windows, draws: Draws, *, auxiliary: bool = True
+        self, network: FLMNetwork, touched: Touched, windows: Windows, draws: Draws | None, *, auxiliary: bool = True
     ) -> Mapping[str, Tensor]:
         """Losses of some of a step's windows, unweighted means.
 
@@ -146,7 +146,7 @@ class PretrainingTask:
             network: Its history encoder and small maps are used, its item tower is not.
             touched: Vectors of the step.
             windows: The piece.
-            draws: Of the piece.
+            draws: Of the piece; None leaves out randomness, and with it the auxiliary losses, which live by it.
             auxiliary: False leaves out all but the sequential loss.
 
         Returns:
@@ -156,8 +156,8 @@ class PretrainingTask:
         known_BL = places_BL[:, :-1]
         items_BLD = touched.items_RD[known_BL]
         states_BLD = network.encoder(items_BLD, windows.profiles_BP, draws, windows.times)
-        parts = {"sequential": self.next_loss(states_BLD[valid_BL], places_BL[valid_BL], touched)}
-        if not auxiliary or not (self.config.weight_collab or self.has_content):
+        parts = {"sequential": self._next(states_BLD[valid_BL], places_BL[valid_BL], touched)}
+        if draws is None or not auxiliary or not (self.config.weight_collab or self.has_content):
             return parts
         rows_N, ends_N = _some(valid_BL[:, 1:], draws)
         if self.config.weight_collab:
@@ -166,7 +166,7 @@ class PretrainingTask:
             )
         if self.has_content and "next" in self.config.content_terms:
             likings_BLD = running_mean(touched.content_RD[known_BL], decay=CONTENT_DECAY)
-            parts["content"] = self.next_loss(
+            parts["content"] = self._next(
                 likings_BLD[rows_N, ends_N], places_BL[rows_N, ends_N + 1], touched, by_content=True
             )
         return parts
@@ -189,8 +189,7 @@ class PretrainingTask:
             "content": share * self.config.weight_content,
         }
 
-    def next_loss(self, states_ND: Tensor, places_N: Tensor, touched: Touched, *, by_content: bool = False) -> Tensor:
-        """Mean loss of telling items from the others touched, by their vectors or by their content alone."""
+    def _next(self, states_ND: Tensor, places_N: Tensor, touched: Touched, *, by_content: bool = False) -> Tensor:
         return next_item_loss(
             states_ND,
             touched.content_RD if by_content else touched.items_RD,
@@ -221,9 +220,9 @@ class PretrainingTask:
         inside_N = starts_N >= 0
         sources_N = places_BL[rows_N[inside_N], starts_N[inside_N]]
         followers_N = places_BL[rows_N[inside_N], ends_N[inside_N] + 1]
-        item_to_item = self.next_loss(network.followers(touched.items_RD[sources_N]), followers_N, touched)
+        item_to_item = self._next(network.followers(touched.items_RD[sources_N]), followers_N, touched)
         bag_ND = network.collaborative(items_BLD)[rows_N, ends_N]
-        return item_to_item + _BAG_SHARE * self.next_loss(bag_ND, places_BL[rows_N, ends_N + 1], touched)
+        return item_to_item + _BAG_SHARE * self._next(bag_ND, places_BL[rows_N, ends_N + 1], touched)
 
 
 def _some(valid_BL: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
