@@ -236,8 +236,14 @@ def next_rows(histories: Histories) -> TaskRows:
 
 def _rows(name: str, meaning: Meaning, columns: Sequence[Any]) -> TaskRows:
     users, items, times, labels = (np.asarray(one) for one in columns)
-    whole = (one.astype(np.int64) for one in (users, items, times))
-    return TaskRows(name, meaning, *whole, labels_N=labels.astype(np.float32))
+    return TaskRows(
+        name,
+        meaning,
+        users.astype(np.int64),
+        items.astype(np.int64),
+        times.astype(np.int64),
+        labels.astype(np.float32),
+    )
 
 
 def _met(cut: Mapping[str, CutRows], num_items: int) -> NDArray[np.float32]:
