@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM
@@ -81,7 +84,8 @@ def start_from_own(
         popularity_V=recent_popularity(train),
         memory=memory,
     )
-    return Start(zero_shot, NextNetwork(copied(source), num_items=len(item_ids)), config)
+    blank_V = _blank(source, features, len(item_ids))
+    return Start(zero_shot, NextNetwork(copied(source), num_items=len(item_ids), blank_V=blank_V), config)
 
 
 def start_from_other(
@@ -93,9 +97,19 @@ def start_from_other(
         ConfigError: No modality has the source's encoder.
     """
     bound = bind_source(source, features=features, item_ids=item_ids, seed=seed)
-    network = NextNetwork(copied(bound), num_items=len(item_ids))
+    blank_V = _blank(bound, features, len(item_ids))
+    network = NextNetwork(copied(bound), num_items=len(item_ids), blank_V=blank_V, seed=seed)
     config = stood_in_by_content(bound.config.with_changes(use_ids=True), train)
     return Start(count_log(bound, train, seed=seed), network, config)
+
+
+def _blank(model: FLM, features: Mapping[str, ModalityFeatures], num_items: int) -> NDArray[np.bool_]:
+    """Items without any modality that the model reads, bool [V]."""
+    blank_V = np.ones(num_items, dtype=np.bool_)
+    for name in model.whitenings:
+        if name in features:
+            blank_V &= ~features[name].present_V
+    return blank_V
 
 
 def completed(model: FLM, folder: Path) -> FLM:

@@ -20,11 +20,14 @@ from kinema.flm.batch import Negatives, as_batch, pad_rows
 from kinema.flm.config import FLMConfig
 from kinema.flm.draws import Draws
 from kinema.flm.network import FLMNetwork
+from kinema.seeds import generator
 from kinema.store.histories import Histories
 from kinema.tasks.pretraining import PretrainingTask, Touched
 
 OWN: Final = "own"
 """Name of the part that belongs to the catalogue's items, the head of this task."""
+_START: Final = 0.15
+"""Length of a vector that starts at random, as in pre-training."""
 
 
 class OwnVectors(nn.Module):
@@ -44,8 +47,11 @@ class NextNetwork(nn.Module):
     """FLM's network with the items' own parameters as a head; they are the very parameters that its item tower reads.
 
     Args:
-        flm: The network, changed in place: its items' vectors are replaced where another number is wanted.
-        num_items: V; vectors and log-odds of items that the network does not know start at zero.
+        flm: The network, changed in place: its items' vectors are replaced where another number is wanted, and it no longer hides
+            modalities in training, since an item whose own vector is zero would have nothing left to take a direction from.
+        num_items: V; vectors of items that the network does not know start at zero, log-odds too.
+        blank_V: bool, items without content, whose vectors start at random for the same reason; None for none.
+        seed: Of those.
 
     Example:
         >>> from kinema.flm.config import FLMConfig
@@ -55,14 +61,20 @@ class NextNetwork(nn.Module):
         (torch.Size([5, 8]), 5)
     """
 
-    def __init__(self, flm: FLMNetwork, *, num_items: int) -> None:
+    def __init__(
+        self, flm: FLMNetwork, *, num_items: int, blank_V: NDArray[np.bool_] | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         tower = flm.tower
+        tower.modality_dropout = 0.0
         if tower.num_ids != num_items:
-            missing, width = max(0, num_items - tower.num_ids), tower.ids_VD.shape[1]
-            ids_VD = torch.cat([tower.ids_VD.detach()[:num_items], torch.zeros(missing, width)])
-            tower.ids_VD = nn.Parameter(ids_VD)
-            tower.bias_V = nn.Parameter(torch.cat([tower.bias_V.detach()[:num_items], torch.zeros(missing)]))
+            known, width = min(tower.num_ids, num_items), tower.ids_VD.shape[1]
+            new_VD = np.zeros((num_items - known, width), dtype=np.float32)
+            if blank_V is not None:
+                drawn_VD = generator(seed, "next/own").normal(0, _START / width**0.5, new_VD.shape)
+                new_VD = np.where(blank_V[known:, None], drawn_VD, new_VD).astype(np.float32)
+            tower.ids_VD = nn.Parameter(torch.cat([tower.ids_VD.detach()[:known], torch.from_numpy(new_VD)]))
+            tower.bias_V = nn.Parameter(torch.cat([tower.bias_V.detach()[:known], torch.zeros(num_items - known)]))
         # Registered first, so that the shared parameters are known by the name of the head.
         self.own = OwnVectors(tower.ids_VD, tower.bias_V)
         self.flm = flm

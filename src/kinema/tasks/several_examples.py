@@ -118,7 +118,8 @@ class Offsets:
 
         Example:
             >>> rows = TaskRows("rating", "value", np.array([0, 1]), np.array([0, 0]), np.array([1, 2]), np.float32([5, 3]))
-            >>> Offsets.fit(rows, np.arange(2), num_users=2, num_items=1).users_U.round(3).tolist()
+            >>> found = Offsets.fit(rows, np.arange(2), num_users=2, num_items=1)
+            >>> [round(one, 3) for one in found.users_U.tolist()]
             [0.167, -0.167]
         """
         users, items, values = rows.users_N[train], rows.items_N[train], rows.labels_N[train].astype(np.float64)
