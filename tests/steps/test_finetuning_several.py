@@ -27,7 +27,7 @@ def made_shop(tmp_path_factory):
     folder.mkdir()
     random = np.random.default_rng(0)
     rows = []
-    for user in range(60):
+    for user in range(70):
         for step, item in enumerate(random.permutation(24)[:14].tolist()):
             moment = 1_700_000_000_000 + step * 3_600_000 + user
             rows.append((f"u{user}", f"v{item}", moment, "impression", None))
@@ -35,7 +35,7 @@ def made_shop(tmp_path_factory):
             if mine or random.random() < 0.2:
                 rows.append((f"u{user}", f"v{item}", moment + 100, "click", None))
                 rows.append((f"u{user}", f"v{item}", moment + 900, "rating", 5.0 if mine else 2.0))
-                if random.random() < 0.4:
+                if random.random() < 0.7:
                     rows.append((f"u{user}", f"v{item}", moment + 300, "like", None))
     items = {"id": [f"v{item}" for item in range(24)], "title": [f"Film {item}" for item in range(24)]}
     pl.DataFrame(items).write_csv(folder / "items.csv")
@@ -104,7 +104,7 @@ def test_all_tasks_are_cut_at_the_same_moments(shop):
         found = finetune_several(
             project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, options={"max_epochs": 1}
         )
-    assert sum(found.num_examples["click"].values()) == 60 * 14
+    assert sum(found.num_examples["click"].values()) == 70 * 14
     for name in TASKS:
         parts = found.num_examples[name]
         assert 0.75 < parts["train"] / sum(parts.values()) < 0.85
@@ -218,7 +218,7 @@ def test_without_a_ranker_flm_alone_decides(shop):
     ("user", "items", "message"),
     [
         ("u333", ["v1"], "unknown user 'u333', did you mean 'u33'"),
-        ("nobody", ["v1"], "unknown user 'nobody'; the store has 60 users"),
+        ("nobody", ["v1"], "unknown user 'nobody'; the store has 70 users"),
         ("u1", ["v99"], "unknown item 'v99', did you mean 'v9'"),
         ("u1", [], "candidates must be 1 to 10,000, are 0"),
     ],
