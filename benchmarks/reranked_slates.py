@@ -18,7 +18,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,7 @@ from kinema.store.trails import pack_trails
 from kinema.tasks.engagement import EngagementConfig, EngagementModel, fresh_network
 from kinema.tasks.engagement_labels import WATCH
 from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.history_engagement import HistoryEngagement
 from kinema.tasks.history_facts import HistoryFacts, HistoryReading
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
@@ -274,12 +275,22 @@ def milliseconds() -> dict[str, float]:
     heads = EngagementModel(config, fresh_network(HistoryReading(network), config, seed=0).eval(), groups)
     model = HistoryEngagement(heads, facts)
     items_K, lengths_K = random.permutation(ITEMS)[:CANDIDATES], np.full(CANDIDATES, 5000.0)
+    click = HistoryClickModel(network.eval(), "click", trails.kinds, ITEMS, WIDTH, (), world.popularity_V, "")
+    asked: dict[str, Any] = {"user": 0, "items_K": items_K, "now_ms": 10**9}
+    return {
+        "click": _median_ms(lambda: click.probabilities(world, **asked)),
+        "engagement, four heads by MMoE": _median_ms(lambda: model.predict(world, **asked, duration_ms_K=lengths_K)),
+    }
+
+
+def _median_ms(answer: Callable[[], Any]) -> float:
+    """Processor time of an answer."""
     taken = []
     for _ in range(ROUNDS):
         started = time.thread_time()
-        model.predict(world, user=0, items_K=items_K, now_ms=10**9, duration_ms_K=lengths_K)
+        answer()
         taken.append(1000 * (time.thread_time() - started))
-    return {"engagement, four heads by MMoE": round(statistics.median(taken), 2)}
+    return round(statistics.median(taken), 2)
 
 
 def table(found: dict[str, Any]) -> str:

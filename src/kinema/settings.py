@@ -149,7 +149,7 @@ class RecommendSettings(_Section):
         default="",
         description="a second opinion on FLM's candidates, made by kinema finetune: click, engagement or several; empty: none",
     )
-    ranker_weight: float = Field(default=0.5, ge=0, le=1, description="how far the second opinion counts")
+    ranker_weight: float = Field(default=0.1, ge=0, le=1, description="how far the second opinion counts")
     head_weights: dict[str, float] = Field(
         default={}, description="what each head of the ranker is worth, { click = 1, like = 5 }; empty: clicks alone"
     )

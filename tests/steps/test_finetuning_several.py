@@ -197,7 +197,7 @@ def test_rank_shows_heads_and_value_and_reads_a_table(shop, tmp_path):
     finally:
         (shop / "kinema.toml").write_text(FLM_SETTINGS)
     assert people.exit_code == 0, people.output
-    assert "FLM and engagement, weight 0.5" in people.output
+    assert "FLM and engagement, weight 0.1" in people.output
     found = json.loads(done.stdout)
     assert {one["id"] for one in found["items"]} == {"v1", "v2", "v5"}
     assert found["items"][0]["heads"]["like"] < 1
