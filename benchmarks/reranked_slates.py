@@ -38,6 +38,7 @@ from kinema.sources.town.taste import click_probs, freshness, liked_topics, tast
 from kinema.sources.town.truth import Truth, load_truth
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_engagement import finetune_engagement
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.opinions import OpinionParts, SecondOpinion, load_opinion
 from kinema.steps.slates import load_scorer, make_slates, trained_profile_schema
 from kinema.store.splits import Cases, temporal
@@ -162,10 +163,11 @@ def run(demo: Path, *, num_valid: int, num_test: int, seed: int) -> dict[str, An
             print("pretrain", flush=True)
             project.pretrain(seed=seed)
             print("click, engagement", flush=True)
-            click = project.finetune_click(seed=seed).metrics["test"]
+            plan = FitPlan(seed=seed)
+            click = project.finetune_click(plan=plan).metrics["test"]
             schema = trained_profile_schema(project.artifacts / "flm")
             early = project.dataset(profile_schema=schema)
-            engagement = finetune_engagement(project.store, early, artifacts=project.artifacts, compare=True, seed=seed)
+            engagement = finetune_engagement(project.store, early, artifacts=project.artifacts, compare=True, plan=plan)
             ways = _ways(whole, project, schema)
             recommender = make_slates(early, artifacts=project.artifacts, settings=RecommendSettings()).recommender
             court = Court(early, recommender, truth)

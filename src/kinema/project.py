@@ -382,9 +382,8 @@ class Project:
 
         state = slates.slates_state(self.store, self.artifacts)
         if self._slates is None or self._slates[0] != state:
-            model = slates.model_folder(self.artifacts, self.settings.recommend.model)
-            dataset = self.dataset(profile_schema=slates.trained_profile_schema(model))
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
+            dataset = self.dataset(profile_schema=slates.served_profile_schema(**made_of))
             self._slates = (state, slates.make_slates(dataset, store=self.store, **made_of))
         return self._slates[1]
 

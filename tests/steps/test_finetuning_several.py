@@ -12,9 +12,11 @@ from kinema.cli.main import main
 from kinema.errors import ConfigError, DataError, NotBuiltError, StaleArtifactError
 from kinema.project import Project
 from kinema.steps.finetuning_engagement import finetune_engagement
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_several import finetune_several
 from kinema.steps.ranking_items import candidates_of, rank_items
 from kinema.tasks.several_model import SeveralModel
+from kinema.training.task_settings import TaskSettings
 
 FLM_SETTINGS = "[flm]\nmax_epochs = 1\nd_model = 16\n"
 TASKS = ["click", "rating", "next"]
@@ -51,7 +53,8 @@ def made_shop(tmp_path_factory):
         finetune_several(
             project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, options={"max_epochs": 2}
         )
-        finetune_engagement(project.store, project.dataset(), artifacts=project.artifacts, options={"max_epochs": 1})
+        plan = FitPlan(asked=TaskSettings(options={"max_epochs": 1}))
+        finetune_engagement(project.store, project.dataset(), artifacts=project.artifacts, plan=plan)
     return folder / "shop"
 
 

@@ -129,6 +129,11 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
     return None if found is None else ProfileSchema.from_dict(found)
 
 
+def served_profile_schema(*, artifacts: Path, settings: RecommendSettings) -> ProfileSchema | None:
+    """`trained_profile_schema` of the model that the settings let serve."""
+    return trained_profile_schema(model_folder(artifacts, settings.model))
+
+
 def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     """What a recommender is made from, as numbers that change when any of it does."""
     names = (_MODEL, "features", _DUPLICATES, "click", "engagement", "several", "next/model")
