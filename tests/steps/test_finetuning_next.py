@@ -13,8 +13,10 @@ from kinema.errors import ConfigError, NotBuiltError, StaleArtifactError
 from kinema.flm.model import FLM
 from kinema.project import Project
 from kinema.steps.finetuning_next import finetune_next
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.next_model import completed
 from kinema.steps.slates import trained_profile_schema
+from kinema.training.task_settings import TaskSettings
 from tiny_encoders import save_bert, write_topic_project
 
 FLM_SETTINGS = "d_model = 16\nnum_blocks = 1\nnum_heads = 1\nmax_length = 8\nmax_epochs = 2\n"
@@ -60,11 +62,11 @@ def made_shop(bert, tmp_path_factory):
         return project.folder
 
 
-def tuned(shop, source, learn, **more):
+def tuned(shop, source, learn, *, seed=0):
     with Project.open(shop) as project:
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        options = {"max_epochs": 2}
-        return finetune_next(dataset, artifacts=project.artifacts, source=source, learn=learn, options=options, **more)
+        plan = FitPlan(asked=TaskSettings(options={"max_epochs": 2}), seed=seed)
+        return finetune_next(dataset, artifacts=project.artifacts, source=source, learn=learn, plan=plan)
 
 
 def slate(shop, bert, user="u1"):

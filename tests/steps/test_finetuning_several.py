@@ -22,6 +22,10 @@ FLM_SETTINGS = "[flm]\nmax_epochs = 1\nd_model = 16\n"
 TASKS = ["click", "rating", "next"]
 
 
+def epochs(number):
+    return FitPlan(asked=TaskSettings(options={"max_epochs": number}))
+
+
 @pytest.fixture(scope="module", name="shop")
 def made_shop(tmp_path_factory):
     """Half of what is shown is opened, by taste; some of that is liked, all of it is rated, one's own taste with more stars."""
@@ -50,11 +54,8 @@ def made_shop(tmp_path_factory):
         with pytest.raises(NotBuiltError, match="a model of several tasks needs FLM's item vectors, there are none"):
             finetune_several(project.store, project.dataset(), artifacts=project.artifacts)
         project.pretrain(seed=1)
-        finetune_several(
-            project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, options={"max_epochs": 2}
-        )
-        plan = FitPlan(asked=TaskSettings(options={"max_epochs": 1}))
-        finetune_engagement(project.store, project.dataset(), artifacts=project.artifacts, plan=plan)
+        finetune_several(project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, plan=epochs(2))
+        finetune_engagement(project.store, project.dataset(), artifacts=project.artifacts, plan=epochs(1))
     return folder / "shop"
 
 
@@ -105,7 +106,7 @@ def test_tasks_learn_together_by_every_weighting_and_say_whether_that_helps(shop
 def test_all_tasks_are_cut_at_the_same_moments(shop):
     with Project.open(shop) as project:
         found = finetune_several(
-            project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, options={"max_epochs": 1}
+            project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, plan=epochs(1)
         )
     assert sum(found.num_examples["click"].values()) == 70 * 14
     for name in TASKS:
@@ -118,9 +119,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_artefact_says_what_was_learnt
     found = []
     for _ in range(2):
         with Project.open(shop) as project:
-            finetune_several(
-                project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, options={"max_epochs": 1}
-            )
+            finetune_several(project.store, project.dataset(), artifacts=project.artifacts, tasks=TASKS, plan=epochs(1))
         found.append((folder / "network.safetensors").read_bytes())
     assert found[0] == found[1]
     model = SeveralModel.load(folder)

@@ -19,9 +19,9 @@ from kinema.evaluation.protocol import ScorerRanker
 from kinema.evaluation.results import RankingResult, compare
 from kinema.flm.model import FLM
 from kinema.flm.sharing import theta_fingerprint
-from kinema.progress import Progress, silent
 from kinema.seeds import generator
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.next_model import BESIDE, DELTAS, FOLDER, LEARN, MODEL, Start, start_from_other, start_from_own
 from kinema.steps.slates import NEXT
 from kinema.steps.transferring import MODEL_FOLDER, load_source
@@ -30,7 +30,7 @@ from kinema.store.features import ModalityFeatures
 from kinema.store.splits import Split, temporal
 from kinema.tasks.next_item import OWN, NextItem
 from kinema.tasks.pretraining import PretrainingTask
-from kinema.training.fitting import FitOptions, FitReport, fit
+from kinema.training.fitting import FitOptions, FitReport
 from kinema.training.parameter_choice import Choice, Chosen, choose
 from kinema.training.parameter_delta import DeltaFacts, list_deltas, save_delta
 from kinema.training.preparation import Prepared, fit_memory, prepare, recent_popularity
@@ -95,9 +95,7 @@ def finetune_next(
     learn: str = "full",
     layers: int = 1,
     rank: int = 8,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> NextReport:
     """Learn from the oldest four fifths of the interactions, choose on the next tenth, measure on the newest.
 
@@ -108,16 +106,15 @@ def finetune_next(
         learn: One of `LEARN`.
         layers: Of ``top``.
         rank: Of ``lora``.
-        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told steps.
+        plan: How; None for the task's own way.
 
     Raises:
         NotBuiltError: There is no source.
         ConfigError: Nothing of the source fits, or there is no such choice.
         DataError: The log is too short to be cut by time.
     """
-    started = time.perf_counter()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    seed = plan.seed
     if learn not in LEARN:
         raise ConfigError(f"what learns must be one of {', '.join(LEARN)}, is '{learn}'")
     theirs = _source(source, artifacts)
@@ -136,7 +133,9 @@ def finetune_next(
     measured = [run.measured("popularity"), run.measured("zero-shot", start.zero_shot)]
     chosen = choose(start.network, Choice(LEARN[learn], layers=layers, rank=rank), heads=(OWN,), seed=seed)
     selection = run.selection()
-    report = fit(run.learner(selection), _options(learn, run, options), seed=seed, progress=progress)
+    told = (FOLDER, learn, layers, rank, theta_fingerprint(theirs), split.train.items, split.train.timestamps_ms)
+    fitted = plan.fit(run.learner(selection), _options(learn, run, plan), examples=(*told, split.train.offsets))
+    report = fitted.report
     tuned = run.model(selection)
     measured.append(run.measured("fine-tuned", tuned))
     folder = artifacts / FOLDER
@@ -166,7 +165,7 @@ def finetune_next(
         best_epoch=report.best_epoch,
         epochs=report.epochs,
         seconds=time.perf_counter() - started,
-        notices=_notices(source, start, report),
+        notices=(*_notices(source, start, report), *fitted.notices),
     )
 
 
@@ -283,7 +282,7 @@ def _prepared(dataset: Dataset, split: Split, start: Start, seed: int) -> Prepar
     )
 
 
-def _options(learn: str, run: _Run, options: Mapping[str, Any] | None) -> FitOptions:
+def _options(learn: str, run: _Run, plan: FitPlan) -> FitOptions:
     """Defaults for what learns; the items' own vectors have a rate of their own, since they start from nothing."""
     active = int((run.split.train.lengths > 0).sum())
     rate = _RATE[learn]
@@ -296,8 +295,10 @@ def _options(learn: str, run: _Run, options: Mapping[str, Any] | None) -> FitOpt
         "patience": 4,
         "clip_norm": 5.0,
     }
-    wanted |= dict(options or {})
-    return FitOptions(**{"rate_factors": {f"{OWN}.": _OWN_RATE / wanted["learning_rate"]}} | wanted)
+    found = plan.options(**wanted)
+    if found.rate_factors:
+        return found
+    return replace(found, rate_factors={f"{OWN}.": _OWN_RATE / found.learning_rate})
 
 
 def _numbers(result: RankingResult) -> dict[str, dict[str, float]]:

@@ -18,12 +18,12 @@ from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import ConfigError, DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae, mse
-from kinema.progress import Progress, silent
 from kinema.schema import EventKind
 from kinema.seeds import derive_seed, generator
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import HeadComparison, compare_head
 from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer, read_exposures
+from kinema.steps.finetuning_options import FitPlan, Fitted
 from kinema.steps.finetuning_rating import read_ratings
 from kinema.store.histories import Histories
 from kinema.store.protocols import Store
@@ -33,7 +33,6 @@ from kinema.tasks.several import SeveralConfig, SeveralLearner
 from kinema.tasks.several_examples import PARTS, CutRows, Meaning, TaskRows, cut_together
 from kinema.tasks.several_model import SeveralModel
 from kinema.tasks.target_attention import HistoryClickConfig
-from kinema.training.fitting import FitOptions, FitReport, fit
 
 FOLDER: Final = "several"
 NEXT: Final = "next"
@@ -72,6 +71,7 @@ class SeveralReport:
         alone: The same of a model per task, where it was asked for.
         comparison: Task -> on validation beside a model of its own.
         advice: The same in words.
+        notices: What a person should know.
         best_epoch: Epochs done when validation was best.
         epochs: Done in all.
         seconds: Of everything.
@@ -89,6 +89,7 @@ class SeveralReport:
     alone: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     comparison: Mapping[str, HeadComparison] = field(default_factory=dict)
     advice: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def finetune_several(
@@ -100,9 +101,7 @@ def finetune_several(
     weighting: str = "fixed",
     weights: Mapping[str, float] | None = None,
     compare: bool = False,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> SeveralReport:
     """Learn from what lies before one moment, choose by what lies before another, measure on what follows; the same for all tasks.
 
@@ -114,19 +113,18 @@ def finetune_several(
         weighting: One of `kinema.tasks.task_weighting.WEIGHTINGS`.
         weights: Task -> weight, 1 where none is given.
         compare: Also train a model per task, with the same options, and say whether sharing helps.
-        options: Of `kinema.training.fitting.FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.several.SeveralConfig`.
 
     Raises:
         NotBuiltError: There is no FLM yet.
         ConfigError: There is no such task or weighting.
         DataError: A task has too few examples.
     """
-    started = time.perf_counter()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    seed = plan.seed
     events = store.events(columns=LOG_COLUMNS)
     meanings = meanings_of(tasks)
-    config = SeveralConfig(tasks=meanings, weighting=weighting, weights=dict(weights or {}))
+    config = plan.network(SeveralConfig(tasks=meanings, weighting=weighting, weights=dict(weights or {})))
     scorer = needed_scorer(artifacts, dataset, needs_it="a model of several tasks")
     rows = {name: read_rows(name, store, dataset, events, seed=seed) for name in meanings}
     cut = cut_together(rows, fewest=_FEWEST)
@@ -137,7 +135,9 @@ def finetune_several(
         trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
     )
     learner = SeveralLearner(world, cut, config=config, reading=HistoryClickConfig(), seed=seed)
-    report = _trained(learner, options, seed, progress)
+    flm = sha256_file(artifacts / "flm" / MANIFEST)
+    fitted = _trained(learner, plan, (FOLDER, config.as_dict(), flm, *_columns(cut)))
+    report = fitted.report
     judge = _Judge(dataset, cut, seed)
     metrics = judge.measured(learner)
     alone: dict[str, Mapping[str, float]] = {}
@@ -148,10 +148,9 @@ def finetune_several(
             # Choices of validation are drawn by the seed of the run, so that both models choose among the same items.
             own = replace(config, tasks={name: meanings[name]}, weighting="fixed", weights={})
             single = SeveralLearner(world, cut, config=own, reading=HistoryClickConfig(), seed=seed)
-            _trained(single, options, derive_seed(seed, f"several/{name}"), progress)
+            _trained(single, replace(plan, seed=derive_seed(seed, f"several/{name}"), folder=None, find_rate=False), ())
             alone[name] = judge.measured(single)[name]
             found[name] = compare_head(name, shared[name], single.row_losses("valid")[name])
-    flm = sha256_file(artifacts / "flm" / MANIFEST)
     columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
     SeveralModel(
         config,
@@ -164,7 +163,7 @@ def finetune_several(
     return SeveralReport(
         folder=artifacts / FOLDER,
         tasks=tuple(meanings),
-        weighting=weighting,
+        weighting=config.weighting,
         weights=dict(zip(meanings, config.loss_weights, strict=True)),
         num_examples={name: {part: len(one.parts[part]) for part in PARTS} for name, one in cut.items()},
         metrics=metrics,
@@ -174,6 +173,7 @@ def finetune_several(
         alone=alone,
         comparison=found,
         advice=_advice(found),
+        notices=fitted.notices,
     )
 
 
@@ -256,10 +256,18 @@ def _scale(rows: TaskRows) -> tuple[float, float]:
     return float(rows.labels_N.min()), float(rows.labels_N.max())
 
 
-def _trained(learner: SeveralLearner, options: Mapping[str, Any] | None, seed: int, progress: Progress) -> FitReport:
+def _trained(learner: SeveralLearner, plan: FitPlan, examples: Sequence[Any]) -> Fitted:
     batch_size = max(32, min(512, learner.num_examples // _STEPS_PER_EPOCH))
-    wanted: dict[str, Any] = {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3}
-    return fit(learner, FitOptions(**(wanted | dict(options or {}))), seed=seed, progress=progress)
+    options = plan.options(metric="loss", batch_size=batch_size, learning_rate=2e-3)
+    if plan.folder is None:
+        options = replace(options, keep_epochs=0)
+    return plan.fit(learner, options, examples=examples)
+
+
+def _columns(cut: Mapping[str, CutRows]) -> list[NDArray[Any]]:
+    """What a run is about, for its fingerprint."""
+    rows = [one.rows for one in cut.values()]
+    return [part for one in rows for part in (one.users_N, one.items_N, one.times_ms_N, one.labels_N)]
 
 
 def _advice(found: Mapping[str, HeadComparison]) -> str:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_next import NextReport
+    from kinema.steps.finetuning_options import Asked
 
 
 @click.command()
@@ -29,22 +31,10 @@ if TYPE_CHECKING:
 )
 @click.option("--layers", type=click.IntRange(1), default=1, show_default=True, help="Of top.")
 @click.option("--rank", type=click.IntRange(1), default=8, show_default=True, help="Of lora.")
-@click.option("--epochs", type=click.IntRange(1), default=30, show_default=True, help="At most.")
-@click.option("--patience", type=click.IntRange(1), default=4, show_default=True, help="Epochs without gain.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: by what learns.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@learning_options
 @project_option
 @common_options
-def finetune(
-    output: Output,
-    *,
-    folder: Path | None,
-    source: Path | None,
-    epochs: int,
-    patience: int,
-    learning_rate: float | None,
-    **how: Any,
-) -> None:
+def finetune(output: Output, *, folder: Path | None, asked: "Asked", **how: Any) -> None:
     """Let a pre-trained FLM learn on, on what comes next in this project's histories.
 
     From another catalogue the content path comes along and the vectors of its items do not. What was learnt is kept alone
@@ -56,20 +46,14 @@ def finetune(
       kinema finetune next --from ../other-shop --learn lora --rank 4
       kinema finetune next --learn adapters --json
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_next import finetune_next  # noqa: PLC0415  # as above
     from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
-    options: dict[str, Any] = {"max_epochs": epochs, "patience": patience}
-    options |= {} if learning_rate is None else {"learning_rate": learning_rate}
     with Project.find(folder) as project, output.progress("finetune next") as progress:
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        report = finetune_next(
-            dataset, artifacts=project.artifacts, source=source, options=options, **how, progress=progress
-        )
+        plan = project_plan(project, "next", asked, progress)
+        report = finetune_next(dataset, artifacts=project.artifacts, **how, plan=plan)
     output.show(report, lambda console: _people(console, report))
 
 

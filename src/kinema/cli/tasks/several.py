@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kinema.steps.finetuning_options import Asked
     from kinema.steps.finetuning_several import SeveralReport
 
 
@@ -29,22 +31,10 @@ if TYPE_CHECKING:
 )
 @click.option("--weights", default="", metavar="TASK=NUMBER,...", help="Of the losses. Default: 1 each.")
 @click.option("--compare", is_flag=True, help="Also train a model per task, and say whether sharing helps.")
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="At most.")
-@click.option("--patience", type=click.IntRange(1), default=2, show_default=True, help="Epochs without gain.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@learning_options
 @project_option
 @common_options
-def finetune(
-    output: Output,
-    *,
-    folder: Path | None,
-    tasks: str,
-    weights: str,
-    epochs: int,
-    patience: int,
-    seed: int,
-    **how: Any,
-) -> None:
+def finetune(output: Output, *, folder: Path | None, tasks: str, weights: str, asked: "Asked", **how: Any) -> None:
     """Learn several tasks of a project's log in one run: one trunk over histories and FLM's item vectors, a head per task.
 
     All tasks are cut at the same two moments: what lies before the first is learnt from, the newest tenth is measured on.
@@ -56,21 +46,15 @@ def finetune(
       kinema finetune several --tasks click,rating,next --weights click=1,rating=0.3
       kinema finetune several --tasks click,like,next --weighting uncertainty --compare --json
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_several import finetune_several  # noqa: PLC0415  # as above
     from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
-    wanted = [one.strip() for one in tasks.split(",") if one.strip()]
-    options = {"max_epochs": epochs, "patience": patience}
+    how |= {"tasks": [one.strip() for one in tasks.split(",") if one.strip()], "weights": _weights(weights)}
     with Project.find(folder) as project, output.progress("finetune several") as progress:
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        where: dict[str, Any] = {"artifacts": project.artifacts, "seed": seed, "options": options}
-        report = finetune_several(
-            project.store, dataset, tasks=wanted, weights=_weights(weights), **where, **how, progress=progress
-        )
+        plan = project_plan(project, "several", asked, progress)
+        report = finetune_several(project.store, dataset, artifacts=project.artifacts, **how, plan=plan)
     output.show(report, lambda console: _people(console, report))
 
 
@@ -99,5 +83,7 @@ def _people(console: Console, report: "SeveralReport") -> None:
     console.print(
         f"best after epoch {report.best_epoch} of {report.epochs}; training examples: {counted}; {report.seconds:.1f} s"
     )
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
     console.print(f"model: {report.folder}", markup=False)
     console.print('next: ranker = "several" under [recommend] in kinema.toml', markup=False)
