@@ -378,13 +378,13 @@ class Project:
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
-        from kinema.steps.slates import make_slates, slates_state, trained_profile_schema  # noqa: PLC0415  # starts light
+        from kinema.steps import slates  # noqa: PLC0415  # the facade starts light
 
-        state = slates_state(self.store, self.artifacts)
+        state = slates.slates_state(self.store, self.artifacts)
         if self._slates is None or self._slates[0] != state:
-            dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
-            self._slates = (state, make_slates(dataset, store=self.store, **made_of))
+            dataset = self.dataset(profile_schema=slates.served_profile_schema(**made_of))
+            self._slates = (state, slates.make_slates(dataset, store=self.store, **made_of))
         return self._slates[1]
 
     @property

@@ -142,14 +142,23 @@ class RecommendSettings(_Section):
     fresh_share: float = Field(
         default=0.1, ge=0, le=1, description="places of a slate kept for new items that fit the user; 0 keeps none"
     )
-    ranker: Literal["", "click"] = Field(
+    model: Literal["flm", "next"] = Field(
+        default="flm", description="what scores: flm, or next, made from it by kinema finetune next"
+    )
+    ranker: Literal["", "click", "engagement", "several"] = Field(
         default="",
-        description="a second opinion on FLM's candidates: click, made by kinema finetune click; empty: none",
+        description="a second opinion on FLM's candidates, made by kinema finetune: click, engagement or several; empty: none",
+    )
+    ranker_weight: float = Field(default=0.1, ge=0, le=1, description="how far the second opinion counts")
+    head_weights: dict[str, float] = Field(
+        default={}, description="what each head of the ranker is worth, { click = 1, like = 5 }; empty: clicks alone"
+    )
+    scenario_weights: dict[Literal["home", "related", "search"], dict[str, float]] = Field(
+        default={}, description="the same for one scenario, { related = { watch = 1 } }"
     )
     matcher: bool = Field(
         default=False, description="similar items as kinema finetune match --what items has learnt, in place of content"
     )
-    ranker_weight: float = Field(default=0.5, ge=0, le=1, description="how far the second opinion counts")
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, le=3650, description="age at which an event counts half"
     )
@@ -354,6 +363,8 @@ def template() -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{}"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

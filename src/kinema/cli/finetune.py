@@ -9,6 +9,11 @@ from kinema.cli.lazy import LazyCommands, LazyGroup
 TASKS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "finetune", "The probability of a click, from a log or from any table."),
     "engagement": ("kinema.cli.tasks.engagement", "finetune", "Clicks, likes, shares and watch time together."),
+    "next": (
+        "kinema.cli.tasks.next",
+        "finetune",
+        "What comes next: a pre-trained FLM learns on, on another catalogue.",
+    ),
     "rating": ("kinema.cli.tasks.rating", "finetune", "What a user would rate, with an interval."),
     "clips": ("kinema.cli.tasks.clips", "finetune", "The class of a clip, such as its action, by frames and motion."),
     "match": (
@@ -17,6 +22,11 @@ TASKS: Final[LazyCommands] = {
         "Words and the items that answer them; items and what follows them.",
     ),
     "visual": ("kinema.cli.tasks.visual", "finetune", "The clip that a picture, or another clip, shows."),
+    "several": (
+        "kinema.cli.tasks.several",
+        "finetune",
+        "Clicks, ratings and next items in one run with shared parameters.",
+    ),
 }
 
 PREDICTIONS: Final[LazyCommands] = {

@@ -41,6 +41,7 @@ COMMANDS: Final[LazyCommands] = {
     ),
     "evaluate": ("kinema.cli.model", "evaluate", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "recommend", "Recommend items to a user."),
+    "rank": ("kinema.cli.rank", "rank", "Score given candidates of a user by the ranker that is configured."),
     "similar": ("kinema.cli.slates", "similar", "Find the items nearest to an item."),
     "search": ("kinema.cli.search", "search", "Find items by words, by a picture or by a clip."),
     "audience": ("kinema.cli.slates", "audience", "Find the users who should see an item."),

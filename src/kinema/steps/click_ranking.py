@@ -1,6 +1,6 @@
 """The click model as a second opinion on FLM's candidates, bound to one reading of a project."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +55,22 @@ class ClickRanking:
         )
         return cls(model, world, calibrator_from_json(model.calibration), weight)
 
-    def for_user(self, user: int) -> Rescoring:
-        """What it thinks of candidates for one user."""
-        return Rescoring(self.model.label, self._opinion(user), self.weight)
+    def heads(self, user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
+        """Its one probability, by the name of its label."""
+        probs_K = self.model.probabilities(self.world, user=user, items_K=items_K, now_ms=now_ms)
+        return {self.model.label: np.asarray(self.calibrator.apply(probs_K).probs_N, dtype=np.float32)}
 
-    def _opinion(self, user: int) -> Callable[[NDArray[np.int64], int], NDArray[np.float32]]:
+    def value(self, heads: Mapping[str, NDArray[np.float32]], scenario: str) -> NDArray[np.float32]:
+        """That probability, in every scenario."""
+        del scenario
+        return heads[self.model.label]
+
+    def for_user(self, user: int, scenario: str = "home") -> Rescoring:
+        """What it thinks of candidates for one user."""
+        return Rescoring(self.model.label, self._opinion(user, scenario), self.weight)
+
+    def _opinion(self, user: int, scenario: str) -> Callable[[NDArray[np.int64], int], NDArray[np.float32]]:
         def opinion(items_K: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
-            probs_K = self.model.probabilities(self.world, user=user, items_K=items_K, now_ms=now_ms)
-            return np.asarray(self.calibrator.apply(probs_K).probs_N, dtype=np.float32)
+            return self.value(self.heads(user, items_K, now_ms), scenario)
 
         return opinion

@@ -16,6 +16,7 @@ from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae
+from kinema.ranking.calibrator_fit import fit_calibrator
 from kinema.schema import EventKind
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import train_engagement
@@ -28,6 +29,8 @@ from kinema.tasks.engagement import EngagementConfig, EngagementModel
 from kinema.tasks.engagement_labels import WATCH, EngagementLabels
 from kinema.tasks.engagement_learner import EngagementLearner
 from kinema.tasks.history_click import ClickWorld, by_time
+from kinema.tasks.history_engagement import HistoryEngagement, click_network
+from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.tasks.watch_time import completion
@@ -105,12 +108,23 @@ def finetune_engagement(
         examples=told.facts,
         compare=compare,
     )
-    found.model.save(artifacts / FOLDER, seed=plan.seed)
+    metrics = _measured(found.model, told.labels, told.parts["test"])
+    HistoryEngagement(
+        model=found.model,
+        facts=HistoryFacts.of(
+            told.world,
+            click_network(found.model),
+            profile_columns=() if dataset.profiles is None else tuple(dataset.profiles.columns),
+            flm=sha256_file(artifacts / "flm" / MANIFEST),
+        ),
+        calibrations=_calibrations(found.model, told.labels, told.parts["valid"]),
+        report=metrics,
+    ).save(artifacts / FOLDER, seed=plan.seed)
     return EngagementReport(
         folder=artifacts / FOLDER,
         heads=told.heads,
         num_examples={name: len(rows) for name, rows in told.parts.items()},
-        metrics=_measured(found.model, told.labels, told.parts["test"]),
+        metrics=metrics,
         advice=found.advice,
         best_epoch=found.report.best_epoch,
         epochs=found.report.epochs,
@@ -216,6 +230,18 @@ def _enough(labels: EngagementLabels, head: str, rows: Any) -> bool:
         return int(labels.known(head)[rows].sum()) >= _FEWEST
     known_N = labels.binary[head][rows]
     return min(int((known_N == 0).sum()), int((known_N == 1).sum())) >= _FEWEST
+
+
+def _calibrations(model: EngagementModel, labels: EngagementLabels, rows: Any) -> dict[str, str]:
+    """Binary head -> what makes frequencies of its answers, learnt from held-out rows: a blend adds up several heads."""
+    durations = labels.duration_ms_N
+    told = model.predict(rows, duration_ms_N=None if durations is None else durations[rows])
+    found = {}
+    for head in model.config.heads:
+        if head != WATCH:
+            here_N = labels.known(head)[rows]
+            found[head] = fit_calibrator(told[head][here_N], labels.binary[head][rows][here_N]).to_json()
+    return found
 
 
 def _measured(model: EngagementModel, labels: EngagementLabels, rows: Any) -> dict[str, dict[str, float]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST, sha256_file
-from kinema.errors import StaleArtifactError
+from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
 from kinema.recommend.audience import Audience
@@ -27,11 +27,13 @@ from kinema.store.profiles import ProfileSchema
 from kinema.store.protocols import Store
 
 if TYPE_CHECKING:
-    from kinema.steps.click_ranking import ClickRanking
+    from kinema.steps.opinions import SecondOpinion
 
 _MODEL: Final = "flm"
 _BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
+NEXT: Final = "next"
+"""Name under which the report of a model says how `kinema finetune next` made it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +49,19 @@ class SlateMaker:
 
     dataset: Dataset
     recommender: Recommender
-    ranking: "ClickRanking | None" = None
+    ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
 
     def recommend(self, request: Request) -> Slate:
         """Answer one request; a user the store does not know is answered as new."""
-        number = self._user_number(request.user)
+        number = self.user_number(request.user)
         if number is None:
             return self.recommender.recommend(request)
         return self.recommender.recommend(
             request,
             history=self.dataset.histories.take([number]),
-            profile_P=self._profile(number),
-            rescoring=None if self.ranking is None else self.ranking.for_user(number),
+            profile_P=self.profile(number),
+            rescoring=None if self.ranking is None else self.ranking.for_user(number, request.scenario),
         )
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
@@ -79,11 +81,13 @@ class SlateMaker:
             profiles_UP=None if profiles is None else profiles.values_UP,
         )
 
-    def _user_number(self, user_id: str) -> int | None:
+    def user_number(self, user_id: str) -> int | None:
+        """Number of a user; None where the reading does not know them."""
         found = self.dataset.users.filter(self.dataset.users["id"] == user_id)
         return int(found["num"][0]) if found.height else None
 
-    def _profile(self, number: int) -> NDArray[np.float32] | None:
+    def profile(self, number: int) -> NDArray[np.float32] | None:
+        """A user's profile row; None without profiles."""
         return None if self.dataset.profiles is None else self.dataset.profiles.values_UP[number]
 
 
@@ -99,6 +103,10 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
 
     model = FLM.load(folder)
+    if NEXT in model.report:
+        from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
+
+        model = completed(model, folder)
     ids = dataset.item_ids
     if list(model.item_ids) != ids[: len(model.item_ids)]:
         raise StaleArtifactError(
@@ -107,6 +115,11 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
         )
     keep = BoundFile(folder.with_name(_BOUND) / "items.safetensors", sha256_file(folder / MANIFEST))
     return model.serve(dataset.features, len(ids), keep=keep)
+
+
+def model_folder(artifacts: Path, model: str) -> Path:
+    """Where the model that the settings name lies."""
+    return artifacts / (_MODEL if model == _MODEL else "next/model")
 
 
 def trained_profile_schema(folder: Path) -> ProfileSchema | None:
@@ -121,9 +134,15 @@ def trained_profile_schema(folder: Path) -> ProfileSchema | None:
     return None if found is None else ProfileSchema.from_dict(found)
 
 
+def served_profile_schema(*, artifacts: Path, settings: RecommendSettings) -> ProfileSchema | None:
+    """`trained_profile_schema` of the model that the settings let serve."""
+    return trained_profile_schema(model_folder(artifacts, settings.model))
+
+
 def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     """What a recommender is made from, as numbers that change when any of it does."""
-    manifests = [artifacts / name / MANIFEST for name in (_MODEL, "features", _DUPLICATES, "click", "match/items")]
+    names = (_MODEL, "features", _DUPLICATES, "click", "engagement", "several", "next/model", "match/items")
+    manifests = [artifacts / name / MANIFEST for name in names]
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 
 
@@ -145,7 +164,9 @@ def make_slates(
         NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
-    scorer = load_scorer(artifacts / _MODEL, dataset)
+    scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    if scorer is None and settings.model != _MODEL:
+        raise NotBuiltError(f"model '{settings.model}' of [recommend] was not made yet; run: kinema finetune next")
     histories, profiles = dataset.histories, dataset.profiles
     has_log, half_life_days = len(histories.items) > 0, settings.popularity_half_life_days
     recommender = Recommender(
@@ -165,8 +186,12 @@ def make_slates(
     followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
     if scorer is None or store is None or not settings.ranker:
         return SlateMaker(dataset, recommender, followers=followers)
-    from kinema.steps.click_ranking import ClickRanking  # noqa: PLC0415  # brings torch
+    from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
-    weight = settings.ranker_weight
-    ranking = ClickRanking.load(store, dataset, scorer=scorer, artifacts=artifacts, weight=weight)
-    return SlateMaker(dataset, recommender, ranking, followers)
+    learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
+    if learnt_with is None:
+        raise NotBuiltError(
+            f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
+        )
+    parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
+    return SlateMaker(dataset, recommender, load_opinion(parts), followers)

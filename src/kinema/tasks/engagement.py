@@ -8,7 +8,7 @@ Shape suffixes: N rows, B rows of a step, D width of the input, W width of what 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.flm.draws import Draws
 from kinema.seeds import derive_seed
 from kinema.tasks.engagement_labels import WATCH
+from kinema.tasks.row_inputs import DrawnInput
 from kinema.tasks.sharing import SHARINGS
 from kinema.tasks.task_weighting import WEIGHTINGS
 from kinema.tasks.watch_time import DurationGroups, cumulative_logits, ordinal_expectation
@@ -100,6 +101,8 @@ class EngagementNetwork(nn.Module):
 
     def forward(self, rows_B: Tensor, draws: Draws | None = None) -> dict[str, Tensor]:
         """Head -> what it says: float32 [B] log-odds, or of watch time [B, K] log-odds or [B] a number."""
+        if draws is not None and isinstance(self.inputs, DrawnInput):
+            return self.told(self.inputs.drawn(rows_B, draws), draws)
         return self.told(self.inputs(rows_B), draws)
 
     def told(self, x_BD: Tensor, draws: Draws | None = None) -> dict[str, Tensor]:
@@ -180,7 +183,18 @@ class EngagementModel:
             for start in range(0, max(len(rows_N), 1), _CHUNK):
                 rows_B = torch.from_numpy(np.asarray(rows_N[start : start + _CHUNK], dtype=np.int64))
                 parts.append(self.network.told(reader(rows_B)))
-        told = {head: torch.cat([one[head] for one in parts]) for head in self.config.heads}
+        return self._meant({head: torch.cat([one[head] for one in parts]) for head in self.config.heads}, duration_ms_N)
+
+    def tell(
+        self, x_ND: Tensor, *, duration_ms_N: NDArray[np.floating] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """What `predict` gives, from what the input says of some rows, float32 [N, D]."""
+        with torch.inference_mode():
+            return self._meant(self.network.told(x_ND), duration_ms_N)
+
+    def _meant(
+        self, told: Mapping[str, Tensor], duration_ms_N: NDArray[np.floating] | None
+    ) -> dict[str, NDArray[np.float32]]:
         found = {head: one.sigmoid().numpy() for head, one in told.items() if head != WATCH}
         if WATCH in told:
             found |= self._watch(told[WATCH], duration_ms_N)
@@ -202,8 +216,7 @@ class EngagementModel:
 
     def save(self, folder: Path, *, seed: int | None = None) -> None:
         """Write the artefact; one that is there is replaced. The input's data are not in it, its parameters are."""
-        groups = None if self.groups is None else [self.groups.edges_G.tolist(), self.groups.grid_GQ.tolist()]
-        config = {"model": asdict(self.config), "groups": groups, "scale": asdict(self.scale)}
+        config = self.as_dict()
         with write_artifact(folder, kind="engagement", format_version=_FORMAT, config=config, seed=seed) as draft:
             state = {name: one.detach().contiguous() for name, one in self.network.state_dict().items()}
             save_file(state, draft / "network.safetensors")
@@ -222,14 +235,34 @@ class EngagementModel:
             DataError: The input has another shape.
         """
         found = read_manifest(folder, kind="engagement", format_version=_FORMAT, remedy=_REMEDY).config
+        return cls.from_dict(found, load_file(folder / "network.safetensors"), inputs, name=folder.name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values of all but the network's numbers."""
+        groups = None if self.groups is None else [self.groups.edges_G.tolist(), self.groups.grid_GQ.tolist()]
+        return {"model": asdict(self.config), "groups": groups, "scale": asdict(self.scale)}
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any], state: Mapping[str, Tensor], inputs: nn.Module, *, name: str) -> Self:
+        """A model from what `as_dict` gave and the network's numbers.
+
+        Args:
+            found: From `as_dict`.
+            state: Of the network, its input's included.
+            inputs: To be filled.
+            name: Of the folder, for the message.
+
+        Raises:
+            DataError: The input has another shape.
+        """
         told = dict(found["model"])
         config = EngagementConfig(**told | {"heads": tuple(told["heads"]), "widths": tuple(told["widths"])})
         network = fresh_network(inputs, config, seed=0)
         try:
-            network.load_state_dict(load_file(folder / "network.safetensors"))
+            network.load_state_dict(dict(state))
         except RuntimeError as error:
             raise DataError(
-                f"the input must have the shape of the one that '{folder.name}' was trained with, has another: "
+                f"the input must have the shape of the one that '{name}' was trained with, has another: "
                 f"{str(error).splitlines()[-1].strip()}; build it from the same fields"
             ) from error
         groups = None if found["groups"] is None else DurationGroups(*(np.array(one) for one in found["groups"]))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kinema.flm.draws import Draws
 from kinema.store.exposures import Exposures
 from kinema.tasks.history_click import ClickWorld, fresh_network
 from kinema.tasks.target_attention import HistoryClickConfig
@@ -46,6 +47,13 @@ class HistoryInput(nn.Module):
 
     def forward(self, rows_B: Tensor) -> Tensor:
         """float32 [B, D]."""
+        return self._features(rows_B, None)
+
+    def drawn(self, rows_B: Tensor, draws: Draws) -> Tensor:
+        """The same in training: some items do without their own vector, so that those nobody has met can."""
+        return self._features(rows_B, draws)
+
+    def _features(self, rows_B: Tensor, draws: Draws | None) -> Tensor:
         rows = np.asarray(rows_B)
         batch = self._world.batch(
             self._exposures.users_N[rows],
@@ -56,4 +64,4 @@ class HistoryInput(nn.Module):
             max_length=self.network.config.max_length,
             num_ids=self.network.num_ids,
         )
-        return self.network.features(batch)
+        return self.network.features(batch, draws)

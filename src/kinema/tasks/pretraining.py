@@ -138,7 +138,7 @@ class PretrainingTask:
         return moments(self.config.time_bias, times_BL[:, :-1], times_BL)
 
     def window_losses(
-        self, network: FLMNetwork, touched: Touched, windows: Windows, draws: Draws, *, auxiliary: bool = True
+        self, network: FLMNetwork, touched: Touched, windows: Windows, draws: Draws | None, *, auxiliary: bool = True
     ) -> Mapping[str, Tensor]:
         """Losses of some of a step's windows, unweighted means.
 
@@ -146,7 +146,7 @@ class PretrainingTask:
             network: Its history encoder and small maps are used, its item tower is not.
             touched: Vectors of the step.
             windows: The piece.
-            draws: Of the piece.
+            draws: Of the piece; None leaves out randomness, and with it the auxiliary losses, which live by it.
             auxiliary: False leaves out all but the sequential loss.
 
         Returns:
@@ -157,7 +157,7 @@ class PretrainingTask:
         items_BLD = touched.items_RD[known_BL]
         states_BLD = network.encoder(items_BLD, windows.profiles_BP, draws, windows.times)
         parts = {"sequential": self._next(states_BLD[valid_BL], places_BL[valid_BL], touched)}
-        if not auxiliary or not (self.config.weight_collab or self.has_content):
+        if draws is None or not auxiliary or not (self.config.weight_collab or self.has_content):
             return parts
         rows_N, ends_N = _some(valid_BL[:, 1:], draws)
         if self.config.weight_collab:

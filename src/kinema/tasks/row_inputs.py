@@ -6,7 +6,7 @@ Shape suffixes: N rows, F fields, B rows of a step, D width.
 """
 
 import copy
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinema.errors import DataError
+from kinema.flm.draws import Draws
 
 
 class RowInput(Protocol):
@@ -27,6 +28,14 @@ class RowInput(Protocol):
 
     def __call__(self, rows_B: Tensor) -> Tensor:
         """float32 [B, D]."""
+
+
+@runtime_checkable
+class DrawnInput(Protocol):
+    """An input with randomness of its own in training, such as items that do without their vector."""
+
+    def drawn(self, rows_B: Tensor, draws: Draws) -> Tensor:
+        """What the call gives, with randomness."""
 
 
 class NumberInput(nn.Module):

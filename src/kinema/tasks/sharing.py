@@ -212,7 +212,8 @@ def mix(experts_SBW: Tensor, logits_BS: Tensor) -> Tensor:
         >>> mix(torch.tensor([[[2.0]], [[4.0]]]), torch.zeros(1, 2))
         tensor([[3.]])
     """
-    return torch.einsum("sbw,bs->bw", experts_SBW, torch.softmax(logits_BS, dim=1))
+    # Several times faster than the product of small matrices that einsum makes of it.
+    return (experts_SBW * torch.softmax(logits_BS, dim=1).T.unsqueeze(2)).sum(dim=0)
 
 
 Sharing = Separate | SharedBottom | MMoE | PLE

@@ -1,0 +1,89 @@
+"""`kinema finetune several`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinema.steps.finetuning_options import Asked
+    from kinema.steps.finetuning_several import SeveralReport
+
+
+@click.command()
+@click.option(
+    "--tasks",
+    default="click,next",
+    show_default=True,
+    help="With commas: click, like, share, comment, follow, purchase, rating, next.",
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(["fixed", "uncertainty", "conflicts"]),
+    default="fixed",
+    show_default=True,
+    help="How losses are combined.",
+)
+@click.option("--weights", default="", metavar="TASK=NUMBER,...", help="Of the losses. Default: 1 each.")
+@click.option("--compare", is_flag=True, help="Also train a model per task, and say whether sharing helps.")
+@learning_options
+@project_option
+@common_options
+def finetune(output: Output, *, folder: Path | None, tasks: str, weights: str, asked: "Asked", **how: Any) -> None:
+    """Learn several tasks of a project's log in one run: one trunk over histories and FLM's item vectors, a head per task.
+
+    All tasks are cut at the same two moments: what lies before the first is learnt from, the newest tenth is measured on.
+    uncertainty learns how hard each task is, conflicts cuts the part in which two tasks pull against each other.
+
+    \b
+    Examples:
+      kinema finetune several
+      kinema finetune several --tasks click,rating,next --weights click=1,rating=0.3
+      kinema finetune several --tasks click,like,next --weighting uncertainty --compare --json
+    """  # noqa: D301  # \b tells click to keep the lines
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.steps.finetuning_several import finetune_several  # noqa: PLC0415  # as above
+    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
+
+    how |= {"tasks": [one.strip() for one in tasks.split(",") if one.strip()], "weights": _weights(weights)}
+    with Project.find(folder) as project, output.progress("finetune several") as progress:
+        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
+        plan = project_plan(project, "several", asked, progress)
+        report = finetune_several(project.store, dataset, artifacts=project.artifacts, **how, plan=plan)
+    output.show(report, lambda console: _people(console, report))
+
+
+def _weights(text: str) -> dict[str, float]:
+    found = {}
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = one.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError as error:
+            raise ConfigError(f"--weights must be as in click=1,rating=0.3, has '{one}'; write TASK=NUMBER") from error
+    return found
+
+
+def _people(console: Console, report: "SeveralReport") -> None:
+    rows = []
+    for name, found in report.metrics.items():
+        for metric, value in found.items():
+            row = [name, metric, value]
+            rows.append([*row, report.alone[name][metric]] if report.alone else row)
+    columns = ["task", "on the newest tenth", "together", *(["alone"] if report.alone else [])]
+    console.print(table(f"several tasks, weighting {report.weighting}", columns, rows))
+    for line in report.advice.splitlines():
+        console.print(line, markup=False)
+    counted = ", ".join(f"{name} {parts['train']:,}" for name, parts in report.num_examples.items())
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; training examples: {counted}; {report.seconds:.1f} s"
+    )
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
+    console.print(f"model: {report.folder}", markup=False)
+    console.print('next: ranker = "several" under [recommend] in kinema.toml', markup=False)
