@@ -17,8 +17,8 @@ def log_loss_gains(probs_N: NDArray[np.floating], labels_N: NDArray[np.floating]
     """Minus the log loss of each example, float64 [N].
 
     Example:
-        >>> log_loss_gains(np.array([0.5, 1.0]), np.array([1, 1])).round(3).tolist()
-        [-0.693, -0.0]
+        >>> log_loss_gains(np.array([0.5, 0.9]), np.array([1, 1])).round(3).tolist()
+        [-0.693, -0.105]
     """
     right_N = np.where(labels_N > 0, probs_N, 1.0 - probs_N).astype(np.float64)
     return np.asarray(np.log(np.clip(right_N, _LEAST, 1.0)))
