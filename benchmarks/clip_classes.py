@@ -36,10 +36,12 @@ from kinema.settings import Settings  # noqa: E402
 from kinema.sources.clip_labels import ClipLabels, labels_from_names  # noqa: E402
 from kinema.steps.clip_library import file_library, project_library, recipe_of  # noqa: E402
 from kinema.steps.finetuning_clips import ClipLibrary, finetune_clips  # noqa: E402
+from kinema.steps.finetuning_options import FitPlan  # noqa: E402
 from kinema.steps.predicting_clips import predict_clips  # noqa: E402
-from kinema.tasks.clip_classes import ClipClassConfig, ClipModel  # noqa: E402
+from kinema.tasks.clip_classes import ClipModel  # noqa: E402
 from kinema.testing.actions import ACTIONS, OPPOSITES, render_action  # noqa: E402
 from kinema.testing.clips import MOTIONS, render_clip, write_clip  # noqa: E402
+from kinema.training.task_settings import TaskSettings  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "clip_classes.json"
 DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -105,9 +107,8 @@ def measure(library: ClipLibrary, labels: ClipLabels, scratch: Path, seeds: int)
     for inputs in INPUTS:
         reports = []
         for seed in range(seeds):
-            report = finetune_clips(
-                library, labels, folder=scratch / inputs, config=ClipClassConfig(inputs=inputs), seed=seed
-            )
+            plan = FitPlan(TaskSettings(network={"inputs": inputs}), seed=seed)
+            report = finetune_clips(library, labels, folder=scratch / inputs, plan=plan)
             rows = [" ".join(map(str, row)) for row in report.confusion]
             kept = asdict(report) | {"confusion": rows, "rejects": len(report.rejects)}
             del kept["folder"], kept["confusion_plot"]

@@ -42,6 +42,7 @@ from kinema.sources.town.world import World, plan_world  # noqa: E402
 from kinema.sources.town.write import VIDEOS, generate  # noqa: E402
 from kinema.steps.bridges import TextQueries  # noqa: E402
 from kinema.steps.extracting import encoder_place  # noqa: E402
+from kinema.steps.finetuning_options import FitPlan  # noqa: E402
 from kinema.steps.finetuning_project import (  # noqa: E402
     Shop,
     match_items,
@@ -57,6 +58,7 @@ from kinema.tasks.match_data import Cases, split_pairs  # noqa: E402
 from kinema.tasks.match_measures import chance, means, measure, numbers  # noqa: E402
 from kinema.tasks.match_model import MatchModel  # noqa: E402
 from kinema.training.parameter_choice import Choice  # noqa: E402
+from kinema.training.task_settings import TaskSettings  # noqa: E402
 from search import QUESTIONS  # noqa: E402  # beside this file
 
 ROOT: Final = Path(__file__).parents[1]
@@ -182,8 +184,8 @@ def ask_words(shop: Shop, model: MatchModel, world: World, cold_V: NDArray[np.bo
 def words(shop: Shop, world: World, choice: Choice | None = None) -> dict[str, Any]:
     """Learn from the planted searches, and ask."""
     path = write_searches(world, CACHE / "searches.csv")
-    options = {} if choice is None else {"max_epochs": 3}
-    report = match_texts(shop, table=path, choice=choice, options=options)
+    asked = TaskSettings({} if choice is None else {"max_epochs": 3})
+    report = match_texts(shop, table=path, choice=choice, plan=FitPlan(asked, seed=shop.seed))
     model = MatchModel.load(report.folder)
     num_items = len(shop.slates.dataset.item_ids)
     pairs = pairs_of_table(path, shop.slates.dataset.item_ids).pairs

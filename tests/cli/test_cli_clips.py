@@ -46,6 +46,8 @@ def made_model(place):
     people = run(*asked, "--name-pattern", "folder").output
     assert "set aside: 1 unreadable" in people
     assert "not read: left/broken.mp4: cannot decode" in people
+    assert "this run was finished before" in people
+    assert (place / "models" / "ways-run" / "epochs.csv").is_file()
     return model
 
 

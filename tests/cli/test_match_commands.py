@@ -146,6 +146,12 @@ def test_items_that_follow_are_learnt_and_served_by_similar(shop, monkeypatch, t
     assert isinstance(failed.exception, DataError)
     assert "'items.csv' must name items of the catalogue, has 'w3' in row 1" in str(failed.exception)
     assert run("finetune", "match", "--what", "items", "--learn", "top", shop=shop).exit_code == 2
+    again = told("finetune", "match", "--what", "items", "--epochs", 3, shop=shop)["report"]
+    assert again["metrics"] == found["report"]["metrics"]
+    assert again["notices"][-1].startswith(f"this run was finished before, in {shop / 'runs' / 'match' / 'items'}")
+    failed = run("finetune", "match", "--what", "items", "--set", "network.depth=2", shop=shop)
+    with pytest.raises(ConfigError, match=r"unknown key 'depth' in network of --set or \[finetune.match\]"):
+        raise failed.exception
 
 
 def test_pictures_are_learnt_and_served(shop, monkeypatch, tmp_path):
@@ -153,6 +159,11 @@ def test_pictures_are_learnt_and_served(shop, monkeypatch, tmp_path):
     found = run("finetune", "visual", "--epochs", 2, shop=shop)
     assert found.exit_code == 0, (found.output, found.exception)
     assert "a part of the clip, changed in other ways" in found.output
+    again = run("finetune", "visual", "--epochs", 2, "--tensorboard", shop=shop)
+    assert "this run was finished before" in "".join(again.output.splitlines())
+    monkeypatch.setenv("KINEMA_FINETUNE__VISUAL__MAX_EPOCHS", "1")
+    settled = told("finetune", "visual", "--set", "network.directions=8", "--seed", 3, shop=shop)["report"]
+    assert (settled["epochs"], settled["notices"]) == (1, [])
     image.fromarray(topic_picture(7)).save(tmp_path / "seven.png")
     monkeypatch.setenv("KINEMA_SEARCH__VISUAL", "true")
     by_picture = told("search", "--image", tmp_path / "seven.png", shop=shop)

@@ -10,9 +10,10 @@ from kinema.errors import ConfigError
 from kinema.sources.clip_labels import labels_from_names
 from kinema.steps.clip_library import file_library
 from kinema.steps.finetuning_clips import finetune_clips
-from kinema.tasks.clip_classes import ClipClassConfig
+from kinema.steps.finetuning_options import FitPlan
 from kinema.tasks.clip_recipe import ClipRecipe
 from kinema.testing.actions import ACTIONS, OPPOSITES, render_action
+from kinema.training.task_settings import TaskSettings
 
 
 class Thumbnails:
@@ -37,9 +38,9 @@ def test_frames_and_motion_tell_the_direction_of_an_action_and_frames_alone_do_n
     library = file_library([tmp_path / "clips"], recipe, cache=tmp_path / "cache", workers=0, encoders=encoders)
     found = {}
     for inputs in ("frames", "both"):
-        config = ClipClassConfig(inputs=inputs, width=32)
+        plan = FitPlan(TaskSettings(network={"inputs": inputs, "width": 32}), seed=1)
         labels = labels_from_names(library.names_N)
-        report = finetune_clips(library, labels, folder=tmp_path / "model", config=config, seed=1)
+        report = finetune_clips(library, labels, folder=tmp_path / "model", plan=plan)
         found[inputs] = report.metrics["test"]["accuracy"]
     assert found["both"] >= 0.9
     assert found["frames"] <= 0.6

@@ -12,12 +12,14 @@ from kinema.settings import Settings
 from kinema.sources.clip_labels import ClipLabels, labels_from_names
 from kinema.steps.clip_library import find_labels, recipe_of
 from kinema.steps.finetuning_clips import finetune_clips
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.predicting_clips import predict_clips, write_predictions
-from kinema.tasks.clip_classes import ClipClassConfig, ClipModel
+from kinema.tasks.clip_classes import ClipModel
+from kinema.training.task_settings import TaskSettings
 from planted_clips import clip_library, planted
 
 QUICK = {"max_epochs": 8, "learning_rate": 1e-2}
-SMALL = ClipClassConfig(width=16)
+SMALL = {"width": 16}
 
 
 def labels_of(labels, groups=None):
@@ -33,7 +35,9 @@ def made_done(tmp_path_factory):
     labels[104:110] = [None] * 6
     clips[110] = clips[111] = {}
     library = clip_library(place / "tokens", clips)
-    report = finetune_clips(library, labels_of(labels), folder=place / "model", config=SMALL, options=QUICK, seed=2)
+    report = finetune_clips(
+        library, labels_of(labels), folder=place / "model", plan=FitPlan(TaskSettings(QUICK, SMALL), seed=2)
+    )
     return library, report
 
 
@@ -85,12 +89,14 @@ def test_clips_of_one_recording_and_copies_of_one_file_stay_together(tmp_path):
     numbers, clips = planted(80)
     names = [f"v_C{number}_g{place // 8:02d}_c{place:02d}.avi" for place, number in enumerate(numbers)]
     library = clip_library(tmp_path / "named", clips, names=names)
-    report = finetune_clips(library, labels_from_names(names), folder=tmp_path / "m", config=SMALL, options=QUICK)
+    report = finetune_clips(
+        library, labels_from_names(names), folder=tmp_path / "m", plan=FitPlan(TaskSettings(QUICK, SMALL))
+    )
     assert report.split == "40 groups of the names stay whole, every class divided alike"
     keys = [f"key{place // 2}" for place in range(80)]
     copies = clip_library(tmp_path / "copies", [clips[place // 2 * 2] for place in range(80)], keys=keys)
     labels = labels_of([f"c{place // 2 % 4}" for place in range(80)])
-    report = finetune_clips(copies, labels, folder=tmp_path / "m", config=SMALL, options=QUICK)
+    report = finetune_clips(copies, labels, folder=tmp_path / "m", plan=FitPlan(TaskSettings(QUICK, SMALL)))
     assert report.split == "at random, every class divided alike; copies of one file stay together (40)"
 
 
@@ -99,8 +105,24 @@ def test_a_class_that_some_part_lacks_is_said(tmp_path):
     groups = ["one" if number == 3 else "" for number in numbers]
     library = clip_library(tmp_path / "tokens", clips)
     labels = labels_of([f"c{number}" for number in numbers], groups)
-    report = finetune_clips(library, labels, folder=tmp_path / "m", config=SMALL, options=QUICK)
+    report = finetune_clips(library, labels, folder=tmp_path / "m", plan=FitPlan(TaskSettings(QUICK, SMALL)))
     assert "no test clip of c3: their clips belong to too few groups" in report.notices
+
+
+def test_a_finished_run_is_not_trained_again_unless_labels_differ(tmp_path):
+    numbers, clips = planted(40)
+    library = clip_library(tmp_path / "tokens", clips)
+    labels = [f"c{number}" for number in numbers]
+    plan = FitPlan(TaskSettings({"max_epochs": 2}, SMALL), folder=tmp_path / "run")
+    first = finetune_clips(library, labels_of(labels), folder=tmp_path / "m", plan=plan)
+    again = finetune_clips(library, labels_of(labels), folder=tmp_path / "m", plan=plan)
+    assert (again.metrics, again.notices[-1:]) == (
+        first.metrics,
+        (f"this run was finished before, in {tmp_path / 'run'}; --restart trains again",),
+    )
+    names = {"c0": "d0"}
+    renamed = [names.get(one, one) for one in labels]
+    assert finetune_clips(library, labels_of(renamed), folder=tmp_path / "m", plan=plan).notices == ()
 
 
 def test_too_few_classes_clips_or_groups_are_refused(tmp_path):
@@ -112,7 +134,12 @@ def test_too_few_classes_clips_or_groups_are_refused(tmp_path):
         finetune_clips(library, labels_of(["a"] * 17 + ["b"] * 3), folder=tmp_path / "m")
     frames = replace(library, tokens={"frames": library.tokens["frames"]})
     with pytest.raises(DataError, match=r"inputs 'motion' must have motion of the clips, there is none"):
-        finetune_clips(frames, labels_of(["a"] * 20), folder=tmp_path / "m", config=ClipClassConfig(inputs="motion"))
+        finetune_clips(
+            frames,
+            labels_of(["a"] * 20),
+            folder=tmp_path / "m",
+            plan=FitPlan(TaskSettings(network={"inputs": "motion"})),
+        )
     with pytest.raises(ConfigError, match=r"--min-clips must be >= 3, is 2"):
         finetune_clips(library, labels_of(["a"] * 20), folder=tmp_path / "m", min_clips=2)
     with pytest.raises(DataError, match=r"clips must belong to at least 3 groups, belong to 2"):

@@ -6,7 +6,7 @@ Shape suffixes: N clips, C classes.
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from kinema.errors import ConfigError, DataError
 from kinema.evaluation.confusion import confusion_plot
-from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.sources.clip_labels import ClipLabels
+from kinema.steps.finetuning_options import FitPlan
 from kinema.store.features import ModalityTokens
 from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipModel, LabelledClips, check_inputs
 from kinema.tasks.clip_measures import clip_metrics, confusion
 from kinema.tasks.clip_recipe import INPUTS, ClipRecipe
 from kinema.tasks.clip_split import PARTS, split_clips
-from kinema.training.fitting import FitOptions, fit
 
 FOLDER: Final = "clip-classes"
 CONFUSION: Final = "confusion.svg"
@@ -36,6 +35,8 @@ OPTIONS: Final[Mapping[str, Any]] = {
     "patience": 10,
 }
 """Of `kinema.training.fitting.FitOptions`; chosen on validation clips of generated actions and of a generated town."""
+USUAL: Final = ClipClassConfig()
+"""What is learnt where nothing else is said."""
 
 _FEWEST: Final = 3
 _SHOWN: Final = 5
@@ -107,11 +108,8 @@ def finetune_clips(
     labels: ClipLabels,
     *,
     folder: Path,
-    config: ClipClassConfig | None = None,
-    options: Mapping[str, Any] | None = None,
     min_clips: int = 5,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> ClipClassReport:
     """Learn the class of a clip from three fifths of the labelled clips, decide on 15 %, measure on a quarter.
 
@@ -119,30 +117,29 @@ def finetune_clips(
         library: The clips.
         labels: Of each of them.
         folder: Of the artefact.
-        config: What is learnt; None for the default.
-        options: Of `FitOptions`, over `OPTIONS`.
         min_clips: Classes with fewer readable clips are set aside, >= 3.
-        seed: Of the division and of the run.
-        progress: Told steps.
+        plan: How, its seed that of the division too; None for the task's own way, which is `OPTIONS`. Its network are settings of
+            `kinema.tasks.clip_classes.ClipClassConfig`.
 
     Raises:
         ConfigError: A setting is out of range.
         DataError: Fewer than two classes are left, or a modality is missing.
     """
-    started, config = time.perf_counter(), config or ClipClassConfig()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    config, options = plan.network(USUAL), plan.options(**OPTIONS)
     check_inputs(library.tokens, config.inputs)
     chosen = _choose(library, labels, INPUTS[config.inputs], min_clips)
-    parts = _divide(chosen, seed)
+    parts = _divide(chosen, plan.seed)
     learner = ClipClassLearner(
-        library.tokens, parts["train"], parts["valid"], num_classes=len(chosen.classes), config=config, seed=seed
+        library.tokens, parts["train"], parts["valid"], num_classes=len(chosen.classes), config=config, seed=plan.seed
     )
-    fitted = fit(learner, FitOptions(**{**OPTIONS, **(options or {})}), seed=seed, progress=progress)
+    fitted = plan.fit(learner, options, examples=_facts(library, parts, config))
     prints = {name: library.tokens[name].encoder for name in learner.projections}
     model = learner.finish(chosen.classes, replace(library.recipe, fingerprints=prints))
     metrics, table_CC = _measure(model, library, parts)
     told = {"metrics": metrics, "labels": labels.how, "confusion": table_CC.tolist()}
     plot = confusion_plot(table_CC, chosen.classes)
-    replace(model, told=told).save(folder, seed=seed, texts={} if plot is None else {CONFUSION: plot})
+    replace(model, told=told).save(folder, seed=plan.seed, texts={} if plot is None else {CONFUSION: plot})
     return ClipClassReport(
         folder=folder,
         classes=chosen.classes,
@@ -155,11 +152,11 @@ def finetune_clips(
         set_aside=chosen.set_aside,
         small_classes=chosen.small,
         temperature=model.temperature,
-        best_epoch=fitted.best_epoch,
-        epochs=fitted.epochs,
+        best_epoch=fitted.report.best_epoch,
+        epochs=fitted.report.epochs,
         seconds=time.perf_counter() - started,
         rejects=library.rejects,
-        notices=(*labels.notices, *_notices(chosen, parts)),
+        notices=(*labels.notices, *_notices(chosen, parts), *fitted.notices),
     )
 
 
@@ -229,6 +226,13 @@ def _divide(chosen: _Chosen, seed: int) -> dict[str, LabelledClips]:
             "all of one group are learnt from, or all are measured on"
         )
     return {name: LabelledClips(chosen.rows_N[one], chosen.labels_N[one]) for name, one in rows.items()}
+
+
+def _facts(library: ClipLibrary, parts: Mapping[str, LabelledClips], config: ClipClassConfig) -> tuple[Any, ...]:
+    """What a run is about, for its fingerprint: which clips, read how, and what they are called."""
+    tokens = [library.tokens[name] for name in INPUTS[config.inputs]]
+    learnt = [array for name in ("train", "valid") for array in (parts[name].rows_N, parts[name].labels_N)]
+    return ("clips", asdict(config), *((one.encoder, list(one.keys_V)) for one in tokens), *learnt)
 
 
 def _measure(

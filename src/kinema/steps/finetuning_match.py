@@ -4,7 +4,7 @@ Shape suffixes: Q queries, N pairs, V items, D width of a vector.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from kinema.errors import DataError
 from kinema.progress import Progress, silent
 from kinema.steps.bridges import TextQueries
 from kinema.steps.dataset import Dataset
+from kinema.steps.finetuning_options import FitPlan, Fitted
 from kinema.steps.match_encoder import QueryEncoder, learnt_changes, load_query_encoder
 from kinema.steps.match_pairs import ReadPairs
 from kinema.store.features import ModalityFeatures
@@ -32,7 +33,6 @@ from kinema.tasks.match_material import MatchConfig, items_material, words_mater
 from kinema.tasks.match_measures import K, Scores, chance, gain, means, measure
 from kinema.tasks.match_model import MatchModel
 from kinema.tasks.towers import Carrier, Tower, unit
-from kinema.training.fitting import FitOptions, FitReport, fit
 from kinema.training.parameter_choice import Choice
 
 FOLDER: Final = "match"
@@ -100,7 +100,7 @@ class Matched:
         pairs: What it was made from.
         split: What was learnt from and what was asked.
         ways: Numbers of every case.
-        fitted: How training went.
+        fitted: How training went, and what a person should know of it.
         num_items: V.
     """
 
@@ -108,7 +108,7 @@ class Matched:
     pairs: ReadPairs
     split: Split
     ways: Ways
-    fitted: FitReport
+    fitted: Fitted
     num_items: int
 
     def report(self, folder: Path, *, baseline: str, ours: str, learns: str, seed: int, started: float) -> MatchReport:
@@ -133,10 +133,10 @@ class Matched:
             gain=found,
             better=found[1] > 0,
             baseline=baseline,
-            best_epoch=self.fitted.best_epoch,
-            epochs=self.fitted.epochs,
+            best_epoch=self.fitted.report.best_epoch,
+            epochs=self.fitted.report.epochs,
             seconds=round(time.perf_counter() - started, 2),
-            notices=self.pairs.notices,
+            notices=(*self.pairs.notices, *self.fitted.notices),
         )
 
 
@@ -145,11 +145,8 @@ def learn_texts(
     dataset: Dataset,
     queries: TextQueries,
     *,
-    config: MatchConfig | None = None,
     choice: Choice | None = None,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> Matched:
     """Learn from words and their answers.
 
@@ -157,25 +154,24 @@ def learn_texts(
         read: Pairs.
         dataset: One reading of the project.
         queries: Its text encoder.
-        config: What is learnt; None for the default.
         choice: What of the text encoder learns too, for queries alone; None for nothing.
-        options: Of `FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told texts and steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.match_material.MatchConfig`.
 
     Raises:
+        ConfigError: The plan names what there is not.
         DataError: Items have no vectors of texts, or there are too few pairs.
     """
-    features, pairs, config = dataset.features, read.pairs, config or MatchConfig()
+    features, pairs, plan = dataset.features, read.pairs, plan or FitPlan()
+    config = plan.network(MatchConfig())
     if "text" not in features or features["text"].encoder != queries.fingerprint:
         raise DataError(
             "items must have text vectors of the encoder that kinema.toml names, have none; run: kinema extract"
         )
     num_items = len(dataset.item_ids)
-    split = split_pairs(pairs, num_items=num_items, seed=seed)
+    split = split_pairs(pairs, num_items=num_items, seed=plan.seed)
     material = words_material(features, ~split.cold_V, config)
-    vectors_QD = encode_all(queries, pairs.queries, progress=progress)
-    cropped = _cropped(pairs, queries, progress)
+    vectors_QD = encode_all(queries, pairs.queries, progress=plan.progress)
+    cropped = _cropped(pairs, queries, plan.progress)
     width = vectors_QD.shape[1]
     ask = Maps({"text": np.eye(width, dtype=np.float32)})
     learning = None if choice is None or choice.method == "frozen" else load_query_encoder(queries.place)
@@ -195,7 +191,10 @@ def learn_texts(
         cropped=cropped,
         tokens=None if learning is None else learning.tokens(pairs.queries),
     )
-    fitted, changes = _fit(learner, learning, choice, options, seed=seed, progress=progress)
+    facts = _facts(pairs, split, config, [*material.inputs.items(), ("asked", vectors_QD)])
+    if cropped is not None:
+        facts += (cropped.rests_ND, *cropped.bare)
+    fitted, changes = _fit(learner, learning, choice, plan, facts)
     plain = Carrier(np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32), ask.arrays()["text"])
     model = MatchModel(
         TEXTS,
@@ -215,10 +214,7 @@ def learn_items(
     dataset: Dataset,
     *,
     today_VE: Mapping[str, NDArray[np.float32]],
-    config: MatchConfig | None = None,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> Matched:
     """Learn from items and the items that followed them.
 
@@ -226,20 +222,21 @@ def learn_items(
         read: From `pairs_of_sessions`.
         dataset: One reading of the project.
         today_VE: Ways of today: name -> unit rows, row = item, whose cosine says how near items are.
-        config: What is learnt; None for the default.
-        options: Of `FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.match_material.MatchConfig`.
+
+    Raises:
+        ConfigError: The plan names what there is not.
     """
-    features, pairs, config = dataset.features, read.pairs, config or MatchConfig()
+    features, pairs, plan = dataset.features, read.pairs, plan or FitPlan()
+    config = plan.network(MatchConfig())
     num_items = len(dataset.item_ids)
-    split = split_pairs(pairs, num_items=num_items, seed=seed)
+    split = split_pairs(pairs, num_items=num_items, seed=plan.seed)
     material = items_material(features, ~split.cold_V, config)
     assert pairs.query_items_Q is not None
     asked = {name: one[pairs.query_items_Q] for name, one in material.inputs.items()}
     network = MatchNetwork(Maps(material.maps()), Maps(material.maps()))
     learner = MatchLearner(network, pairs, split, ask=asked, answer=material.inputs, config=config)
-    fitted, _ = _fit(learner, None, None, options, seed=seed, progress=progress)
+    fitted, _ = _fit(learner, None, None, plan, _facts(pairs, split, config, material.inputs.items()))
     model = MatchModel(
         ITEMS,
         material.learnt(network.ask.arrays()),
@@ -272,21 +269,29 @@ def _fit(
     learner: MatchLearner,
     learning: QueryEncoder | None,
     choice: Choice | None,
-    options: Mapping[str, Any] | None,
-    *,
-    seed: int,
-    progress: Progress,
-) -> tuple[FitReport, dict[str, NDArray[np.float32]]]:
+    plan: FitPlan,
+    facts: tuple[Any, ...],
+) -> tuple[Fitted, dict[str, NDArray[np.float32]]]:
     """Train; what was changed in the text encoder is given apart."""
     usual = dict(_USUAL) | {"learning_rate": _RATES[learning is not None]}
     if learning is not None:
         usual |= {"batch_size": 64, "max_epochs": 10, "patience": 2}
-    how = FitOptions(**(usual | dict(options or {})))
+    options = plan.options(**usual)
     if learning is None or choice is None:
-        return fit(learner, how, seed=seed, progress=progress), {}
-    chosen = learning.choose(learner.network, choice, seed=seed)
-    fitted = fit(learner, how, seed=seed, progress=progress)
+        return plan.fit(learner, options, examples=facts), {}
+    chosen = learning.choose(learner.network, choice, seed=plan.seed)
+    fitted = plan.fit(learner, options, examples=(*facts, asdict(choice)))
     return fitted, learnt_changes(chosen)
+
+
+def _facts(
+    pairs: Pairs, split: Split, config: MatchConfig, inputs: Iterable[tuple[str, NDArray[np.float32]]]
+) -> tuple[Any, ...]:
+    """What a run is about, for its fingerprint."""
+    told = [part for name, array in inputs for part in (name, array)]
+    moments = () if pairs.moments_N is None else (pairs.moments_N,)
+    pairs_N = (list(pairs.queries), pairs.query_N, pairs.item_N, pairs.weight_N, *moments)
+    return ("match", asdict(config), *pairs_N, split.train_N, split.cold_V, *told)
 
 
 def _cropped(pairs: Pairs, queries: TextQueries, progress: Progress) -> Cropped | None:

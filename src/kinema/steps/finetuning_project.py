@@ -4,10 +4,10 @@ Shape suffixes: T targets, V items.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from kinema.steps.bridges import TextQueries
 from kinema.steps.dataset import Dataset
 from kinema.steps.extracting import encoder_place
 from kinema.steps.finetuning_match import FOLDER, ITEMS, TEXTS, Matched, MatchReport, learn_items, learn_texts
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_visual import Clips, VisualReport, finetune_visual, needs_clips
 from kinema.steps.followers import Followers
 from kinema.steps.match_pairs import pairs_of_sessions, read_pairs
@@ -88,8 +89,7 @@ def match_texts(
     *,
     table: Path | None = None,
     choice: Choice | None = None,
-    options: Mapping[str, Any] | None = None,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> MatchReport:
     """Learn from words and their answers, and write ``artifacts/match/texts``.
 
@@ -100,22 +100,21 @@ def match_texts(
         shop: The project.
         table: Pairs; None for the log's searches, or the catalogue.
         choice: What of the text encoder learns too.
-        options: Of `FitOptions`.
-        progress: Told steps.
+        plan: How, with the shop's seed; None for the task's own way. The run is kept in ``texts`` of its folder.
     """
-    started, dataset = time.perf_counter(), shop.slates.dataset
+    started, dataset, plan = time.perf_counter(), shop.slates.dataset, _within(plan, TEXTS, shop)
     place = encoder_place(shop.settings.encoders.text, shop.folder)
     if not place:
         raise ConfigError("[encoders] text must name an encoder to match words by, is empty; name one")
     read = read_pairs(shop.store, dataset.items, table)
     queries = TextQueries(place, shop.settings.runtime.device)
-    found = learn_texts(read, dataset, queries, choice=choice, options=options, seed=shop.seed, progress=progress)
+    found = learn_texts(read, dataset, queries, choice=choice, plan=plan)
     folder = shop.artifacts / FOLDER / TEXTS
     found.model.save(folder, seed=shop.seed)
     ours, baseline = "match", "cosine"
     if read.pairs.rests is None:
         ours, baseline = "search with match", "search of today"
-        _add_searches(found, shop, progress)
+        _add_searches(found, shop, plan.progress)
     report = found.report(
         folder,
         baseline=baseline,
@@ -128,13 +127,18 @@ def match_texts(
     return report
 
 
-def match_items(shop: Shop, *, options: Mapping[str, Any] | None = None, progress: Progress = silent) -> MatchReport:
-    """Learn from items that were watched one after the other, and write ``artifacts/match/items``."""
-    started, dataset = time.perf_counter(), shop.slates.dataset
+def match_items(shop: Shop, *, plan: FitPlan | None = None) -> MatchReport:
+    """Learn from items that were watched one after the other, and write ``artifacts/match/items``.
+
+    Args:
+        shop: The project.
+        plan: How, with the shop's seed; None for the task's own way. The run is kept in ``items`` of its folder.
+    """
+    started, dataset, plan = time.perf_counter(), shop.slates.dataset, _within(plan, ITEMS, shop)
     read = pairs_of_sessions(shop.store, dataset.item_ids)
     content_VD = joint(content_of(dataset.features))
     today = {} if content_VD is None else {"content": content_VD}
-    found = learn_items(read, dataset, today_VE=today, options=options, seed=shop.seed, progress=progress)
+    found = learn_items(read, dataset, today_VE=today, plan=plan)
     flm_VD = shop.slates.recommender.parts.item_vectors_VD
     parts = shop.slates.recommender.parts
     if flm_VD is not None and parts.joint_VD is not None and read.pairs.query_items_Q is not None:
@@ -159,10 +163,8 @@ def match_items(shop: Shop, *, options: Mapping[str, Any] | None = None, progres
     return report
 
 
-def visual_of_project(
-    shop: Shop, *, options: Mapping[str, Any] | None = None, progress: Progress = silent
-) -> VisualReport:
-    """Learn from the project's clips, and write ``artifacts/visual``."""
+def visual_of_project(shop: Shop, *, plan: FitPlan | None = None) -> VisualReport:
+    """Learn from the project's clips, and write ``artifacts/visual``; the plan has the shop's seed."""
     limits, media = shop.settings.limits, shop.settings.media
     if not shop.settings.encoders.frames:
         raise ConfigError("[encoders] frames must name an encoder to compare pictures by, is empty; name one")
@@ -176,9 +178,7 @@ def visual_of_project(
         media.sampling,
         shop.workers,
     )
-    return finetune_visual(
-        shop.slates.dataset, clips, artifacts=shop.artifacts, options=options, seed=shop.seed, progress=progress
-    )
+    return finetune_visual(shop.slates.dataset, clips, artifacts=shop.artifacts, plan=plan or FitPlan(seed=shop.seed))
 
 
 def take_up(folder: Path, *, section: str, key: str) -> None:
@@ -229,6 +229,13 @@ def search_ranks(
         for late, target in enumerate(targets.values()):
             ranks_T[target] = num_items - late
     return ranks_T
+
+
+def _within(plan: FitPlan | None, what: str, shop: Shop) -> FitPlan:
+    """The plan, with a folder of its own for one of the two things that are matched."""
+    if plan is None:
+        return FitPlan(seed=shop.seed)
+    return plan if plan.folder is None else replace(plan, folder=plan.folder / what)
 
 
 def _add_searches(found: Matched, shop: Shop, progress: Progress) -> None:

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from kinema.encoders.frames import FrameTokens
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
-from kinema.progress import Progress, silent
+from kinema.progress import Progress
 from kinema.retrieval.content_search import SearchSpace
 from kinema.seeds import generator
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import Dataset
+from kinema.steps.finetuning_options import FitPlan, Fitted
 from kinema.steps.query_media import frames_fingerprint
 from kinema.store.features import ModalityFeatures
 from kinema.tasks.match_measures import K, Scores, chance, gain, means, measure
 from kinema.tasks.visual import Moments, Questions, VisualConfig, VisualLearner, VisualNetwork
 from kinema.tasks.visual_model import VisualModel, moments_of
 from kinema.training.adaptation.clips import sample_clips
-from kinema.training.fitting import FitOptions, FitReport, fit
 from kinema.training.picture_changes import strange, unusual, usual
 
 FOLDER: Final = "visual"
@@ -108,10 +108,7 @@ def finetune_visual(
     clips: Clips,
     *,
     artifacts: Path,
-    config: VisualConfig | None = None,
-    options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> VisualReport:
     """Learn to find clips by pictures and clips of them.
 
@@ -122,24 +119,24 @@ def finetune_visual(
         dataset: One reading of the project.
         clips: How its clips are read.
         artifacts: Of the project; the model goes into ``visual`` there.
-        config: What is learnt; None for the default.
-        options: Of `FitOptions`, over the defaults.
-        seed: Of the run.
-        progress: Told clips, pictures and steps.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.visual.VisualConfig`.
 
     Raises:
+        ConfigError: The plan names what there is not.
         NotBuiltError: No clip has frames.
         StaleArtifactError: The catalogue's frames come from another encoder.
         DataError: Fewer than 20 clips can be read.
     """
-    started, config = time.perf_counter(), config or VisualConfig()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    config, options = plan.network(VisualConfig()), plan.options(**_USUAL)
     features = dataset.features
     vectors_MD, offsets = moments_of(features)
     _check_encoder(features["frames"], clips)
     groups_V = same_pictures(features["frames"], load_copies(artifacts / "duplicates", dataset.item_ids))
-    pictures, items_C = _read(dataset.items, np.diff(offsets) > 0, clips, seed=seed, progress=progress)
+    seed = plan.seed
+    pictures, items_C = _read(dataset.items, np.diff(offsets) > 0, clips, seed=seed, progress=plan.progress)
     parts = _divide(groups_V[items_C], seed=seed)
-    asked = _ask(pictures, items_C, parts, clips.encoder, seed=seed, progress=progress)
+    asked = _ask(pictures, items_C, parts, clips.encoder, seed=seed, progress=plan.progress)
     among_V = np.zeros(len(groups_V), dtype=np.bool_)
     among_V[items_C[parts["train"]]] = True
     moments = Moments.of(vectors_MD, offsets, among_V, config)
@@ -147,7 +144,9 @@ def finetune_visual(
     valid = Questions.joined([asked[kind] for kind in _VALID])
     learner = VisualLearner(network, moments, asked["train"], valid, groups_V=groups_V, config=config)
     before = {kind: learner.scores(one) for kind, one in asked.items() if kind != "train"}
-    fitted = fit(learner, FitOptions(**(dict(_USUAL) | dict(options or {}))), seed=seed, progress=progress)
+    questions = [array for one in (asked["train"], valid) for array in (one.frames_ND, one.items_C)]
+    facts = ("visual", asdict(config), *questions, moments.rows_MR, offsets, groups_V)
+    fitted = plan.fit(learner, options, examples=facts)
     after = {kind: learner.scores(one) for kind, one in asked.items() if kind != "train"}
     today = {kind: mean_scores(features["frames"], one) for kind, one in asked.items() if kind != "train"}
     report = _report(
@@ -285,7 +284,7 @@ def _report(
     ways: Mapping[str, Mapping[str, Scores]],
     *,
     groups_V: NDArray[np.int64],
-    fitted: FitReport,
+    fitted: Fitted,
     folder: Path,
     num_clips: Mapping[str, int],
     seconds: float,
@@ -318,10 +317,10 @@ def _report(
         },
         gain=found,
         better=found[1] > 0,
-        best_epoch=fitted.best_epoch,
-        epochs=fitted.epochs,
+        best_epoch=fitted.report.best_epoch,
+        epochs=fitted.report.epochs,
         seconds=round(seconds, 2),
-        notices=(),
+        notices=fitted.notices,
     )
 
 

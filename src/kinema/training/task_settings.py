@@ -12,7 +12,17 @@ from kinema.errors import ConfigError
 from kinema.training.fit_options import FitOptions
 from kinema.training.given_values import check_names
 
-TASKS: Final[tuple[str, ...]] = ("click", "click_table", "engagement", "rating", "next", "several")
+TASKS: Final[tuple[str, ...]] = (
+    "click",
+    "click_table",
+    "engagement",
+    "rating",
+    "next",
+    "several",
+    "clips",
+    "match",
+    "visual",
+)
 """What may have a section of its own; a new task is one name more."""
 NETWORK: Final = "network"
 _OPTIONS: Final = tuple(one.name for one in fields(FitOptions))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, nearby_settings, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_clips import ClipClassReport
+    from kinema.steps.finetuning_options import Asked
     from kinema.steps.predicting_clips import PredictionReport
 
 _FILE: Any = click.Path(path_type=Path, dir_okay=False)
@@ -36,27 +38,13 @@ _SHOWN = 10
 @click.option("--clips", type=_FOLDER, help="Folder of clips that belong to no project.")
 @click.option("--to", type=_FOLDER, help="Folder of the model. Default: artifacts/clip-classes of the project.")
 @click.option(
-    "--inputs",
-    type=click.Choice(["both", "frames", "motion"]),
-    default="both",
-    show_default=True,
-    help="What is read of a clip.",
+    "--inputs", type=click.Choice(["both", "frames", "motion"]), help="What is read of a clip. Default: both."
 )
 @click.option("--min-clips", type=click.IntRange(3), default=5, show_default=True, help="Of a class, to be learnt.")
-@click.option(
-    "--balance",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="0 counts every clip alike, 1 every class.",
-)
-@click.option(
-    "--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.05, show_default=True, help="Of labels."
-)
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.3, show_default=True, help="Of units.")
-@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most.")
-@click.option("--patience", type=click.IntRange(1), default=10, show_default=True, help="Epochs without gain.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run.")
+@click.option("--balance", type=click.FloatRange(0, 1), help="0 counts every clip alike, 1 every class. Default: 0.5.")
+@click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), help="Of labels. Default: 0.05.")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="Of units. Default: 0.3.")
+@learning_options
 @project_option
 @common_options
 def finetune(
@@ -66,9 +54,7 @@ def finetune(
     clips: Path | None,
     to: Path | None,
     min_clips: int,
-    epochs: int,
-    patience: int,
-    seed: int,
+    asked: "Asked",
     **how: Any,
 ) -> None:
     """Learn the class of a clip, an action or a topic, from clips with a label each.
@@ -81,40 +67,39 @@ def finetune(
     Examples:
       kinema finetune clips --column category
       kinema finetune clips --labels labels.csv --column action --json
-      kinema finetune clips --name-pattern ucf --inputs motion
+      kinema finetune clips --name-pattern ucf --inputs motion --set network.width=96
       kinema finetune clips --clips UCF-101/ --to models/actions
       kinema predict clips models/actions --clips new/ --to classes.csv
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
-    from kinema.steps.finetuning_clips import FOLDER, finetune_clips  # noqa: PLC0415  # as above
-    from kinema.tasks.clip_classes import ClipClassConfig  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_clips import FOLDER, USUAL, finetune_clips  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
 
     labels = {name: how.pop(name) for name in ("table", "column", "key", "pattern")}
-    settings = ClipClassConfig(**how)
     with ExitStack() as stack:
         progress = stack.enter_context(output.progress("finetune clips"))
         if clips is None:
             project = stack.enter_context(Project.find(folder))
-            library = libraries.project_library(project.store, project.settings, project.folder, inputs=settings.inputs)
+            plan = project_plan(project, "clips", asked, progress).with_network(**how)
+            inputs = plan.network(USUAL).inputs
+            library = libraries.project_library(project.store, project.settings, project.folder, inputs=inputs)
             items, to = project.store.items(), to or project.artifacts / FOLDER
         elif to is None:
             raise ConfigError("--clips must come with --to, the folder of the model; give one")
         else:
-            library = libraries.new_library(clips, beside=to, inputs=settings.inputs, progress=progress)
+            nearby, _ = nearby_settings(folder)
+            kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked, "progress": progress}
+            plan = plan_for("clips", finetune=nearby.finetune, seed=nearby.runtime.seed, **kept).with_network(**how)
+            inputs = plan.network(USUAL).inputs
+            library = libraries.new_library(clips, beside=to, inputs=inputs, progress=progress)
             items = None
         report = finetune_clips(
             library,
             libraries.find_labels(library, items, **labels),
             folder=to,
-            config=settings,
-            options={"max_epochs": epochs, "patience": patience},
             min_clips=min_clips,
-            seed=seed,
-            progress=progress,
+            plan=plan,
         )
     output.show(report, lambda console: _people_of_classes(console, report))
 

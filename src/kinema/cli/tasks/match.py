@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.project import Project
     from kinema.steps.finetuning_match import MatchReport
+    from kinema.steps.finetuning_options import Asked
 
 _FILE: Any = click.Path(path_type=Path, dir_okay=False)
 _SETTINGS = {"texts": ("search", "matcher"), "items": ("recommend", "matcher")}
@@ -34,9 +36,8 @@ _SETTINGS = {"texts": ("search", "matcher"), "items": ("recommend", "matcher")}
 )
 @click.option("--rank", type=click.IntRange(1, 512), default=8, show_default=True, help="Of lora.")
 @click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of top.")
-@click.option("--epochs", type=click.IntRange(1), help="At most. Default: 60, or 10 where the encoder learns too.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Overrides [runtime] seed.")
 @click.option("--use", is_flag=True, help="If it is better on held-out queries, write the line into kinema.toml.")
+@learning_options
 @project_option
 @common_options
 def finetune(
@@ -48,9 +49,8 @@ def finetune(
     learn: str,
     rank: int,
     layers: int,
-    epochs: int | None,
-    seed: int | None,
     use: bool,
+    asked: "Asked",
 ) -> None:
     """Learn which items answer which words, or which items follow which.
 
@@ -62,14 +62,10 @@ def finetune(
     Examples:
       kinema finetune match --pairs searches.csv --use
       kinema finetune match --learn lora --epochs 5 --json
-      kinema finetune match --what items --use
+      kinema finetune match --what items --use --set network.directions=32
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
-
-    options: dict[str, Any] = {} if epochs is None else {"max_epochs": epochs}
     if what == "texts":
         from kinema.training.parameter_choice import Choice  # noqa: PLC0415  # as above
 
@@ -82,16 +78,17 @@ def finetune(
     from kinema.steps.finetuning_project import match_items, match_texts, open_shop, take_up  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune match") as progress:
-        shop = open_shop(**parts_of(project, seed))
+        plan = project_plan(project, "match", asked, progress)
+        shop = open_shop(**parts_of(project, plan.seed))
         learn_from = match_texts if what == "texts" else match_items
-        report = learn_from(shop, options=options, progress=progress, **chosen)
+        report = learn_from(shop, plan=plan, **chosen)
         used = use and report.better
         if used:
             take_up(project.folder, section=_SETTINGS[what][0], key=_SETTINGS[what][1])
     output.show({"report": report, "in_use": used}, lambda console: _people(console, report, in_use=used))
 
 
-def parts_of(project: "Project", seed: int | None) -> dict[str, Any]:
+def parts_of(project: "Project", seed: int) -> dict[str, Any]:
     """What `kinema.steps.finetuning_project.open_shop` asks for."""
     from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # keeps the start of other commands light
 
@@ -102,7 +99,7 @@ def parts_of(project: "Project", seed: int | None) -> dict[str, Any]:
         "dataset": project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm")),
         "media_root": project.media_root,
         "workers": project.workers,
-        "seed": project.settings.runtime.seed if seed is None else seed,
+        "seed": seed,
     }
 
 

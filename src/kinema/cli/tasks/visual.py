@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.cli.tasks.match import parts_of, print_verdict
 
 if TYPE_CHECKING:
+    from kinema.steps.finetuning_options import Asked
     from kinema.steps.finetuning_visual import VisualReport
 
 
 @click.command()
-@click.option("--epochs", type=click.IntRange(1), help="At most. Default: 30.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Overrides [runtime] seed.")
 @click.option("--use", is_flag=True, help="If it is better on held-out clips, write the line into kinema.toml.")
+@learning_options
 @project_option
 @common_options
-def finetune(output: Output, *, folder: Path | None, epochs: int | None, seed: int | None, use: bool) -> None:
+def finetune(output: Output, *, folder: Path | None, use: bool, asked: "Asked") -> None:
     """Learn to find the clip that a picture, or a part of a clip, shows, whatever was done to it.
 
     Frames of the project's clips, cropped, lit, tinted and compressed, are the questions. Seven tenths of the clips are learnt from;
@@ -29,17 +30,14 @@ def finetune(output: Output, *, folder: Path | None, epochs: int | None, seed: i
     Examples:
       kinema finetune visual
       kinema finetune visual --use --json
+      kinema finetune visual --epochs 10 --set network.directions=128
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
-
-    options: dict[str, Any] = {} if epochs is None else {"max_epochs": epochs}
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_project import open_shop, take_up, visual_of_project  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune visual") as progress:
-        report = visual_of_project(open_shop(**parts_of(project, seed)), options=options, progress=progress)
+        plan = project_plan(project, "visual", asked, progress)
+        report = visual_of_project(open_shop(**parts_of(project, plan.seed)), plan=plan)
         used = use and report.better
         if used:
             take_up(project.folder, section="search", key="visual")
@@ -56,4 +54,6 @@ def _people(console: Console, report: "VisualReport", *, in_use: bool) -> None:
     console.print(table("on held-out clips", heads, rows))
     clips = ", ".join(f"{name} {count:,}" for name, count in report.num_clips.items())
     console.print(f"candidates: {report.candidates}; clips: {clips}", markup=False)
+    for notice in report.notices:
+        console.print(f"note: {notice}", markup=False)
     print_verdict(console, report, setting=("search", "visual"), in_use=in_use)
