@@ -157,6 +157,10 @@ class SearchSettings(_Section):
     pictures_weight: float = Field(
         default=1.0, ge=0, le=10, description="the query's words in the picture, times what each way there counts"
     )
+    reranker: bool = Field(
+        default=False, description="read the first places again with the query, by what kinema finetune rerank has made"
+    )
+    rerank_top: int = Field(default=20, ge=2, le=1000, description="how many places are read again")
 
 
 class EvaluationSettings(_Section):

@@ -10,10 +10,13 @@ TASKS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "finetune", "The probability of a click, from a log or from any table."),
     "engagement": ("kinema.cli.tasks.engagement", "finetune", "Clicks, likes, shares and watch time together."),
     "rating": ("kinema.cli.tasks.rating", "finetune", "What a user would rate, with an interval."),
+    "rerank": ("kinema.cli.tasks.rerank", "finetune", "A better order of what a search finds, by reading it again."),
+    "text": ("kinema.cli.tasks.text", "finetune", "The label of a text or of a pair of texts, from any table."),
 }
 
 PREDICTIONS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "predict", "A table with the probability of a click."),
+    "text": ("kinema.cli.tasks.text", "predict", "A table with the label of each text and its probability."),
 }
 
 

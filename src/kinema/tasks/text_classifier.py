@@ -3,7 +3,7 @@
 Shape suffixes: N examples, B of them in a batch, L tokens, D width of the encoder, C classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -135,6 +135,38 @@ def load_text_classifier(
             "a text classifier needs a head first or lstm, at least 2 classes and dropout in [0, 1), got "
             f"'{head}', {num_classes} and {dropout}"
         )
+    sizes: dict[str, Any] = {"num_classes": num_classes, "dropout": dropout}
+
+    def make_head(width: int) -> FirstTokenHead | RecurrentHead:
+        if head == "first":
+            return FirstTokenHead(width=width, **sizes)
+        return RecurrentHead(width=width, inner=inner, **sizes)
+
+    return load_encoder_with_head(name, make_head, seed=seed, cache=cache)
+
+
+def load_encoder_with_head(
+    name: str,
+    make_head: Callable[[int], FirstTokenHead | RecurrentHead],
+    *,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> tuple[TextClassifier, Any]:
+    """A pre-trained encoder with a head of one's own.
+
+    Args:
+        name: See `load_text_classifier`.
+        make_head: Width of the encoder -> the head; a `FirstTokenHead` starts from the checkpoint's pooler where it has one.
+        seed: Of what starts from random numbers.
+        cache: Where hub downloads are kept; the hub's default where None.
+
+    Returns:
+        The network, and the checkpoint's tokenizer.
+
+    Raises:
+        ConfigError: The checkpoint cannot be loaded or has no first token that stands for the text.
+        MissingExtraError: transformers is not installed.
+    """
     transformers, place = require("transformers"), find_text_source(name).place
     settings: dict[str, Any] = {"role": "text", "cache_dir": cache}
     tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, **settings)
@@ -146,9 +178,7 @@ def load_text_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "text classifier"))
         encoder, info = load_pretrained(transformers.AutoModel.from_pretrained, place, **settings)
-        width = int(encoder.config.hidden_size)
-        sizes: dict[str, Any] = {"width": width, "num_classes": num_classes, "dropout": dropout}
-        made = FirstTokenHead(**sizes) if head == "first" else RecurrentHead(**sizes, inner=inner)
+        made = make_head(int(encoder.config.hidden_size))
     pooler = getattr(encoder, "pooler", None)
     if pooler is not None:
         known = not any("pooler" in one for one in info["missing_keys"]) and hasattr(pooler, "dense")
