@@ -137,9 +137,7 @@ class SmallBert:
         """Parameters by the names of transformers."""
         return self._state
 
-    def __call__(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> BertOutput:
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> BertOutput:
         """Vectors of tokens.
 
         Args:

@@ -205,7 +205,7 @@ def search(
         index, signals, items_K, match=match, likened=question.likened, added=added, named_V=named_V, user=question.user
     )
     told = with_copies(parts, items_K, allowed_V, told)
-    items = _items(parts.catalogue, items_K, score_V, added, told, read_again)
+    items = _items(parts.catalogue, items_K, score_V, added, told, read_again=read_again)
     trace.step("explain", len(single_K), len(items), removed={"below the answer": len(single_K) - len(items)})
     short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
     notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
@@ -228,6 +228,7 @@ def _items(
     score_V: NDArray[np.float64],
     added: Mapping[str, NDArray[np.float64]],
     told: list[tuple[str, dict[str, Any]]],
+    *,
     read_again: Mapping[int, Mapping[str, Any]],
 ) -> tuple[SearchItem, ...]:
     """The places of the answer, in the order given."""

@@ -85,7 +85,7 @@ class RerankReport:
         epochs: Done in all.
         delta: What was stored of the network.
         num_all: Numbers of the whole network.
-        milliseconds: To read one query with the ``top`` candidates, measured here, one core.
+        milliseconds: Of the processor, to read one query with the ``top`` candidates; measured here.
         seconds: Of everything.
         notices: What a person should know.
     """
@@ -187,8 +187,8 @@ def finetune_rerank(
 def _learner(
     network: TextClassifier, tokenizer: Any, form: PairForm, lesson: Lesson, training: RerankTraining
 ) -> RerankLearner:
-    parts = {"train": lesson.parts["train"], "valid": lesson.parts["valid"]}
-    return RerankLearner(network, tokenizer, form, lesson.texts, **parts, loss=training.loss)
+    train, valid = lesson.parts["train"], lesson.parts["valid"]
+    return RerankLearner(network, tokenizer, form, lesson.texts, train=train, valid=valid, loss=training.loss)
 
 
 def _options(training: RerankTraining) -> FitOptions:
@@ -227,9 +227,7 @@ def _measure(
     return found, gains
 
 
-def _save(
-    place: Path, chosen: Chosen, config: RerankerConfig, parents: Mapping[str, str], *, seed: int
-) -> DeltaFacts:
+def _save(place: Path, chosen: Chosen, config: RerankerConfig, parents: Mapping[str, str], *, seed: int) -> DeltaFacts:
     with write_artifact(
         place, kind=KIND, format_version=FORMAT_VERSION, config=config.as_dict(), seed=seed, parents=parents
     ) as draft:
@@ -237,12 +235,12 @@ def _save(
 
 
 def _time(reranker: Reranker, lesson: Lesson) -> float:
-    """Milliseconds per query, texts read for the first time."""
+    """Processor milliseconds per query, texts read for the first time."""
     cases: list[RerankCase] = list(lesson.parts["test"][:_TIMED])
     spent = []
     for case in cases:
         texts = [lesson.texts[item] for item in case.items_K.tolist()]
-        started = time.perf_counter()
+        started = time.process_time()
         reranker.read(case.query, texts)
-        spent.append(1000 * (time.perf_counter() - started))
+        spent.append(1000 * (time.process_time() - started))
     return float(np.median(spent))

@@ -29,6 +29,10 @@ from kinema.training.rerank_queries import MadeQuery, make_query
 _VALID_SHARE: Final = 0.15
 _TEST_SHARE: Final = 0.2
 _HELD_ITEMS: Final = 0.15
+_MADE: Final = (
+    "no pairs were given: queries are pieces of the items' own texts, taken out of the item while it is asked for; how well that "
+    "stands for what people type, nobody knows"
+)
 FEWEST: Final = 20
 """Queries that a re-ranker can be learnt and judged from."""
 
@@ -203,7 +207,9 @@ def lesson_of_catalogue(
     made: list[MadeQuery] = []
     hidden_V = asker.slates.dataset.hidden_V
     for number in random.permutation(items.height).tolist():
-        query = None if hidden_V[number] else make_query(number, items.row(number, named=True), random, synonyms=synonyms)
+        query = (
+            None if hidden_V[number] else make_query(number, items.row(number, named=True), random, synonyms=synonyms)
+        )
         if query is not None:
             made.append(query)
         if len(made) == num_queries:
@@ -222,11 +228,7 @@ def lesson_of_catalogue(
         allowed_V = ~held_V if part == "train" else np.ones(items.height, dtype=bool)
         asked = [(made[one].query, {made[one].item: 1.0}) for one in some]
         parts[part] = holed.cases(asked, part, allowed_V=allowed_V, also_right=[made[one].taken for one in some])
-    notices = (
-        "no pairs were given: queries are pieces of the items' own texts, taken out of the item while it is asked for; "
-        "how well that stands for what people type, nobody knows",
-    )
-    return Lesson(parts, _texts(holed.slates), held_V, "the catalogue itself", notices)
+    return Lesson(parts, _texts(holed.slates), held_V, "the catalogue itself", (_MADE,))
 
 
 def _with_holes(asker: Asker, made: Sequence[MadeQuery]) -> SlateMaker:

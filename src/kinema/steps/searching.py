@@ -118,9 +118,7 @@ def search_project(
         hide_seen=hide_seen,
     )
     second = second_reading(slates, settings.search, folder / "artifacts") if tidy and not likened else None
-    return search(
-        recommender.parts, index, question, now_ms=recommender.now_ms(), second=second, **_past(slates, user)
-    )
+    return search(recommender.parts, index, question, now_ms=recommender.now_ms(), second=second, **_past(slates, user))
 
 
 def _weights(settings: SearchSettings) -> dict[str, float]:

@@ -81,7 +81,8 @@ class PairForm:
             )
         limit = min(max_tokens, int(config.max_position_embeddings), int(tokenizer.model_max_length))
         with_kinds = getattr(config, "type_vocab_size", 0) >= 2
-        return cls(*(int(one) for one in marks), with_kinds, limit, max_query=(limit - _MARKS) // 2)
+        first, last, padding = (int(one) for one in marks)
+        return cls(first, last, padding, with_kinds, limit, max_query=(limit - _MARKS) // 2)
 
     def batch(self, queries: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """Pairs as encoders take them, as long as the longest; int64 [N, L] each.
@@ -106,7 +107,7 @@ class PairForm:
         return found
 
 
-def split(tokenizer: Any, text: str) -> list[int]:
+def text_tokens(tokenizer: Any, text: str) -> list[int]:
     """Tokens of a text, without marks."""
     return [int(one) for one in tokenizer(text, add_special_tokens=False)["input_ids"]]
 
@@ -210,7 +211,7 @@ class RerankLearner:
             return functional.binary_cross_entropy_with_logits(scores_N, grades_N)
         sizes = [len(case.items_K) for case in cases]
         total = torch.zeros(())
-        for scores_K, grades_K in zip(scores_N.split(sizes), grades_N.split(sizes), strict=True):
+        for scores_K, grades_K in zip(torch.split(scores_N, sizes), torch.split(grades_N, sizes), strict=True):
             total = total - (scores_K.log_softmax(dim=0) * grades_K).sum() / grades_K.sum().clamp(min=1e-9)
         return total / len(cases)
 
@@ -252,5 +253,5 @@ class RerankLearner:
 
     def _tokens_of(self, key: int | str) -> list[int]:
         if key not in self._tokens:
-            self._tokens[key] = split(self._tokenizer, key if isinstance(key, str) else self._texts[key])
+            self._tokens[key] = text_tokens(self._tokenizer, key if isinstance(key, str) else self._texts[key])
         return self._tokens[key]

@@ -91,5 +91,3 @@ def read_delta(folder: Path, *, remedy: str, head: str = "head.") -> SavedDelta:
 
     parts = {"changed": under(f"changed/{_ENCODER}"), "added": under(f"added/{_ENCODER}")}
     return SavedDelta(**parts, head=under(f"head/{head}"), num_parameters=int(manifest.config["num_parameters"]))
-
-

@@ -20,7 +20,7 @@ from kinema.encoders.small_bert import BertShape, SmallBert
 from kinema.encoders.text import read_text_network
 from kinema.encoders.weights import weights_digest
 from kinema.errors import ConfigError, StaleArtifactError
-from kinema.tasks.cross_encoder import PairForm, split
+from kinema.tasks.cross_encoder import PairForm, text_tokens
 from kinema.tasks.delta_reading import DELTA_FOLDER, SavedDelta, read_delta
 from kinema.tasks.text_classifier import FirstTokenHead
 from kinema.tasks.text_tokens import parts_by_length
@@ -97,15 +97,14 @@ class Reranker:
             StaleArtifactError: It is of another version or damaged, or the encoder is not the one it was learnt on.
             ConfigError: The encoder cannot be loaded.
         """
-        manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=REMEDY)
-        config = RerankerConfig(**manifest.config)
-        own = project is not None and (project / config.encoder).is_dir()
-        tokenizer, theta = read_text_network(str(project / config.encoder) if project and own else config.encoder)
+        config = read_config(folder)
+        tokenizer, theta = read_text_network(encoder_of(config, project))
         here = weights_digest(theta.state_dict())
-        if here != manifest.parents["encoder"]:
+        learnt_on = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=REMEDY).parents["encoder"]
+        if here != learnt_on:
             raise StaleArtifactError(
                 f"the re-ranker in '{folder.name}' must be put on encoder '{config.encoder}' of weights "
-                f"{manifest.parents['encoder']}, they are {here} now; run: {REMEDY}"
+                f"{learnt_on}, they are {here} now; run: {REMEDY}"
             )
         delta = read_delta(folder / DELTA_FOLDER, remedy=REMEDY)
         width = int(theta.config.hidden_size)
@@ -124,7 +123,7 @@ class Reranker:
         Returns:
             float32 [K], in the order given.
         """
-        asked, told = split(self._tokenizer, query), [list(self._tokens(text)) for text in texts]
+        asked, told = text_tokens(self._tokenizer, query), [list(self._tokens(text)) for text in texts]
         scores_K = np.zeros(len(texts), dtype=np.float32)
         lengths_K = np.array([len(one) for one in told], dtype=np.int64)
         with torch.inference_mode():
@@ -135,7 +134,29 @@ class Reranker:
         return scores_K
 
     def _split(self, text: str) -> tuple[int, ...]:
-        return tuple(split(self._tokenizer, text))
+        return tuple(text_tokens(self._tokenizer, text))
+
+
+def read_config(folder: Path) -> RerankerConfig:
+    """What a re-ranker is, without its numbers.
+
+    Raises:
+        NotBuiltError: There is none.
+        StaleArtifactError: It is of another version.
+    """
+    manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=REMEDY)
+    return RerankerConfig(**manifest.config)
+
+
+def encoder_of(config: RerankerConfig, project: Path | None) -> str:
+    """Where the encoder lies: in a folder of the project, or wherever its name leads.
+
+    Args:
+        config: Of the re-ranker.
+        project: Folder of the project; None for a re-ranker without.
+    """
+    inside = None if project is None else project / config.encoder
+    return str(inside) if inside is not None and inside.is_dir() else config.encoder
 
 
 def put_together(theta: Any, delta: SavedDelta) -> Any:
@@ -176,4 +197,3 @@ def unserved(family: str) -> ConfigError:
     return ConfigError(
         f"adapters and prefixes of a re-ranker need an encoder of BERT itself, this is a {family}; use lora, top, full or frozen"
     )
-

@@ -196,6 +196,8 @@ class TextLearner:
         train: Examples.
         valid: Examples that validation looks at.
         part_size: Examples that go through the network together; those of a step are put together by length.
+        changed: Numbers of training examples and draws -> the same examples said a little differently, for each step anew; None
+            for examples as they are.
 
     Attributes:
         network: See the class.
@@ -206,11 +208,18 @@ class TextLearner:
     """
 
     def __init__(
-        self, network: TextClassifier, train: LabelledTexts, valid: LabelledTexts, *, part_size: int = 32
+        self,
+        network: TextClassifier,
+        train: LabelledTexts,
+        valid: LabelledTexts,
+        *,
+        part_size: int = 32,
+        changed: Callable[[NDArray[np.int64], Draws], LabelledTexts] | None = None,
     ) -> None:
         self.network = network
         self.num_examples = len(train)
         self._train, self._valid, self._part_size = train, valid, part_size
+        self._changed = changed
         num_classes = network.get_parameter("head.out.bias").numel()
         highest = max(int(one.labels_N.max()) for one in (train, valid))
         if highest >= num_classes:
@@ -220,7 +229,9 @@ class TextLearner:
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean cross entropy."""
-        labels_B = torch.from_numpy(self._train.labels_N[rows_B])
+        labels_B, texts, places_B = torch.from_numpy(self._train.labels_N[rows_B]), self._train, rows_B
+        if self._changed is not None and draws is not None:
+            texts, places_B = self._changed(rows_B, draws), np.arange(len(rows_B))
         was_training = self.network.training
         self.network.train(draws is not None)
         total = torch.zeros(())
@@ -228,8 +239,8 @@ class TextLearner:
             if draws is not None:
                 # The encoder's own dropout draws from torch's global generator.
                 torch.manual_seed(int(draws.some(_HIGHEST_SEED, 1)))
-            for part in parts_by_length(self._train.lengths_N[rows_B], self._part_size):
-                logits = self.network(self._train.batch(rows_B[part])).float()
+            for part in parts_by_length(texts.lengths_N[places_B], self._part_size):
+                logits = self.network(texts.batch(places_B[part])).float()
                 total = total + functional.cross_entropy(logits, labels_B[torch.from_numpy(part)], reduction="sum")
         self.network.train(was_training)
         return total / len(rows_B)

@@ -14,7 +14,8 @@ import numpy as np
 
 from kinema.training.augmentation import drop_words, replace_synonyms
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?。！？])\s+")
+_SENTENCE: Final = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s+")
+_ENDS: Final = ".!?\u3002\uff01\uff1f "
 _TITLE_SHARE: Final = 0.25
 _WHOLE_SHARE: Final = 0.5
 _SYNONYM_SHARE: Final = 0.5
@@ -92,7 +93,7 @@ def make_query(
 
 def _asked(taken: str, random: np.random.Generator) -> str:
     """A piece of text as somebody would type it."""
-    words = taken.rstrip(".!?。！？ ").split()
+    words = taken.rstrip(_ENDS).split()
     low, high = _KEYWORDS
     long = [place for place, word in enumerate(words) if len(word) > _SHORT_WORD]
     if random.random() < _WHOLE_SHARE or len(long) <= low:

@@ -96,7 +96,9 @@ def similar_words(
     Source: Wang and Yang 2015, "That's So Annoying!!!", replacement by neighbours of word vectors.
     """
     words = sorted({word.strip(".,;:!?\"'()[]").lower() for text in texts for word in text.split()})
-    number_of = {name.removeprefix("\u0120").removeprefix("\u2581"): number for name, number in tokenizer.get_vocab().items()}
+    number_of = {
+        name.removeprefix("\u0120").removeprefix("\u2581"): number for name, number in tokenizer.get_vocab().items()
+    }
     able = {name: number for name, number in number_of.items() if name.isalpha() and len(name) >= _FEWEST_LETTERS}
     asked = [word for word in words if word in able]
     if not asked:

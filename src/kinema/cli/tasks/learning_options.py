@@ -23,7 +23,9 @@ def learning_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of top."),
             click.option("--rank", type=click.IntRange(1, 512), default=8, show_default=True, help="Of lora."),
-            click.option("--max-tokens", type=click.IntRange(16), default=128, show_default=True, help="Read of a text."),
+            click.option(
+                "--max-tokens", type=click.IntRange(16), default=128, show_default=True, help="Read of a text."
+            ),
             click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, help="At most."),
             click.option(
                 "--patience", type=click.IntRange(1), default=2, show_default=True, help="Epochs without gain."
@@ -33,9 +35,7 @@ def learning_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.FloatRange(0, min_open=True),
                 help="Largest step size. Default: what is usual for --learn.",
             ),
-            click.option(
-                "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run."
-            ),
+            click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the run."),
         )
     ):
         command = option(command)

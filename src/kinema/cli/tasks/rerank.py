@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--pairs", type=FILE, help="Table with query, item and label or grade. Default: the catalogue asks itself.")
+@click.option(
+    "--pairs", type=FILE, help="Table with query, item and label or grade. Default: the catalogue asks itself."
+)
 @click.option("--synonyms", type=FILE, help="Table with word and synonyms (a|b), for queries made of the catalogue.")
-@click.option("--encoder", default="", help="Packaged name, hub name or folder. Default: the text encoder in kinema.toml.")
+@click.option(
+    "--encoder", default="", help="Packaged name, hub name or folder. Default: the text encoder in kinema.toml."
+)
 @click.option(
     "--loss",
     type=click.Choice(["listwise", "pointwise"]),
@@ -73,7 +77,9 @@ def finetune(
             settings=project.settings,
             pairs=pairs,
             synonyms=words,
-            training=RerankTraining(choice=choice, max_epochs=epochs, top=project.settings.search.rerank_top, **options),
+            training=RerankTraining(
+                choice=choice, max_epochs=epochs, top=project.settings.search.rerank_top, **options
+            ),
             progress=progress,
         )
     output.show(report, lambda console: _people(console, report))
@@ -93,7 +99,7 @@ def _people(console: Console, report: "RerankReport") -> None:
     console.print(
         f"the second reading counts {report.weight:.0%}, chosen on {report.num_queries['valid']} other queries; best after "
         f"epoch {report.best_epoch} of {report.epochs}; {report.delta.num_parameters:,} of {report.num_all:,} numbers stored, "
-        f"{report.delta.size_bytes:,} bytes; {report.milliseconds:.0f} ms a query; {report.seconds:.1f} s",
+        f"{report.delta.size_bytes:,} bytes; {report.milliseconds:.0f} processor ms a query; {report.seconds:.1f} s",
         markup=False,
     )
     console.print(f"model: {report.folder}", markup=False)
