@@ -168,6 +168,7 @@ def measure(project: Project, task: Task) -> dict[str, Any]:
     reranker = Reranker.load(project.artifacts / FOLDER)
     answers: dict[bool, list[RerankCase]] = {False: [], True: []}
     spent = {False: 0.0, True: 0.0}
+    said: list[dict[int, float]] = []
     for again in (False, True):
         search = settings.search.model_copy(update={"reranker": again, "rerank_top": TOP})
         project.settings = settings.model_copy(update={"search": search})
@@ -177,12 +178,20 @@ def measure(project: Project, task: Task) -> dict[str, Any]:
             found = project.search(query, num_items=TOP)
             spent[again] += time.process_time() - started
             items_K = np.array([places[one.id] for one in found.items], dtype=np.int64)
+            if again:
+                pairs = zip(items_K.tolist(), found.items, strict=True)
+                said.append({item: one.evidence["reread"] for item, one in pairs if "reread" in one.evidence})
             numbers = frozenset(places[one] for one in right)
             grades_K = np.isin(items_K, list(numbers)).astype(np.float32)
             scores_K = np.array([one.score for one in found.items])
             answers[again].append(RerankCase(query, items_K, scores_K, grades_K, numbers))
     project.settings = settings
-    reads = [reranker.read(case.query, [texts[one] for one in case.items_K.tolist()]) for case in answers[False]]
+    reads = [
+        reranker.read(case.query, [texts[one] for one in case.items_K.tolist()])
+        if len(told) < len(case.items_K)
+        else np.array([told[one] for one in case.items_K.tolist()])
+        for case, told in zip(answers[False], said, strict=True)
+    ]
     now, again = judge(answers[False]), judge(answers[True])
     alone = judge(answers[False], reads, weight=1.0)
     best = judge(answers[False], [case.grades_K for case in answers[False]], weight=1.0)
@@ -292,7 +301,8 @@ def main() -> None:
                 pairs = project.folder / "pairs.csv"
                 write_pairs(pairs, rows, tasks)
             report = train(project, pairs, RerankTraining(num_queries=options.queries, top=TOP))
-            results["runs"][run] = {"training": facts(report), "tasks": {}}
+            asked = {"queries": options.queries, "cases": options.cases}
+            results["runs"][run] = {"asked": asked, "training": facts(report), "tasks": {}}
             for task in tasks:
                 results["runs"][run]["tasks"][task.name] = measure(project, task)
                 print(run, task.name, json.dumps(results["runs"][run]["tasks"][task.name]), flush=True)

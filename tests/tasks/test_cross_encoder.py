@@ -43,9 +43,7 @@ def learner_of(folder, *, loss="listwise", count=12, **settings):
     network, tokenizer = load_cross_encoder(folder)
     form = PairForm.of(tokenizer, network.encoder.config, max_tokens=32)
     half = count // 2
-    return RerankLearner(
-        network, tokenizer, form, texts, train=cases[:half], valid=cases[half:], loss=loss, **settings
-    )
+    return RerankLearner(network, tokenizer, form, texts, train=cases[:half], valid=cases[half:], loss=loss, **settings)
 
 
 def test_a_row_is_what_the_tokenizer_makes_of_a_pair(folder):

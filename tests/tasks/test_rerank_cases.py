@@ -12,9 +12,7 @@ def case(grades, right=None, *, first=0):
     count = len(grades)
     items = np.arange(first, first + count)
     found = {int(item) for item, grade in zip(items, grades, strict=True) if grade}
-    return RerankCase(
-        "q", items, np.arange(count, 0, -1.0), np.array(grades, np.float32), frozenset(right or found)
-    )
+    return RerankCase("q", items, np.arange(count, 0, -1.0), np.array(grades, np.float32), frozenset(right or found))
 
 
 def plain_ndcg(order, right, cut=10):

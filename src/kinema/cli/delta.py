@@ -41,7 +41,7 @@ def delta() -> None:
 @project_option
 @common_options
 def list_them(output: Output, *, folder: Path | None, place: Path | None) -> None:
-    """Show the deltas in a folder and below: of which base, how many numbers, how many bytes. Default: the project.
+    """Show the deltas in a folder and below: of which base, how many numbers, how many bytes. Default: the project's artefacts.
 
     \b
     Examples:
@@ -52,14 +52,12 @@ def list_them(output: Output, *, folder: Path | None, place: Path | None) -> Non
 
     require("torch")
     from kinema.project import Project  # noqa: PLC0415  # as above
-    from kinema.steps.deltas import OF_PROJECT, list_all  # noqa: PLC0415  # as above
+    from kinema.steps.deltas import list_all  # noqa: PLC0415  # as above
 
     if place is None:
         with Project.find(folder) as project:
-            place = project.folder
-        found = list_all(place, below=OF_PROJECT)
-    else:
-        found = list_all(place)
+            place = project.artifacts
+    found = list_all(place)
 
     def people(console: Console) -> None:
         rows = [

@@ -4,7 +4,7 @@ Four commands write deltas: `kinema finetune text` and `rerank`, `kinema adapt`,
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -25,8 +25,6 @@ from kinema.tasks.text_classifier import TextClassifier
 from kinema.training.adapters import DIFFERENCE_FILE, LORA_CONFIG, LORA_FILE
 from kinema.training.parameter_delta import KIND, delta_facts, put_on
 
-OF_PROJECT: Final = ("artifacts", "encoders")
-"""Where a project keeps what it has learnt."""
 _POOLINGS: Final = {
     "cls_token": "cls",
     "mean_tokens": "mean",
@@ -78,12 +76,11 @@ class MergeReport:
     size_bytes: int
 
 
-def list_all(folder: Path, *, below: Sequence[str] = ("",)) -> tuple[DeltaLine, ...]:
+def list_all(folder: Path) -> tuple[DeltaLine, ...]:
     """Every delta in a folder and below, by place.
 
     Args:
-        folder: A project, a folder of models, or one model.
-        below: Folders in it that are looked through, for a project `OF_PROJECT`; all by default.
+        folder: Artefacts of a project, a folder of models, or one model.
 
     Raises:
         NotBuiltError: There is no such folder.
@@ -91,14 +88,13 @@ def list_all(folder: Path, *, below: Sequence[str] = ("",)) -> tuple[DeltaLine, 
     """
     if not folder.is_dir():
         raise NotBuiltError(f"deltas are listed of a folder, '{folder}' is none; name one that holds models")
-    roots = [folder / one for one in below if (folder / one).is_dir()]
-    found = [line for root in roots for way in (_of_manifests, _of_adapted) for line in way(root, folder)]
+    found = [*_of_manifests(folder), *_of_adapted(folder)]
     return tuple(sorted(found, key=lambda one: one.place))
 
 
-def _of_manifests(root: Path, folder: Path) -> Iterator[DeltaLine]:
+def _of_manifests(folder: Path) -> Iterator[DeltaLine]:
     """Deltas that are artefacts."""
-    for path in root.rglob(MANIFEST):
+    for path in folder.rglob(MANIFEST):
         place = path.parent
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest.get("kind") == KIND:
@@ -115,10 +111,10 @@ def _of_manifests(root: Path, folder: Path) -> Iterator[DeltaLine]:
             yield DeltaLine(_below(place, folder), "flm", base, "full", _numbers(file), 0, file.stat().st_size)
 
 
-def _of_adapted(root: Path, folder: Path) -> Iterator[DeltaLine]:
+def _of_adapted(folder: Path) -> Iterator[DeltaLine]:
     """Deltas of `kinema adapt`, in peft's format or as differences."""
     for name, method in ((LORA_FILE, "lora"), (DIFFERENCE_FILE, "full")):
-        for file in root.rglob(name):
+        for file in folder.rglob(name):
             if method == "lora":
                 base = json.loads((file.parent / LORA_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
             else:
