@@ -167,7 +167,8 @@ def lesson_of_pairs(asker: Asker, path: Path) -> Lesson:
         if not tidy or item not in asker.place_of:
             unknown += 1
             continue
-        known.setdefault(tidy, {})[asker.place_of[item]] = grade
+        mine, number = known.setdefault(tidy, {}), asker.place_of[item]
+        mine[number] = max(grade, mine.get(number, 0.0))
     asked = [(query, items) for query, items in sorted(known.items()) if max(items.values()) > 0]
     if len(asked) < FEWEST:
         raise DataError(
