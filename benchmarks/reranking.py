@@ -184,10 +184,12 @@ def measure(project: Project, task: Task) -> dict[str, Any]:
             numbers = frozenset(places[one] for one in right)
             grades_K = np.isin(items_K, list(numbers)).astype(np.float32)
             scores_K = np.array([one.score for one in found.items])
-            answers[again].append(RerankCase(query, items_K, scores_K, grades_K, numbers))
+            answers[again].append(
+                RerankCase(query, items_K, tuple(texts[one] for one in items_K.tolist()), scores_K, grades_K, numbers)
+            )
     project.settings = settings
     reads = [
-        reranker.read(case.query, [texts[one] for one in case.items_K.tolist()])
+        reranker.read(case.query, case.texts_K)
         if len(told) < len(case.items_K)
         else np.array([told[one] for one in case.items_K.tolist()])
         for case, told in zip(answers[False], said, strict=True)

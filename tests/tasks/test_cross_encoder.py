@@ -34,16 +34,18 @@ def world(count, *, seed=0, candidates=4, items=60):
         wrong = random.choice([item for item in texts if item % TOPICS != topic], candidates - 1, replace=False)
         chosen = random.permutation([right, *wrong])
         grades = (chosen == right).astype(np.float32)
-        cases.append(RerankCase(words(random, topic, 2), chosen, np.zeros(candidates), grades, frozenset({right})))
-    return texts, cases
+        read = tuple(texts[item] for item in chosen.tolist())
+        query = words(random, topic, 2)
+        cases.append(RerankCase(query, chosen, read, np.zeros(candidates), grades, frozenset({right})))
+    return cases
 
 
 def learner_of(folder, *, loss="listwise", count=12, **settings):
-    texts, cases = world(count)
+    cases = world(count)
     network, tokenizer = load_cross_encoder(folder)
     form = PairForm.of(tokenizer, network.encoder.config, max_tokens=32)
     half = count // 2
-    return RerankLearner(network, tokenizer, form, texts, train=cases[:half], valid=cases[half:], loss=loss, **settings)
+    return RerankLearner(network, tokenizer, form, train=cases[:half], valid=cases[half:], loss=loss, **settings)
 
 
 def test_a_row_is_what_the_tokenizer_makes_of_a_pair(folder):
@@ -108,10 +110,10 @@ def test_scores_do_not_depend_on_the_parts_and_a_loss_follows_from_its_draws(fol
 
 @pytest.mark.parametrize("loss", ["listwise", "pointwise"])
 def test_which_text_answers_a_query_is_learnt(folder, loss):
-    texts, cases = world(150)
+    cases = world(150)
     network, tokenizer = load_cross_encoder(folder)
     form = PairForm.of(tokenizer, network.encoder.config, max_tokens=32)
-    learner = RerankLearner(network, tokenizer, form, texts, train=cases[:110], valid=cases[110:], loss=loss)
+    learner = RerankLearner(network, tokenizer, form, train=cases[:110], valid=cases[110:], loss=loss)
     before = float(judge(cases[110:], learner.read(cases[110:]), weight=1.0)["mrr"].mean())
     options = FitOptions(metric="mrr_alone", batch_size=10, learning_rate=3e-3, max_epochs=10, patience=10)
     report = fit(learner, options, seed=0)
@@ -134,11 +136,11 @@ def test_a_public_cross_encoder_brings_its_head(tmp_path):
 
 
 def test_nothing_to_learn_from_is_refused(folder):
-    texts, cases = world(3)
+    cases = world(3)
     network, tokenizer = load_cross_encoder(folder)
     form = PairForm.of(tokenizer, network.encoder.config, max_tokens=32)
     with pytest.raises(DataError, match=r"needs queries to learn from and others to validate on, got 3 and 0"):
-        RerankLearner(network, tokenizer, form, texts, train=cases, valid=[])
+        RerankLearner(network, tokenizer, form, train=cases, valid=[])
 
 
 def test_an_item_is_read_by_title_and_description():

@@ -12,7 +12,14 @@ def case(grades, right=None, *, first=0):
     count = len(grades)
     items = np.arange(first, first + count)
     found = {int(item) for item, grade in zip(items, grades, strict=True) if grade}
-    return RerankCase("q", items, np.arange(count, 0, -1.0), np.array(grades, np.float32), frozenset(right or found))
+    return RerankCase(
+        "q",
+        items,
+        tuple(map(str, items)),
+        np.arange(count, 0, -1.0),
+        np.array(grades, np.float32),
+        frozenset(right or found),
+    )
 
 
 def plain_ndcg(order, right, cut=10):
@@ -57,6 +64,7 @@ def test_a_case_among_some_items_keeps_order_and_what_is_right():
     few = case([1, 0, 1, 1]).only(np.array([False, True, True, True]))
     assert few.items_K.tolist() == [1, 2, 3]
     assert few.right == {2, 3}
+    assert few.texts_K == ("1", "2", "3")
     assert few.grades_K.tolist() == [0.0, 1.0, 1.0]
 
 

@@ -20,7 +20,14 @@ from tiny_encoders import SMALL, TOKENS, WORDS, save_bert, save_tokenizer
 
 TEXTS = {item: " ".join(WORDS[item : item + 2 + item % 3]) for item in range(8)}
 CASES = [
-    RerankCase(WORDS[item], np.arange(8), np.zeros(8), np.eye(8, dtype=np.float32)[item], frozenset({item}))
+    RerankCase(
+        WORDS[item],
+        np.arange(8),
+        tuple(TEXTS.values()),
+        np.zeros(8),
+        np.eye(8, dtype=np.float32)[item],
+        frozenset({item}),
+    )
     for item in range(8)
 ]
 
@@ -36,7 +43,7 @@ def trained(name, method, place):
     form = PairForm.of(tokenizer, network.encoder.config, max_tokens=32)
     digest = weights_digest(network.encoder.state_dict())
     chosen = choose(network, Choice(method, layers=1, rank=2, width=4, length=3), heads=(HEAD,))
-    learner = RerankLearner(network, tokenizer, form, TEXTS, train=CASES[:4], valid=CASES[4:])
+    learner = RerankLearner(network, tokenizer, form, train=CASES[:4], valid=CASES[4:])
     fit(learner, FitOptions(metric="ndcg", batch_size=2, learning_rate=1e-2, max_epochs=1), seed=0)
     config = RerankerConfig(name, 32, 0.5, 20, method, "listwise", "learnt from a test")
     parents = {"encoder": digest}

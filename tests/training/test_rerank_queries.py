@@ -8,7 +8,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.training import translation
 from kinema.training.augmentation import back_translate
 from kinema.training.parameter_choice import METHODS
-from kinema.training.rerank_queries import make_query
+from kinema.training.rerank_queries import as_if_asked, make_query
 from kinema.training.text_learning import LEARN, RATES, choice_of, read_synonyms, similar_words
 from kinema.training.translation import load_translation
 from tiny_encoders import TOKENS, save_tokenizer
@@ -35,6 +35,20 @@ def test_a_title_alone_is_asked_for_by_some_of_its_words_and_stays():
         assert set(one.query.split()) <= set(one.title.split())
     assert made({"title": "Alien", "description": ""}) == [None] * 60
     assert made({"title": None, "description": "One sentence only."})[0] is None
+
+
+def test_other_items_lose_a_piece_of_the_same_kind_but_never_the_answer():
+    other = {"title": "Kites", "description": "They fly. In wind. On strings."}
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        assert as_if_asked(other, "title", random) == ("", other["description"])
+        assert as_if_asked(other, "words", random) == ("Kites", other["description"])
+        title, description = as_if_asked(other, "sentence", random, keep="In wind.")
+        assert title == "Kites"
+        assert "In wind." in description
+        assert len(description) < len(other["description"])
+    assert as_if_asked({"title": "Kites", "description": None}, "title", random) == ("Kites", "")
+    assert as_if_asked({"title": "", "description": "One."}, "sentence", random) == ("", "One.")
 
 
 def test_synonyms_stand_for_words_of_a_query():

@@ -140,7 +140,9 @@ def finetune_rerank(
     if training.choice.method in {"adapter", "prefix"} and bert_shape(encoder.config) is None:
         raise unserved(type(encoder).__name__)
     form = PairForm.of(tokenizer, encoder.config, max_tokens=training.max_tokens)
-    asker = Asker(slates, folder, settings, training.top, training.negatives, training.seed, progress)
+    asker = Asker(
+        slates, folder, settings, training.top, training.negatives, training.seed, progress, slates.dataset.items
+    )
     if pairs is not None:
         lesson = lesson_of_pairs(asker, pairs)
     else:
@@ -188,7 +190,7 @@ def _learner(
     network: TextClassifier, tokenizer: Any, form: PairForm, lesson: Lesson, training: RerankTraining
 ) -> RerankLearner:
     train, valid = lesson.parts["train"], lesson.parts["valid"]
-    return RerankLearner(network, tokenizer, form, lesson.texts, train=train, valid=valid, loss=training.loss)
+    return RerankLearner(network, tokenizer, form, train=train, valid=valid, loss=training.loss)
 
 
 def _options(training: RerankTraining) -> FitOptions:
@@ -239,8 +241,7 @@ def _time(reranker: Reranker, lesson: Lesson) -> float:
     cases: list[RerankCase] = list(lesson.parts["test"][:_TIMED])
     spent = []
     for case in cases:
-        texts = [lesson.texts[item] for item in case.items_K.tolist()]
         started = time.process_time()
-        reranker.read(case.query, texts)
+        reranker.read(case.query, case.texts_K)
         spent.append(1000 * (time.process_time() - started))
     return float(np.median(spent))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ from kinema.steps.searching import search_project
 from kinema.steps.slates import SlateMaker
 from kinema.tasks.cross_encoder import candidate_text
 from kinema.tasks.rerank_cases import RerankCase
-from kinema.training.rerank_queries import MadeQuery, make_query
+from kinema.training.rerank_queries import MadeQuery, as_if_asked, make_query
 
 _VALID_SHARE: Final = 0.15
 _TEST_SHARE: Final = 0.2
@@ -43,14 +43,12 @@ class Lesson:
 
     Attributes:
         parts: ``train``, with few negatives each; ``valid`` and ``test``, as the search has them.
-        texts: Item number -> what is read of it.
         held_V: bool, items that no query of ``train`` has as a candidate.
         learnt_from: In words.
         notices: What a person should know.
     """
 
     parts: Mapping[str, Sequence[RerankCase]]
-    texts: Mapping[int, str]
     held_V: NDArray[np.bool_]
     learnt_from: str
     notices: tuple[str, ...]
@@ -68,6 +66,7 @@ class Asker:
         negatives: Wrong candidates that a query learns from.
         seed: Of the run.
         progress: Told queries.
+        whole: Items of the project as they are, whatever the slates have lost.
     """
 
     slates: SlateMaker
@@ -77,11 +76,17 @@ class Asker:
     negatives: int
     seed: int
     progress: Progress
+    whole: pl.DataFrame
 
     @cached_property
     def place_of(self) -> dict[str, int]:
         """Item id -> number."""
         return {name: number for number, name in enumerate(self.slates.dataset.item_ids)}
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Title and description of each item, whole."""
+        return self.whole.select("title", "description").to_dicts()
 
     def ask(self, query: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Numbers and scores of what the search finds, best first."""
@@ -102,7 +107,7 @@ class Asker:
         part: str,
         *,
         allowed_V: NDArray[np.bool_],
-        also_right: Sequence[str] = (),
+        made: Sequence[MadeQuery] = (),
     ) -> list[RerankCase]:
         """Queries of one part with their candidates.
 
@@ -110,18 +115,19 @@ class Asker:
             asked: Query, and item number -> grade of what is known; grades above 0 are right.
             part: ``train`` keeps right items and some wrong ones; the others keep what the search has, in its order.
             allowed_V: Items that may be candidates.
-            also_right: Text of each query whose presence in an item's text makes that right as well; empty for none.
+            made: Where the queries were taken out of items: how. Candidates that have the same piece are right as well.
         """
         random = generator(self.seed, f"rerank/{part}")
-        texts = _texts(self.slates) if also_right else {}
         found = []
         for number, (query, known) in enumerate(asked):
             items_K, present_K = self.ask(query)
             self.progress(number + 1, len(asked), f"search {part}")
             grades = {item: grade for item, grade in known.items() if allowed_V[item]}
-            if also_right:
-                same = also_right[number].casefold()
-                grades |= {item: 1.0 for item in items_K.tolist() if allowed_V[item] and same in texts[item].casefold()}
+            if made:
+                same = made[number].taken.casefold()
+                grades |= {
+                    item: 1.0 for item in items_K.tolist() if allowed_V[item] and same in self.texts[item].casefold()
+                }
             left_K = allowed_V[items_K]
             items_K, present_K = items_K[left_K], present_K[left_K]
             if part == "train":
@@ -130,8 +136,27 @@ class Asker:
             right = frozenset(item for item, grade in grades.items() if grade > 0)
             grades_K = np.array([grades.get(item, 0.0) for item in items_K.tolist()], dtype=np.float32)
             if right and len(items_K) > 1:
-                found.append(RerankCase(query, items_K, present_K, grades_K, right))
+                texts_K = self._read(items_K, made[number] if made else None, random)
+                found.append(RerankCase(query, items_K, texts_K, present_K, grades_K, right))
         return found
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What is read of each item in a search."""
+        return [candidate_text(row) for row in self.rows]
+
+    def _read(self, items_K: NDArray[np.int64], made: MadeQuery | None, random: np.random.Generator) -> tuple[str, ...]:
+        """What is read of candidates: of a query that was taken out of an item, all without such a piece."""
+        if made is None:
+            return tuple(self.texts[item] for item in items_K.tolist())
+        texts = []
+        for item in items_K.tolist():
+            if item == made.item:
+                title, description = made.title, made.description
+            else:
+                title, description = as_if_asked(self.rows[item], made.kind, random, keep=made.taken)
+            texts.append(candidate_text({"title": title, "description": description}))
+        return tuple(texts)
 
     def _with_negatives(
         self, items_K: NDArray[np.int64], grades: Mapping[int, float], random: np.random.Generator
@@ -187,7 +212,7 @@ def lesson_of_pairs(asker: Asker, path: Path) -> Lesson:
     notices += [f"{len(rejects)} lines could not be read and are left out"] * (len(rejects) > 0)
     if graded is None:
         notices.append("no column label or grade: every pair is taken for right")
-    return Lesson(parts, _texts(asker.slates), held_V, f"pairs of {path.name}", tuple(notices))
+    return Lesson(parts, held_V, f"pairs of {path.name}", tuple(notices))
 
 
 def lesson_of_catalogue(
@@ -228,8 +253,8 @@ def lesson_of_catalogue(
     for part, some in some_of.items():
         allowed_V = ~held_V if part == "train" else np.ones(items.height, dtype=bool)
         asked = [(made[one].query, {made[one].item: 1.0}) for one in some]
-        parts[part] = holed.cases(asked, part, allowed_V=allowed_V, also_right=[made[one].taken for one in some])
-    return Lesson(parts, _texts(holed.slates), held_V, "the catalogue itself", (_MADE,))
+        parts[part] = holed.cases(asked, part, allowed_V=allowed_V, made=[made[one] for one in some])
+    return Lesson(parts, held_V, "the catalogue itself", (_MADE,))
 
 
 def _with_holes(asker: Asker, made: Sequence[MadeQuery]) -> SlateMaker:
@@ -275,8 +300,3 @@ def _split(order: NDArray[np.int64]) -> dict[str, list[int]]:
     """The places of three parts."""
     first, second = (round(share * len(order)) for share in (_TEST_SHARE, _TEST_SHARE + _VALID_SHARE))
     return {"train": order[second:].tolist(), "valid": order[first:second].tolist(), "test": order[:first].tolist()}
-
-
-def _texts(slates: SlateMaker) -> dict[int, str]:
-    rows = slates.dataset.items.select("title", "description").iter_rows(named=True)
-    return {number: candidate_text(row) for number, row in enumerate(rows)}

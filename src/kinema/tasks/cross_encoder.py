@@ -155,7 +155,6 @@ class RerankLearner:
         network: Of `load_cross_encoder`; changed by training.
         tokenizer: Of the same.
         form: How pairs are written.
-        texts: Item number -> what is read of it.
         train: Cases to learn from.
         valid: Cases that validation looks at, with all candidates.
         loss: ``listwise``: softmax over a query's candidates against their grades; ``pointwise``: cross entropy of each pair.
@@ -177,7 +176,6 @@ class RerankLearner:
         network: TextClassifier,
         tokenizer: Any,
         form: PairForm,
-        texts: Mapping[int, str],
         *,
         train: Sequence[RerankCase],
         valid: Sequence[RerankCase],
@@ -190,10 +188,10 @@ class RerankLearner:
                 "give it more pairs or more items with texts"
             )
         self.network, self.num_examples = network, len(train)
-        self._tokenizer, self._form, self._texts = tokenizer, form, texts
+        self._tokenizer, self._form = tokenizer, form
         self._train, self._valid = train, valid
         self._loss, self._part_size = loss, part_size
-        self._tokens: dict[int | str, list[int]] = {}
+        self._tokens: dict[str, list[int]] = {}
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean over queries, or over pairs."""
@@ -241,7 +239,7 @@ class RerankLearner:
     def _scores(self, cases: Sequence[RerankCase]) -> Tensor:
         """float32 [N], all pairs of all cases, in order; those of similar length go through the network together."""
         queries = [self._tokens_of(case.query) for case in cases for _ in case.items_K]
-        texts = [self._tokens_of(item) for case in cases for item in case.items_K.tolist()]
+        texts = [self._tokens_of(text) for case in cases for text in case.texts_K]
         lengths_N = np.array([len(one) + len(other) for one, other in zip(queries, texts, strict=True)])
         places, found = [], []
         for part in parts_by_length(lengths_N, self._part_size):
@@ -251,7 +249,7 @@ class RerankLearner:
         back_N = np.argsort(np.concatenate(places), kind="stable")
         return torch.cat(found)[torch.from_numpy(back_N)]
 
-    def _tokens_of(self, key: int | str) -> list[int]:
-        if key not in self._tokens:
-            self._tokens[key] = text_tokens(self._tokenizer, key if isinstance(key, str) else self._texts[key])
-        return self._tokens[key]
+    def _tokens_of(self, text: str) -> list[int]:
+        if text not in self._tokens:
+            self._tokens[text] = text_tokens(self._tokenizer, text)
+        return self._tokens[text]

@@ -25,6 +25,7 @@ class RerankCase:
     Attributes:
         query: Its words.
         items_K: int64, numbers of the candidates, best first as the search has them.
+        texts_K: What is read of each.
         present_K: float64, their scores there.
         grades_K: float32 in [0, 1], how right each is; 0 is wrong.
         right: Numbers of all right items, candidates or not; not empty in cases that are judged.
@@ -32,6 +33,7 @@ class RerankCase:
 
     query: str
     items_K: NDArray[np.int64]
+    texts_K: tuple[str, ...]
     present_K: NDArray[np.float64]
     grades_K: NDArray[np.float32]
     right: frozenset[int]
@@ -40,7 +42,10 @@ class RerankCase:
         """The case among some of the items, in the same order."""
         left_K = kept_V[self.items_K]
         right = frozenset(item for item in self.right if kept_V[item])
-        return RerankCase(self.query, self.items_K[left_K], self.present_K[left_K], self.grades_K[left_K], right)
+        texts_K = tuple(text for text, left in zip(self.texts_K, left_K.tolist(), strict=True) if left)
+        return RerankCase(
+            self.query, self.items_K[left_K], texts_K, self.present_K[left_K], self.grades_K[left_K], right
+        )
 
 
 def blended(present_K: NDArray[np.floating], read_K: NDArray[np.floating], weight: float) -> NDArray[np.float64]:
@@ -87,7 +92,7 @@ def judge(
         ``ndcg`` and ``mrr``, float64 [C] each.
 
     Example:
-        >>> case = RerankCase("otters", np.array([4, 7]), np.array([2.0, 1.0]), np.array([0.0, 1.0]), frozenset({7}))
+        >>> case = RerankCase("otters", np.array([4, 7]), ("", ""), np.array([2.0, 1.0]), np.array([0.0, 1.0]), frozenset({7}))
         >>> judge([case])["mrr"].tolist(), judge([case], [np.array([0.0, 1.0])], weight=1.0)["mrr"].tolist()
         ([0.5], [1.0])
     """

@@ -8,7 +8,7 @@ Source: the inverse cloze task of Lee et al. 2019, "Latent Retrieval for Weakly 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -25,12 +25,16 @@ _KEYWORDS: Final = (2, 5)
 _SHORT_WORD: Final = 3
 
 
+Kind = Literal["title", "sentence", "words"]
+
+
 @dataclass(frozen=True)
 class MadeQuery:
     """A query and the item it was taken from.
 
     Attributes:
         item: Its number.
+        kind: What was taken: ``title``, a ``sentence`` of the description, or some ``words`` of a title, which keeps them.
         query: What is asked.
         taken: The piece as it stood in the item.
         title: The item's title while it is asked for.
@@ -38,6 +42,7 @@ class MadeQuery:
     """
 
     item: int
+    kind: Kind
     query: str
     taken: str
     title: str
@@ -71,24 +76,57 @@ def make_query(
         >>> made.query, made.title, made.description
         ('Otters', '', 'They live in rivers.')
     """
-    title, description = (" ".join(str(row.get(name) or "").split()) for name in ("title", "description"))
-    sentences = [one for one in _SENTENCE.split(description) if one]
-    able = [place for place, one in enumerate(sentences) if len(one.split()) >= _FEWEST]
+    title, sentences = _pieces(row)
+    able = [one for one in sentences if len(one.split()) >= _FEWEST]
     by_title = random.random() < _TITLE_SHARE
+    kind: Kind
     if len(sentences) > 1 and able and not (by_title and title):
-        place = able[int(random.integers(len(able)))]
-        taken = sentences.pop(place)
-        description = " ".join(sentences)
+        kind, taken = "sentence", able[int(random.integers(len(able)))]
+        sentences.remove(taken)
     elif title and sentences:
-        taken, title = title, ""
+        kind, taken, title = "title", title, ""
     elif len(title.split()) >= _FEWEST:
-        taken = drop_words(title, random, share=0.5)
+        kind, taken = "words", drop_words(title, random, share=0.5)
     else:
         return None
     query = _asked(taken, random)
     if synonyms:
         query = replace_synonyms(query, random, synonyms=synonyms, share=_SYNONYM_SHARE)
-    return MadeQuery(item, query, taken, title, description)
+    return MadeQuery(item, kind, query, taken, title, " ".join(sentences))
+
+
+def as_if_asked(row: Mapping[str, Any], kind: Kind, random: np.random.Generator, *, keep: str = "") -> tuple[str, str]:
+    """Another item with a piece of the same kind taken out.
+
+    Otherwise what is missing would tell which item was asked for, and that, not reading, would be learnt.
+
+    Args:
+        row: Of the other item.
+        kind: What was taken from the one that is asked for.
+        random: The draws.
+        keep: A sentence that is not taken out, since it answers the query.
+
+    Returns:
+        Title and description.
+
+    Example:
+        >>> as_if_asked({"title": "Kites", "description": "They fly. In wind."}, "title", np.random.default_rng(0))
+        ('', 'They fly. In wind.')
+    """
+    title, sentences = _pieces(row)
+    if kind == "title" and sentences:
+        title = ""
+    elif kind == "sentence" and len(sentences) > 1:
+        able = [place for place, one in enumerate(sentences) if one != keep]
+        if able:
+            sentences.pop(able[int(random.integers(len(able)))])
+    return title, " ".join(sentences)
+
+
+def _pieces(row: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Title, and the sentences of the description."""
+    title, description = (" ".join(str(row.get(name) or "").split()) for name in ("title", "description"))
+    return title, [one for one in _SENTENCE.split(description) if one]
 
 
 def _asked(taken: str, random: np.random.Generator) -> str:
