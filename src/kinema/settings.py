@@ -190,6 +190,10 @@ class SearchSettings(_Section):
         default=False,
         description="pictures and clips are compared as kinema finetune visual has learnt, moment by moment",
     )
+    reranker: bool = Field(
+        default=False, description="read the first places again with the query, by what kinema finetune rerank has made"
+    )
+    rerank_top: int = Field(default=20, ge=2, le=1000, description="how many places are read again")
 
 
 class EvaluationSettings(_Section):

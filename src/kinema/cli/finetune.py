@@ -27,12 +27,15 @@ TASKS: Final[LazyCommands] = {
         "finetune",
         "Clicks, ratings and next items in one run with shared parameters.",
     ),
+    "rerank": ("kinema.cli.tasks.rerank", "finetune", "A better order of what a search finds, by reading it again."),
+    "text": ("kinema.cli.tasks.text", "finetune", "The label of a text or of a pair of texts, from any table."),
 }
 
 PREDICTIONS: Final[LazyCommands] = {
     "click": ("kinema.cli.tasks.click", "predict", "A table with the probability of a click."),
     "clips": ("kinema.cli.tasks.clips", "predict", "A table with the class of each clip."),
     "match": ("kinema.cli.tasks.match", "predict", "The best items for each query of a table."),
+    "text": ("kinema.cli.tasks.text", "predict", "A table with the label of each text and its probability."),
 }
 
 

@@ -37,7 +37,7 @@ COMMANDS: Final[LazyCommands] = {
     "delta": (
         "kinema.cli.delta",
         "delta",
-        "Put what a training from another model has changed on the model, or take it off.",
+        "List, merge, apply or remove what was learnt beside networks of others.",
     ),
     "evaluate": ("kinema.cli.model", "evaluate", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "recommend", "Recommend items to a user."),

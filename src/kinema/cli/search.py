@@ -25,6 +25,8 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
         console.print(f"weights: {weights}{taste}", markup=False)
     if found.bridges:
         console.print(f"pictures were searched {' and '.join(found.bridges)}", markup=False)
+    if found.reranked:
+        console.print(f"the first places were read again by a {found.reranked}", markup=False)
     if found.notice:
         console.print(f"note: {found.notice}", markup=False)
     if explain and found.items:

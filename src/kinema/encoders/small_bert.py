@@ -90,6 +90,9 @@ class BertOutput:
 class SmallBert:
     """The network, without dropout and heads.
 
+    What `kinema.training.inserts` puts beside the weights of such a network is read as well, under the names it has there:
+    bottlenecks behind linear maps, prefixes before the keys of attention.
+
     Args:
         shape: Its sizes.
         state: Its parameters, by the names of transformers.
@@ -134,14 +137,15 @@ class SmallBert:
         """Parameters by the names of transformers."""
         return self._state
 
-    def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> BertOutput:
+    def __call__(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> BertOutput:
         """Vectors of tokens.
 
         Args:
             input_ids: int64 [N, L].
             attention_mask: int64 [N, L], 1 for tokens, 0 for padding.
+            token_type_ids: int64 [N, L], 0 in the first and 1 in the second text of a pair; None where all are first texts.
         """
-        hidden_NLD = self._embed(input_ids)
+        hidden_NLD = self._embed(input_ids, token_type_ids)
         shown_N11L = None if bool(attention_mask.all()) else attention_mask[:, None, None, :].bool()
         for layer in range(self.config.num_hidden_layers):
             place = f"encoder.layer.{layer}."
@@ -151,12 +155,13 @@ class SmallBert:
             hidden_NLD = self._add(f"{place}output.", wide_NLD, hidden_NLD)
         return BertOutput(hidden_NLD)
 
-    def _embed(self, tokens_NL: Tensor) -> Tensor:
-        """Word, place and sentence; every text is a first sentence."""
+    def _embed(self, tokens_NL: Tensor, kinds_NL: Tensor | None) -> Tensor:
+        """Word, place and sentence."""
         words, places, kinds = (
             self._state[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")
         )
-        summed_NLD = functional.embedding(tokens_NL, words) + kinds[0] + places[: tokens_NL.shape[1]]
+        told = kinds[0] if kinds_NL is None else functional.embedding(kinds_NL, kinds)
+        summed_NLD = functional.embedding(tokens_NL, words) + told + places[: tokens_NL.shape[1]]
         return self._normalise("embeddings.", summed_NLD)
 
     def _attend(self, place: str, hidden_NLD: Tensor, shown_N11L: Tensor | None) -> Tensor:
@@ -167,6 +172,12 @@ class SmallBert:
             .transpose(1, 2)
             for name in ("query", "key", "value")
         )
+        if f"{place}prefix.keys_HPE" in self._state:
+            ahead = (self._state[f"{place}prefix.{name}_HPE"] for name in ("keys", "values"))
+            before = [one.expand(len(key), -1, -1, -1) for one in ahead]
+            key, value = (torch.cat(pair, dim=2) for pair in zip(before, (key, value), strict=True))
+            if shown_N11L is not None:
+                shown_N11L = functional.pad(shown_N11L, (before[0].shape[2], 0), value=True)
         seen_NHLD = functional.scaled_dot_product_attention(query, key, value, attn_mask=shown_N11L)
         return seen_NHLD.transpose(1, 2).flatten(2)
 
@@ -175,7 +186,11 @@ class SmallBert:
         return self._normalise(place, self._linear(f"{place}dense.", new_NLE) + old_NLD)
 
     def _linear(self, place: str, x: Tensor) -> Tensor:
-        return functional.linear(x, self._state[f"{place}weight"], self._state[f"{place}bias"])
+        out = functional.linear(x, self._state[f"{place}weight"], self._state[f"{place}bias"])
+        narrow = f"{place}bottleneck."
+        if f"{narrow}down.weight" not in self._state:
+            return out
+        return out + self._linear(f"{narrow}up.", functional.gelu(self._linear(f"{narrow}down.", out)))
 
     def _normalise(self, place: str, x: Tensor) -> Tensor:
         weight, bias = (self._state[f"{place}LayerNorm.{name}"] for name in ("weight", "bias"))
@@ -202,6 +217,8 @@ class WordPieces:
         pad_token: What fills up a row.
         pad_token_id: Its number.
         unk_token_id: Number of what stands for an unknown word.
+        cls_token_id: Number of the mark before a text.
+        sep_token_id: Number of the mark behind one.
         eos_token_id: None: BERT has no end mark.
         padding_side: Always behind the text.
         truncation_side: Always at its end.
@@ -219,7 +236,9 @@ class WordPieces:
         self.unk_token_id = int(self._pieces.token_to_id(config["unk_token"]))
         self.eos_token_id: int | None = None
         self.padding_side = self.truncation_side = "right"
-        self._first, self._last = (int(self._pieces.token_to_id(config[name])) for name in ("cls_token", "sep_token"))
+        self.cls_token_id, self.sep_token_id = (
+            int(self._pieces.token_to_id(config[name])) for name in ("cls_token", "sep_token")
+        )
 
     def num_special_tokens_to_add(self) -> int:
         """Tokens that every text gets besides its own."""
@@ -255,7 +274,7 @@ class WordPieces:
         assert return_tensors == "pt"
         room = (max_length or self.model_max_length) - self.num_special_tokens_to_add() if truncation else None
         coded = self._pieces.encode_batch(list(text), add_special_tokens=False)
-        rows = [[self._first, *one.ids[:room], self._last] for one in coded]
+        rows = [[self.cls_token_id, *one.ids[:room], self.sep_token_id] for one in coded]
         width = max(len(row) for row in rows)
         tokens = [row + [self.pad_token_id] * (width - len(row)) for row in rows]
         shown = [[1] * len(row) + [0] * (width - len(row)) for row in rows]

@@ -207,9 +207,8 @@ def load_text_encoder(
             f"the text encoder needs max_tokens >= 8 and batch_size >= 1, got {max_tokens} and {batch_size}"
         )
     set_thread_policy()
-    place = _place(name)
-    tokenizer, model = _read_packaged(place) if name.startswith(PACKAGED) else _read_any(place, cache)
-    source = _source(name, place, cache)
+    tokenizer, model = read_text_network(name, cache=cache)
+    source = _source(name, _place(name), cache)
     if pooling is None:
         pooling = source.pooling if source.pooling_is_given else usual_pooling(model.config)
     return TextEncoder(
@@ -223,6 +222,12 @@ def load_text_encoder(
         query_prefix=source.query_prefix,
         passage_prefix=source.passage_prefix,
     )
+
+
+def read_text_network(name: str, *, cache: Path | None = None) -> tuple[Any, Any]:
+    """Tokenizer and network of a text encoder, as its vectors are made with them; arguments and errors as `load_text_encoder`."""
+    place = _place(name)
+    return _read_packaged(place) if name.startswith(PACKAGED) else _read_any(place, cache)
 
 
 def _read_packaged(place: str) -> tuple[Any, Any]:

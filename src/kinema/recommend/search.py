@@ -22,9 +22,11 @@ from kinema.recommend.checks import check_count, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
+from kinema.recommend.rereading import reread
 from kinema.recommend.search_filters import narrow, num_with_copies, one_of_copies, with_copies
 from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex, Signal, reasons
 from kinema.recommend.trace import Trace
+from kinema.reranking.second_reading import SecondReading
 from kinema.retrieval.content_search import deviations
 from kinema.retrieval.text_match import WordMatch, words_of
 from kinema.retrieval.top import top
@@ -89,7 +91,8 @@ class SearchItem:
         score: The sum of ``parts``.
         parts: What each signal adds to the score; ``taste`` is the user's.
         why: In plain words.
-        evidence: The words found, the cosine in each modality, and the ids of copies that are left out.
+        evidence: The words found, the cosine in each modality, and the ids of copies that are left out; where the answer
+            was read again, ``reread`` and the place before, ``first_position``.
     """
 
     id: str
@@ -112,6 +115,7 @@ class SearchResult:
         user: Who asked; empty for nobody.
         user_weight: What taste counts against all signals together; 0 where nothing is known of it.
         bridges: How words were compared with pictures; empty where they were not.
+        reranked: By what the first places were read again; empty where they were not.
         trace: One step per stage.
         notice: What was missing, misspelt or not found; empty where there is nothing to say.
     """
@@ -122,6 +126,7 @@ class SearchResult:
     user: str = ""
     user_weight: float = 0.0
     bridges: tuple[str, ...] = ()
+    reranked: str = ""
     trace: tuple[TraceStep, ...] = ()
     notice: str = ""
 
@@ -146,6 +151,7 @@ def search(
     now_ms: int,
     history: Histories | None = None,
     profile_P: NDArray[np.float32] | None = None,
+    second: SecondReading | None = None,
 ) -> SearchResult:
     """Answer a question.
 
@@ -156,6 +162,7 @@ def search(
         now_ms: Items published later are not there yet.
         history: The user's interactions, one row; None for nobody and for unknown users.
         profile_P: The user's profile row; None where there is none.
+        second: Reads the first places again where there are words; None leaves them.
 
     Returns:
         At most ``question.num_items`` items. The same question on the same parts has the same answer; ties go to the lower
@@ -190,14 +197,17 @@ def search(
     weight = question.user_weight if taste_V is not None else 0.0
     added = _contributions(signals, taste_V, weight)
     score_V = np.sum([np.zeros(len(allowed_V)), *added.values()], axis=0)
-    order_K = _order(score_V, named_V, found_V, question.num_items + num_with_copies(parts))
+    deep = question.num_items if second is None else max(question.num_items, second.top)
+    order_K = _order(score_V, named_V, found_V, deep + num_with_copies(parts))
     trace.step("rank", num_found, len(order_K), removed={"below the answer": num_found - len(order_K)}, taste=weight)
     single_K, removed["copies"] = one_of_copies(parts, order_K, seen=seen, trace=trace)
+    single_K, read_again = reread(second, text, single_K, score_V, named_V=named_V, trace=trace)
     items_K = single_K[: question.num_items]
     told = reasons(
         index, signals, items_K, match=match, likened=question.likened, added=added, named_V=named_V, user=question.user
     )
-    items = _items(parts.catalogue, items_K, score_V, added, with_copies(parts, items_K, allowed_V, told))
+    told = with_copies(parts, items_K, allowed_V, told)
+    items = _items(parts.catalogue, items_K, score_V, added, told, read_again=read_again)
     trace.step("explain", len(single_K), len(items), removed={"below the answer": len(single_K) - len(items)})
     short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
     notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
@@ -208,6 +218,7 @@ def search(
         user=question.user,
         user_weight=weight,
         bridges=tuple(one.how for one in signals if one.how),
+        reranked=second.told if second is not None and read_again else "",
         trace=trace.steps,
         notice="; ".join(filter(None, notices)),
     )
@@ -219,6 +230,8 @@ def _items(
     score_V: NDArray[np.float64],
     added: Mapping[str, NDArray[np.float64]],
     told: list[tuple[str, dict[str, Any]]],
+    *,
+    read_again: Mapping[int, Mapping[str, Any]],
 ) -> tuple[SearchItem, ...]:
     """The places of the answer, in the order given."""
     return tuple(
@@ -229,7 +242,7 @@ def _items(
             score=float(score_V[item]),
             parts={name: float(values_V[item]) for name, values_V in added.items()},
             why=why,
-            evidence=evidence,
+            evidence={**evidence, **read_again.get(item, {})},
         )
         for position, (item, (why, evidence)) in enumerate(zip(items_K.tolist(), told, strict=True))
     )

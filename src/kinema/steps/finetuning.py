@@ -272,9 +272,23 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
     """
     model = load_click_model(folder)
     frame, _ = read_whole_table(table)
+    write_table(frame.with_columns(pl.Series(SCORE, model.predict(frame), dtype=pl.Float32)), table=table, to=to)
+    return frame.height
+
+
+def write_table(scored: pl.DataFrame, *, table: Path, to: Path) -> None:
+    """Write what a prediction has added to a table.
+
+    Args:
+        scored: The table with its new columns.
+        table: Where it was read from.
+        to: ``.parquet``, ``.jsonl`` or else CSV.
+
+    Raises:
+        ConfigError: Both are one file, or it is CSV and a column cannot be written as such.
+    """
     if to.exists() and to.samefile(table):
         raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
-    scored = frame.with_columns(pl.Series(SCORE, model.predict(frame), dtype=pl.Float32))
     to.parent.mkdir(parents=True, exist_ok=True)
     if to.suffix.lower() == ".parquet":
         scored.write_parquet(to)
@@ -282,7 +296,6 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
         scored.write_ndjson(to)
     else:
         _flat(scored).write_csv(to)
-    return scored.height
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:

@@ -34,6 +34,7 @@ from kinema.steps.bridges import Bridges, TextQueries, Ways
 from kinema.steps.extracting import encoder_place
 from kinema.steps.matching import match_moments, match_words
 from kinema.steps.query_media import clip_vectors, picture_vectors
+from kinema.steps.rereading import second_reading
 from kinema.steps.slates import SlateMaker
 from kinema.store.features import ModalityFeatures
 
@@ -79,7 +80,8 @@ def search_project(
 
     Raises:
         DataError: The question is empty or too long, a file cannot be read, or a category is unknown.
-        NotBuiltError: The catalogue is empty, or has no vectors to compare a picture or a clip with.
+        NotBuiltError: The catalogue is empty, or has no vectors to compare a picture or a clip with, or the settings want a
+            re-ranker that was not made yet.
         StaleArtifactError: The catalogue's vectors come from other encoders than `kinema.toml` names.
     """
     dataset, recommender = slates.dataset, slates.recommender
@@ -124,7 +126,8 @@ def search_project(
         weights=_weights(settings.search),
         hide_seen=hide_seen,
     )
-    return search(recommender.parts, index, question, now_ms=recommender.now_ms(), **_past(slates, user))
+    second = second_reading(slates, settings.search, folder / "artifacts") if tidy and not likened else None
+    return search(recommender.parts, index, question, now_ms=recommender.now_ms(), second=second, **_past(slates, user))
 
 
 def _weights(settings: SearchSettings) -> dict[str, float]:

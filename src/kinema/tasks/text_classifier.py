@@ -3,7 +3,7 @@
 Shape suffixes: N examples, B of them in a batch, L tokens, D width of the encoder, C classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -135,6 +135,38 @@ def load_text_classifier(
             "a text classifier needs a head first or lstm, at least 2 classes and dropout in [0, 1), got "
             f"'{head}', {num_classes} and {dropout}"
         )
+    sizes: dict[str, Any] = {"num_classes": num_classes, "dropout": dropout}
+
+    def make_head(width: int) -> FirstTokenHead | RecurrentHead:
+        if head == "first":
+            return FirstTokenHead(width=width, **sizes)
+        return RecurrentHead(width=width, inner=inner, **sizes)
+
+    return load_encoder_with_head(name, make_head, seed=seed, cache=cache)
+
+
+def load_encoder_with_head(
+    name: str,
+    make_head: Callable[[int], FirstTokenHead | RecurrentHead],
+    *,
+    seed: int = 0,
+    cache: Path | None = None,
+) -> tuple[TextClassifier, Any]:
+    """A pre-trained encoder with a head of one's own.
+
+    Args:
+        name: See `load_text_classifier`.
+        make_head: Width of the encoder -> the head; a `FirstTokenHead` starts from the checkpoint's pooler where it has one.
+        seed: Of what starts from random numbers.
+        cache: Where hub downloads are kept; the hub's default where None.
+
+    Returns:
+        The network, and the checkpoint's tokenizer.
+
+    Raises:
+        ConfigError: The checkpoint cannot be loaded or has no first token that stands for the text.
+        MissingExtraError: transformers is not installed.
+    """
     transformers, place = require("transformers"), find_text_source(name).place
     settings: dict[str, Any] = {"role": "text", "cache_dir": cache}
     tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, place, **settings)
@@ -146,9 +178,7 @@ def load_text_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "text classifier"))
         encoder, info = load_pretrained(transformers.AutoModel.from_pretrained, place, **settings)
-        width = int(encoder.config.hidden_size)
-        sizes: dict[str, Any] = {"width": width, "num_classes": num_classes, "dropout": dropout}
-        made = FirstTokenHead(**sizes) if head == "first" else RecurrentHead(**sizes, inner=inner)
+        made = make_head(int(encoder.config.hidden_size))
     pooler = getattr(encoder, "pooler", None)
     if pooler is not None:
         known = not any("pooler" in one for one in info["missing_keys"]) and hasattr(pooler, "dense")
@@ -166,6 +196,8 @@ class TextLearner:
         train: Examples.
         valid: Examples that validation looks at.
         part_size: Examples that go through the network together; those of a step are put together by length.
+        changed: Numbers of training examples and draws -> the same examples said a little differently, for each step anew; None
+            for examples as they are.
 
     Attributes:
         network: See the class.
@@ -176,11 +208,18 @@ class TextLearner:
     """
 
     def __init__(
-        self, network: TextClassifier, train: LabelledTexts, valid: LabelledTexts, *, part_size: int = 32
+        self,
+        network: TextClassifier,
+        train: LabelledTexts,
+        valid: LabelledTexts,
+        *,
+        part_size: int = 32,
+        changed: Callable[[NDArray[np.int64], Draws], LabelledTexts] | None = None,
     ) -> None:
         self.network = network
         self.num_examples = len(train)
         self._train, self._valid, self._part_size = train, valid, part_size
+        self._changed = changed
         num_classes = network.get_parameter("head.out.bias").numel()
         highest = max(int(one.labels_N.max()) for one in (train, valid))
         if highest >= num_classes:
@@ -190,7 +229,9 @@ class TextLearner:
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean cross entropy."""
-        labels_B = torch.from_numpy(self._train.labels_N[rows_B])
+        labels_B, texts, places_B = torch.from_numpy(self._train.labels_N[rows_B]), self._train, rows_B
+        if self._changed is not None and draws is not None:
+            texts, places_B = self._changed(rows_B, draws), np.arange(len(rows_B))
         was_training = self.network.training
         self.network.train(draws is not None)
         total = torch.zeros(())
@@ -198,8 +239,8 @@ class TextLearner:
             if draws is not None:
                 # The encoder's own dropout draws from torch's global generator.
                 torch.manual_seed(int(draws.some(_HIGHEST_SEED, 1)))
-            for part in parts_by_length(self._train.lengths_N[rows_B], self._part_size):
-                logits = self.network(self._train.batch(rows_B[part])).float()
+            for part in parts_by_length(texts.lengths_N[places_B], self._part_size):
+                logits = self.network(texts.batch(places_B[part])).float()
                 total = total + functional.cross_entropy(logits, labels_B[torch.from_numpy(part)], reduction="sum")
         self.network.train(was_training)
         return total / len(rows_B)
