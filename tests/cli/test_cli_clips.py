@@ -9,7 +9,10 @@ from click.testing import CliRunner
 from kinema.cli.main import main
 from kinema.errors import ConfigError, StaleArtifactError
 from kinema.project import Project
+from kinema.steps.tuning_tasks import TUNABLE
+from kinema.steps.tuning_worker import run_trial
 from kinema.testing.clips import render_clip
+from kinema.training.task_settings import TaskSettings
 
 QUICK = ["--inputs", "motion", "--epochs", "6", "--quiet"]
 MOTIONS = {"left": "pan_left", "right": "pan_right", "out": "zoom_out"}
@@ -67,7 +70,8 @@ def test_files_get_a_class_each_and_a_broken_one_is_named(place, model, tmp_path
 def test_a_project_learns_from_a_table_and_from_its_catalogue(place, model, tmp_path):
     Project.init(tmp_path / "shop").close()
     settings = '[encoders]\ntext = ""\nframes = ""\nsound = ""\n'
-    (tmp_path / "shop" / "kinema.toml").write_text(settings)
+    learning = '[finetune.clips.network]\ninputs = "motion"\n'
+    (tmp_path / "shop" / "kinema.toml").write_text(learning + settings)
     names = [f"{label}/{label}{number}" for label in MOTIONS for number in range(9)]
     rows = {"id": names, "categories": [name.split("/")[0] for name in names]}
     pl.DataFrame(rows).write_csv(tmp_path / "items.csv")
@@ -81,6 +85,15 @@ def test_a_project_learns_from_a_table_and_from_its_catalogue(place, model, tmp_
     table = ["--labels", tmp_path / "labels.csv", "--column", "way"]
     by_table = json.loads(run("finetune", "clips", *shop, *QUICK, *table, "--json").stdout)
     assert by_table["metrics"]["test"] == by_column["metrics"]["test"]
+    tunable = TUNABLE["clips"]({"project": str(tmp_path / "shop"), "label": "category", "seed": 0})
+    with pytest.raises(ConfigError, match="inputs must be those that clips were chosen by, 'motion', is 'both'"):
+        run_trial(tunable, {}, base=TaskSettings(network={"inputs": "both"}), seed=0, ask=lambda *_: True)
+    for metric, sign in (("log_loss", -1), ("accuracy", 1)):
+        base = TaskSettings({"max_epochs": 2, "metric": metric}, {"inputs": "motion"})
+        tried = run_trial(tunable, {"network.width": 8}, base=base, seed=0, ask=lambda *_: True)
+        assert len(tried.gains_N) == len(tunable.groups_N) == by_column["num_clips"]["valid"]
+        assert tried.value * sign > 0
+        assert tried.gains_N.mean() == pytest.approx(tried.value, rel=1e-4)
     found = tmp_path / "shop" / "artifacts" / "clip-classes"
     asked = ["predict", "clips", found, *shop, "--to", tmp_path / "all.jsonl", "--json", "-q"]
     report = json.loads(run(*asked).stdout)

@@ -138,7 +138,7 @@ def test_the_step_size_is_found_and_tensorboard_is_told(shop):
     ("arguments", "message"),
     [
         (("tune", "clik"), "unknown key 'clik' in the tasks that can be tuned, did you mean 'click'"),
-        (("tune", "rating", "--label", "like"), "--label must come with the task click, is given with rating"),
+        (("tune", "rating", "--label", "like"), "--label must come with the task click or clips, is given with rating"),
         (("tune", "click", "--to", "m"), "--valid, --to and --field must come with --train"),
         (("tune", "rating", *TABLE), "--train must come with the task click and with --to"),
         (

@@ -37,7 +37,10 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
     metavar="NAME=VALUE",
     help="Fix a setting of [finetune] for this search; of what is learnt network.NAME. Repeatable.",
 )
-@click.option("--label", help="click: column of a table, default label; in a log the kind of event, default click.")
+@click.option(
+    "--label",
+    help="click: column of a table, default label; in a log the kind of event, default click. clips: column of the catalogue, default names of files.",
+)
 @click.option("--train", type=_FILE, help="click: table to learn from. Default: the project's log.")
 @click.option("--valid", type=_FILE, help="click: rows that decide. Default: a tenth of --train, at random.")
 @click.option("--to", type=_FOLDER, help="click: folder of the model of a table; the search is kept beside it.")
@@ -49,7 +52,7 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
 def tune(output: Output, *, task: str, folder: Path | None, write: bool, train: Path | None, **asked: Any) -> None:
     """Search for the settings with which a task learns best, on validation only.
 
-    Tasks: click, engagement, rating. What is searched stands in [tune.TASK] of kinema.toml, or is the task's own choice:
+    Tasks: click, engagement, rating, clips. What is searched stands in [tune.TASK] of kinema.toml, or is the task's own choice:
 
     \b
       [tune.click]
@@ -64,6 +67,7 @@ def tune(output: Output, *, task: str, folder: Path | None, write: bool, train: 
     Examples:
       kinema tune click --trials 30 --workers 2
       kinema tune engagement --seconds 3600 --write
+      kinema tune clips --label category --trials 30
       kinema tune click --train train.csv.gz --valid valid.csv.gz --label clicked --to models/click
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
@@ -94,12 +98,13 @@ def _of_project(task: str, folder: Path | None, given: dict[str, Any], *, write:
 
     if given["valid"] is not None or given["to"] is not None or given["fields"]:
         raise ConfigError("--valid, --to and --field must come with --train, the table they belong to; give it")
-    if given["label"] is not None and task != "click":
-        raise ConfigError(f"--label must come with the task click, is given with {task}; leave it out")
+    if given["label"] is not None and task not in {"click", "clips"}:
+        raise ConfigError(f"--label must come with the task click or clips, is given with {task}; leave it out")
+    label = given["label"] if task == "clips" else given["label"] or "click"
     with Project.find(folder) as project:
         return {
             "task": task,
-            "place": {"project": str(project.folder), "label": given["label"] or "click"},
+            "place": {"project": str(project.folder), "label": label},
             "folder": project.folder / "tune" / task,
             **_settings(project.settings, project.folder, write=write),
         }

@@ -23,6 +23,7 @@ from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipMod
 from kinema.tasks.clip_measures import clip_metrics, confusion
 from kinema.tasks.clip_recipe import INPUTS, ClipRecipe
 from kinema.tasks.clip_split import PARTS, split_clips
+from kinema.training.fit_options import FitOptions
 
 FOLDER: Final = "clip-classes"
 CONFUSION: Final = "confusion.svg"
@@ -126,14 +127,11 @@ def finetune_clips(
         DataError: Fewer than two classes are left, or a modality is missing.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
-    config, options = plan.network(USUAL), plan.options(**OPTIONS)
-    check_inputs(library.tokens, config.inputs)
-    chosen = _choose(library, labels, INPUTS[config.inputs], min_clips)
-    parts = _divide(chosen, plan.seed)
-    learner = ClipClassLearner(
-        library.tokens, parts["train"], parts["valid"], num_classes=len(chosen.classes), config=config, seed=plan.seed
-    )
-    fitted = plan.fit(learner, options, examples=_facts(library, parts, config))
+    inputs = plan.network(USUAL).inputs
+    task = divide_clips(library, labels, inputs=inputs, min_clips=min_clips, seed=plan.seed)
+    chosen, parts = task.chosen, task.parts
+    learner, options, config = task.ready(plan)
+    fitted = plan.fit(learner, options, examples=(*task.facts, asdict(config)))
     prints = {name: library.tokens[name].encoder for name in learner.projections}
     model = learner.finish(chosen.classes, replace(library.recipe, fingerprints=prints))
     metrics, table_CC = _measure(model, library, parts)
@@ -161,7 +159,7 @@ def finetune_clips(
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class Chosen:
     """Clips that take part."""
 
     rows_N: NDArray[np.int64]
@@ -172,7 +170,78 @@ class _Chosen:
     small: Mapping[str, int]
 
 
-def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str], min_clips: int) -> _Chosen:
+@dataclass(frozen=True)
+class DividedClips:
+    """Labelled clips, ready to be learnt from.
+
+    Attributes:
+        library: All clips.
+        inputs: What is read of them.
+        chosen: Those that take part.
+        parts: ``train``, ``valid`` and ``test``.
+    """
+
+    library: ClipLibrary
+    inputs: str
+    chosen: Chosen
+    parts: Mapping[str, LabelledClips]
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What a run is about, for its fingerprint: which clips, read how, and what they are called."""
+        tokens = [self.library.tokens[name] for name in INPUTS[self.inputs]]
+        learnt = [
+            array for name in ("train", "valid") for array in (self.parts[name].rows_N, self.parts[name].labels_N)
+        ]
+        return ("clips", *((one.encoder, list(one.keys_V)) for one in tokens), *learnt)
+
+    def valid_groups(self) -> NDArray[np.int64]:
+        """int64, the group of each validation clip."""
+        groups = dict(zip(self.chosen.rows_N.tolist(), self.chosen.groups_N, strict=True))
+        _, numbers_N = np.unique([groups[row] for row in self.parts["valid"].rows_N.tolist()], return_inverse=True)
+        return numbers_N.astype(np.int64)
+
+    def ready(self, plan: FitPlan) -> tuple[ClipClassLearner, FitOptions, ClipClassConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Raises:
+            ConfigError: The plan names what there is not, or other inputs than the clips were chosen by.
+        """
+        config, options = plan.network(USUAL), plan.options(**OPTIONS)
+        if config.inputs != self.inputs:
+            raise ConfigError(
+                f"inputs must be those that clips were chosen by, '{self.inputs}', is '{config.inputs}'; "
+                "write network.inputs under [finetune.clips] in kinema.toml"
+            )
+        learner = ClipClassLearner(
+            self.library.tokens,
+            self.parts["train"],
+            self.parts["valid"],
+            num_classes=len(self.chosen.classes),
+            config=config,
+            seed=plan.seed,
+        )
+        return learner, options, config
+
+
+def divide_clips(
+    library: ClipLibrary, labels: ClipLabels, *, inputs: str, min_clips: int = 5, seed: int = 0
+) -> DividedClips:
+    """Choose clips that can be learnt from and divide them; errors of `finetune_clips`.
+
+    Args:
+        library: All clips.
+        labels: Of each of them.
+        inputs: What is read of them.
+        min_clips: Classes with fewer readable clips are set aside, >= 3.
+        seed: Of the division.
+    """
+    check_inputs(library.tokens, inputs)
+    chosen = _choose(library, labels, INPUTS[inputs], min_clips)
+    return DividedClips(library, inputs, chosen, _divide(chosen, seed))
+
+
+def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str], min_clips: int) -> Chosen:
     """Clips with a label of a class with enough clips, that can be read."""
     if min_clips < _FEWEST:
         raise ConfigError(f"--min-clips must be >= {_FEWEST}, is {min_clips}; a class has to be in all three parts")
@@ -193,7 +262,7 @@ def _choose(library: ClipLibrary, labels: ClipLabels, modalities: Sequence[str],
     numbers = {name: number for number, name in enumerate(classes)}
     rows = [row for row in readable if labels.labels_N[row] in numbers]
     keys = library.tokens[modalities[0]].keys_V
-    return _Chosen(
+    return Chosen(
         rows_N=np.array(rows, dtype=np.int64),
         labels_N=np.array([numbers[str(labels.labels_N[row])] for row in rows], dtype=np.int64),
         groups_N=tuple(labels.groups_N[row] or keys[row] for row in rows),
@@ -217,7 +286,7 @@ def _how_split(groups_N: Sequence[str], named_N: Sequence[str]) -> str:
     return f"at random, every class divided alike{kept}"
 
 
-def _divide(chosen: _Chosen, seed: int) -> dict[str, LabelledClips]:
+def _divide(chosen: Chosen, seed: int) -> dict[str, LabelledClips]:
     """Part -> clips."""
     rows = split_clips(chosen.labels_N, chosen.groups_N, seed=seed)
     if not all(len(one) for one in rows.values()):
@@ -226,13 +295,6 @@ def _divide(chosen: _Chosen, seed: int) -> dict[str, LabelledClips]:
             "all of one group are learnt from, or all are measured on"
         )
     return {name: LabelledClips(chosen.rows_N[one], chosen.labels_N[one]) for name, one in rows.items()}
-
-
-def _facts(library: ClipLibrary, parts: Mapping[str, LabelledClips], config: ClipClassConfig) -> tuple[Any, ...]:
-    """What a run is about, for its fingerprint: which clips, read how, and what they are called."""
-    tokens = [library.tokens[name] for name in INPUTS[config.inputs]]
-    learnt = [array for name in ("train", "valid") for array in (parts[name].rows_N, parts[name].labels_N)]
-    return ("clips", asdict(config), *((one.encoder, list(one.keys_V)) for one in tokens), *learnt)
 
 
 def _measure(
@@ -253,7 +315,7 @@ def _measure(
     return metrics, confusion(test_NC, test.labels_N)
 
 
-def _notices(chosen: _Chosen, parts: Mapping[str, LabelledClips]) -> list[str]:
+def _notices(chosen: Chosen, parts: Mapping[str, LabelledClips]) -> list[str]:
     """Classes that some part lacks, and those left out."""
     found = []
     for part in PARTS:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.settings import FILE_NAME, load_settings
+from kinema.steps.clip_library import find_labels, project_library
 from kinema.steps.dataset import Dataset, read_dataset
 from kinema.steps.finetuning import read_table_clicks
+from kinema.steps.finetuning_clips import USUAL, divide_clips
 from kinema.steps.finetuning_engagement import read_engagement
 from kinema.steps.finetuning_log import read_log_clicks
 from kinema.steps.finetuning_options import FitPlan
@@ -25,6 +27,7 @@ from kinema.tasks.click import probabilities
 from kinema.tasks.field_specs import parse_spec
 from kinema.tasks.rating import outputs
 from kinema.training.fitting import FitOptions
+from kinema.training.task_settings import TaskSettings, task_settings
 from kinema.tuning.gains import GAINS_OF_CHANCES
 
 
@@ -111,11 +114,28 @@ def rating(place: Mapping[str, Any]) -> Tunable:
     return Tunable(told.ready, gains, valid.users_N, told.facts)
 
 
+def clips(place: Mapping[str, Any]) -> Tunable:
+    """Classes of a project's clips; ``place`` has ``project``, ``seed`` and ``label``, a column of the catalogue or None for names."""
+    folder = Path(place["project"])
+    settings = load_settings(folder / FILE_NAME)
+    inputs = FitPlan(TaskSettings(network=task_settings(settings.finetune, "clips").network)).network(USUAL).inputs
+    with _opened(folder) as store:
+        library = project_library(store, settings, folder, inputs=inputs)
+        labels = find_labels(library, store.items(), column=place["label"])
+    told = divide_clips(library, labels, inputs=inputs, seed=place["seed"])
+
+    def gains(learner: Any, metric: str) -> NDArray[np.float64] | None:
+        return cast("NDArray[np.float64] | None", learner.valid_gains(metric))
+
+    return Tunable(told.ready, gains, told.valid_groups(), told.facts, labels.notices)
+
+
 TUNABLE: Final[Mapping[str, Callable[[Mapping[str, Any]], Tunable]]] = {
     "click": log_clicks,
     "click_table": table_clicks,
     "engagement": engagement,
     "rating": rating,
+    "clips": clips,
 }
 """Section of `kinema.toml` -> what reads the task's examples."""
 

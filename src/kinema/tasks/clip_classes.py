@@ -36,6 +36,7 @@ KIND: Final = "clip-classes"
 REMEDY: Final = "kinema finetune clips"
 _FORMAT: Final = 1
 _ROWS: Final = 512
+_LEAST: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,13 @@ class ClipClassLearner:
     def valid_logits(self) -> NDArray[np.float64]:
         """float64 [N, C] of the clips that validation looks at."""
         return logits(self.network, self._valid, len(self._valid_labels))
+
+    def valid_gains(self, metric: str) -> NDArray[np.float64] | None:
+        """What each validation clip says, larger is better, their mean the metric or minus it; None where it is no mean over clips."""
+        probs_NC, rows_N = softmax(self.valid_logits()), np.arange(len(self._valid_labels))
+        if metric == "log_loss":
+            return np.asarray(np.log(np.clip(probs_NC[rows_N, self._valid_labels], _LEAST, 1.0)))
+        return (probs_NC.argmax(axis=1) == self._valid_labels).astype(np.float64) if metric == "accuracy" else None
 
     def finish(self, classes: Sequence[str], recipe: ClipRecipe, told: Mapping[str, Any] | None = None) -> "ClipModel":
         """The model with the temperature that validation asks for."""

@@ -52,5 +52,12 @@ SPACES: Final[Mapping[str, tuple[Dimension, ...]]] = {
         Dimension("network.forget", between(0.0, 0.6)),
         Dimension("network.l2", factor(0.1, 10.0)),
     ),
+    "clips": (
+        *_STEP,
+        Dimension("weight_decay", one_of(0.0, 0.05, 0.2)),
+        Dimension("network.width", one_of(32, 64, 128)),
+        Dimension("network.dropout", between(0.0, 0.6)),
+        Dimension("network.smoothing", between(0.0, 0.2)),
+    ),
 }
 """Task -> settings that are searched; a new task is one entry more."""
