@@ -32,6 +32,7 @@ from search import QUESTIONS, RESULT, ROOT, Task, films, prepare, town
 import numpy as np  # isort: skip  # the thread policy, set by the import of `search`, comes first
 import polars as pl  # isort: skip
 
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_rerank import RerankReport, RerankTraining, finetune_rerank
 from kinema.tasks.cross_encoder import candidate_text
 from kinema.tasks.rerank_cases import RerankCase, gain_interval, judge
@@ -221,7 +222,7 @@ def train(project: Project, pairs: Path | None, training: RerankTraining) -> Rer
         settings=project.settings,
         pairs=pairs,
         training=training,
-        progress=show,
+        plan=FitPlan(progress=show),
     )
 
 

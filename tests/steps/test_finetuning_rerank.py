@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from kinema.cli.main import main
-from kinema.errors import DataError
+from kinema.errors import ConfigError, DataError
 from kinema.project import Project
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_rerank import RerankTraining, finetune_rerank
-from kinema.training.parameter_choice import Choice
+from kinema.training.task_settings import TaskSettings
 from tiny_encoders import TOPICS, WORDS, save_bert, write_topic_project
 
 ITEMS = 72
@@ -91,7 +92,9 @@ def test_a_search_is_read_again_only_where_it_is_asked_for(report, shop):
 def test_the_command_says_by_what_it_was_read_again_and_imports_nothing_that_trains(report, shop):
     script = (
         "import sys\nfrom kinema.cli.main import main\nmain(sys.argv[1:], standalone_mode=False)\n"
-        "print([name for name in sys.modules if name.startswith('kinema.training')])\n"
+        "settings = {'', '.task_settings', '.fit_options', '.given_values'}  # what reads [finetune] of kinema.toml\n"
+        "found = {name.removeprefix('kinema.training') for name in sys.modules if name.startswith('kinema.training')}\n"
+        "print(sorted(found - settings))\n"
     )
     asked = ["search", WORDS[1], "-p", str(shop / "shop"), "--quiet"]
     done = subprocess.run(
@@ -120,8 +123,9 @@ def test_without_a_re_ranker_the_remedy_is_named(tmp_path, monkeypatch):
 def test_the_catalogue_asks_itself_and_repeats_itself(shop):
     with Project.open(shop / "shop") as project:
         parts = {"folder": project.folder, "settings": project.settings}
-        training = RerankTraining(choice=Choice("top", layers=1), max_epochs=1, num_queries=40, top=8, negatives=2)
-        first, second = (finetune_rerank(project.slates(), **parts, training=training) for _ in range(2))
+        training = RerankTraining(num_queries=40, top=8, negatives=2)
+        plan = FitPlan(TaskSettings({"max_epochs": 1}, {"method": "top", "layers": 1}))
+        first, second = (finetune_rerank(project.slates(), **parts, training=training, plan=plan) for _ in range(2))
         assert first.num_queries == {"train": 26, "valid": 6, "test": 8}
         assert first.metrics == second.metrics
         assert "no pairs were given" in first.notices[0]
@@ -129,6 +133,27 @@ def test_the_catalogue_asks_itself_and_repeats_itself(shop):
     people = run("finetune", "rerank", "-p", shop / "shop", "--queries", "30", "--epochs", "1", "--learn", "frozen")
     assert "the second reading counts" in people
     assert "reranker = " in people
+
+
+def test_the_section_counts_and_what_was_finished_is_not_trained_again(shop):
+    toml = shop / "shop" / "kinema.toml"
+    before = toml.read_text()
+    toml.write_text(before + "[finetune.rerank]\nmax_epochs = 1\nnetwork = { method = 'top', layers = 1 }\n")
+    asked = ["finetune", "rerank", "-p", shop / "shop", "--queries", 30]
+    try:
+        first, second = (json.loads(run(*asked, "--json")) for _ in range(2))
+        other = json.loads(run(*asked, "--learn", "adapters", "--set", "network.width=4", "--epochs", 2, "--json"))
+        with pytest.raises(ConfigError, match=r"unknown key 'layer' in network of --set or \[finetune.rerank\]"):
+            run(*asked, "--set", "network.layer=2")
+    finally:
+        toml.write_text(before)
+    assert (first["epochs"], first["delta"]["choice"]["method"]) == (1, "top")
+    assert not any("finished before" in one for one in first["notices"])
+    assert any("this run was finished before" in one for one in second["notices"])
+    assert second["metrics"] == first["metrics"]
+    choice = other["delta"]["choice"]
+    assert (other["epochs"], choice["method"], choice["width"], choice["layers"]) == (2, "adapter", 4, 1)
+    assert (shop / "shop" / "runs" / "rerank" / "epochs.csv").is_file()
 
 
 def test_pairs_that_cannot_be_learnt_from_are_refused(shop, tmp_path):

@@ -11,10 +11,12 @@ from kinema.cli.main import main
 from kinema.encoders.text import load_text_encoder
 from kinema.errors import ConfigError, DataError, NotBuiltError
 from kinema.steps.deltas import list_all, merge_delta
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_text import TextTraining, finetune_text, predict_text
 from kinema.steps.text_changes import TextChanges
 from kinema.steps.text_rows import TextColumns
-from kinema.training.parameter_choice import Choice
+from kinema.training.fitting import fit
+from kinema.training.task_settings import TaskSettings
 from tiny_encoders import TOPICS, WORDS, save_bert
 
 
@@ -47,6 +49,10 @@ def run(*asked):
     done = CliRunner().invoke(main, [*map(str, asked), "--quiet"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
+
+
+def one_epoch(**network):
+    return FitPlan(TaskSettings({"max_epochs": 1}, network))
 
 
 def learn(place, to, *more):
@@ -91,7 +97,8 @@ def test_pairs_many_labels_and_an_lstm_work_with_a_held_out_tenth(place):
         train=place / "train.csv",
         folder=place / "models" / "stars",
         columns=TextColumns("body", "other", "stars"),
-        training=TextTraining(encoder=str(place / "tiny"), head="lstm", choice=Choice("frozen"), max_epochs=1),
+        training=TextTraining(encoder=str(place / "tiny"), head="lstm"),
+        plan=one_epoch(method="frozen"),
     )
     assert report.classes == tuple(map(str, range(TOPICS)))
     assert report.num_rows == {"train": 144, "valid": 16}
@@ -104,12 +111,42 @@ def test_pairs_many_labels_and_an_lstm_work_with_a_held_out_tenth(place):
 
 
 def test_the_same_seed_learns_the_same(place, tmp_path):
-    training = TextTraining(
-        encoder=str(place / "tiny"), choice=Choice("top", layers=1), changes=TextChanges(0.5), max_epochs=1
-    )
+    training = TextTraining(encoder=str(place / "tiny"), changes=TextChanges(0.5))
     asked = {"train": place / "train.csv", "columns": TextColumns("body", "", "half"), "training": training}
+    asked["plan"] = one_epoch(method="top", layers=1)
     first, second = (finetune_text(folder=tmp_path / name, **asked) for name in ("one", "two"))
     assert first.metrics == second.metrics
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_and_a_section_counts(place, tmp_path, monkeypatch):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "kinema.toml").write_text(
+        "[finetune.text]\nmax_epochs = 2\nnetwork = { method = 'top', layers = 1 }\n"
+    )
+    more = ["--label", "half", "-p", tmp_path / "shop", "--augment", "0.3", "--json"]
+    whole = json.loads(learn(place, tmp_path / "whole", *more))
+    assert (whole["epochs"], whole["delta"]["choice"]["method"]) == (2, "top")
+
+    def killed_at_seven(done, total, note=""):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    def stop(*args, progress, **settings):
+        return fit(*args, progress=killed_at_seven, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kinema.steps.finetuning_options.fit", stop)
+        with pytest.raises(AssertionError):
+            learn(place, tmp_path / "cut", *more)
+    assert (tmp_path / "cut-run" / "fit.safetensors").is_file()
+    gone_on = json.loads(learn(place, tmp_path / "cut", *more))
+    assert any(one.startswith("went on after step 5 of 10") for one in gone_on["notices"])
+    assert gone_on["metrics"] == whole["metrics"]
+    again = json.loads(learn(place, tmp_path / "cut", *more))
+    assert any("this run was finished before" in one for one in again["notices"])
+    anew = json.loads(learn(place, tmp_path / "cut", *more, "--restart"))
+    assert not anew["notices"]
+    assert anew["metrics"] == whole["metrics"]
 
 
 def test_tables_that_do_not_fit_are_refused(place, tmp_path):
@@ -152,7 +189,8 @@ def test_translated_rows_are_learnt_from_as_well(place, tmp_path, monkeypatch):
         valid=place / "valid.csv",
         folder=tmp_path / "x",
         columns=TextColumns("body", "other", "half"),
-        training=TextTraining(encoder=str(place / "tiny"), changes=changes, choice=Choice("frozen"), max_epochs=1),
+        training=TextTraining(encoder=str(place / "tiny"), changes=changes),
+        plan=one_epoch(method="frozen"),
     )
     assert "training rows are there once more, translated there and back" in report.notices[0]
     assert report.num_rows["train"] == 160
@@ -193,7 +231,8 @@ def test_a_merged_encoder_is_loaded_as_any_other_and_has_learnt(half, place, tmp
             train=place / "valid.csv",
             folder=tmp_path / method,
             columns=TextColumns("body", "", "half"),
-            training=TextTraining(encoder=str(place / "tiny"), choice=Choice(method, width=2, rank=2), max_epochs=1),
+            training=TextTraining(encoder=str(place / "tiny")),
+            plan=one_epoch(method=method, width=2, rank=2),
         )
     assert merge_delta(tmp_path / "lora", tmp_path / "with-lora").parameters == 1792
     with pytest.raises(ConfigError, match=r"learnt by 'adapter' cannot be merged"):

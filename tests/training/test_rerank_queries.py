@@ -9,7 +9,7 @@ from kinema.training import translation
 from kinema.training.augmentation import back_translate
 from kinema.training.parameter_choice import METHODS
 from kinema.training.rerank_queries import as_if_asked, make_query
-from kinema.training.text_learning import LEARN, RATES, choice_of, read_synonyms, similar_words
+from kinema.training.text_learning import RATES, read_synonyms, similar_words
 from kinema.training.translation import load_translation
 from tiny_encoders import TOKENS, save_tokenizer
 
@@ -60,9 +60,8 @@ def test_the_same_draws_make_the_same_queries():
     assert made(ROW) == made(ROW)
 
 
-def test_every_way_of_learning_has_a_name_and_a_step_size():
-    assert set(LEARN.values()) == set(METHODS) == set(RATES)
-    assert choice_of("top", layers=3).layers == 3
+def test_every_way_of_learning_has_a_step_size():
+    assert set(METHODS) == set(RATES)
 
 
 def test_a_table_of_synonyms_is_read(tmp_path):

@@ -5,7 +5,7 @@ Shape suffixes: none of its own.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,9 @@ import numpy as np
 from kinema.artifacts import write_artifact
 from kinema.encoders.weights import DEFAULT_TEXT, weights_digest
 from kinema.errors import DataError
-from kinema.progress import Progress, silent
 from kinema.settings import Settings
 from kinema.steps.extracting import encoder_place
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.rerank_lessons import Asker, Lesson, lesson_of_catalogue, lesson_of_pairs
 from kinema.steps.slates import SlateMaker
 from kinema.tasks.cross_encoder import Loss, PairForm, RerankLearner, load_cross_encoder
@@ -24,45 +24,44 @@ from kinema.tasks.delta_reading import DELTA_FOLDER
 from kinema.tasks.rerank_cases import RerankCase, best_weight, gain_interval, judge
 from kinema.tasks.reranker import FOLDER, FORMAT_VERSION, KIND, Reranker, RerankerConfig, bert_shape, unserved
 from kinema.tasks.text_classifier import HEAD, TextClassifier
-from kinema.training.fitting import FitOptions, fit
 from kinema.training.parameter_choice import Choice, Chosen, choose
 from kinema.training.parameter_delta import DeltaFacts, save_delta
 from kinema.training.text_learning import RATES
 
+OPTIONS: Final[Mapping[str, Any]] = {
+    "metric": "ndcg",
+    "batch_size": 8,
+    "max_epochs": 3,
+    "patience": 2,
+    "schedule": "linear",
+    "warmup_share": 0.1,
+    "clip_norm": 1.0,
+}
+"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns."""
+USUAL: Final = Choice("lora")
+"""What learns where nothing else is said."""
 _TIMED: Final = 20
 
 
 @dataclass(frozen=True)
 class RerankTraining:
-    """How a re-ranker is trained.
+    """What a re-ranker reads, and what it learns from.
 
     Attributes:
         encoder: Packaged name, folder or hub name; empty for the project's text encoder.
-        choice: What learns.
         loss: ``listwise`` or ``pointwise``.
         top: Candidates that are read again.
         negatives: Wrong candidates that a query learns from, >= 1.
         num_queries: Of the catalogue itself, at most.
         max_tokens: Of a query with an item.
-        max_epochs: Passes over the queries at most.
-        patience: Looks at validation without gain before training ends.
-        batch_size: Queries per step.
-        learning_rate: None for what is usual for the choice.
-        seed: Of the run.
     """
 
     encoder: str = ""
-    choice: Choice = Choice("lora")  # noqa: RUF009  # frozen
     loss: Loss = "listwise"
     top: int = 20
     negatives: int = 6
     num_queries: int = 600
     max_tokens: int = 128
-    max_epochs: int = 3
-    patience: int = 2
-    batch_size: int = 8
-    learning_rate: float | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def finetune_rerank(
     pairs: Path | None = None,
     synonyms: Mapping[str, Sequence[str]] | None = None,
     training: RerankTraining | None = None,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> RerankReport:
     """Learn a re-ranker, choose what it counts on validation queries, and measure it once on test queries.
 
@@ -126,23 +125,25 @@ def finetune_rerank(
         settings: The project's.
         pairs: Table of query, item and label; None learns from the catalogue itself.
         synonyms: For queries made of the catalogue.
-        training: How; None for the default.
-        progress: Told queries, then steps.
+        training: What is read and learnt from; None for the default.
+        plan: How it learns, its seed that of the division too; None for the task's own way, which is `OPTIONS`. Its network are settings
+            of `kinema.training.parameter_choice.Choice`.
 
     Raises:
         DataError: There is too little to learn from.
         ConfigError: The encoder cannot be loaded, or cannot take what is to learn.
     """
-    started, training = time.perf_counter(), training or RerankTraining()
+    started, training, plan = time.perf_counter(), training or RerankTraining(), plan or FitPlan()
+    choice = plan.network(USUAL)
+    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
     name = training.encoder or settings.encoders.text or DEFAULT_TEXT
-    network, tokenizer = load_cross_encoder(encoder_place(name, folder), seed=training.seed)
+    network, tokenizer = load_cross_encoder(encoder_place(name, folder), seed=plan.seed)
     encoder: Any = network.encoder
-    if training.choice.method in {"adapter", "prefix"} and bert_shape(encoder.config) is None:
+    if choice.method in {"adapter", "prefix"} and bert_shape(encoder.config) is None:
         raise unserved(type(encoder).__name__)
     form = PairForm.of(tokenizer, encoder.config, max_tokens=training.max_tokens)
-    asker = Asker(
-        slates, folder, settings, training.top, training.negatives, training.seed, progress, slates.dataset.items
-    )
+    items = slates.dataset.items
+    asker = Asker(slates, folder, settings, training.top, training.negatives, plan.seed, plan.progress, items)
     if pairs is not None:
         lesson = lesson_of_pairs(asker, pairs)
     else:
@@ -150,22 +151,22 @@ def finetune_rerank(
     if not lesson.parts["test"]:
         raise DataError("no test query has a right item; give more pairs, or another --seed")
     digest = weights_digest(encoder.state_dict())
-    chosen = choose(network, training.choice, heads=(HEAD,), seed=training.seed)
+    chosen = choose(network, choice, heads=(HEAD,), seed=plan.seed)
     learner = _learner(network, tokenizer, form, lesson, training)
-    fitted = fit(learner, _options(training), seed=training.seed, progress=progress)
+    fitted = plan.fit(learner, options, examples=_facts(chosen, form, lesson, training))
     weight, valid_ndcg = best_weight(lesson.parts["valid"], learner.read(lesson.parts["valid"]))
-    metrics, gains = _measure(learner, lesson, weight, seed=training.seed)
+    metrics, gains = _measure(learner, lesson, weight, seed=plan.seed)
     config = RerankerConfig(
         encoder=name,
         max_tokens=training.max_tokens,
         weight=weight,
         top=training.top,
-        method=training.choice.method,
+        method=choice.method,
         loss=training.loss,
         learnt_from=f"learnt from {lesson.learnt_from}",
     )
     place = folder / "artifacts" / FOLDER
-    facts = _save(place, chosen, config, {"encoder": digest, "theta": chosen.theta}, seed=training.seed)
+    facts = _save(place, chosen, config, {"encoder": digest, "theta": chosen.theta}, seed=plan.seed)
     return RerankReport(
         folder=place,
         learnt_from=lesson.learnt_from,
@@ -176,13 +177,13 @@ def finetune_rerank(
         helps=gains[0] > 0,
         weight=weight,
         valid_ndcg=valid_ndcg,
-        best_epoch=fitted.best_epoch,
-        epochs=fitted.epochs,
+        best_epoch=fitted.report.best_epoch,
+        epochs=fitted.report.epochs,
         delta=facts,
         num_all=chosen.num_all,
         milliseconds=_time(Reranker.load(place, project=folder), lesson),
         seconds=time.perf_counter() - started,
-        notices=lesson.notices,
+        notices=(*lesson.notices, *fitted.notices),
     )
 
 
@@ -193,17 +194,13 @@ def _learner(
     return RerankLearner(network, tokenizer, form, train=train, valid=valid, loss=training.loss)
 
 
-def _options(training: RerankTraining) -> FitOptions:
-    return FitOptions(
-        metric="ndcg",
-        batch_size=training.batch_size,
-        learning_rate=training.learning_rate or RATES[training.choice.method],
-        max_epochs=training.max_epochs,
-        patience=training.patience,
-        schedule="linear",
-        warmup_share=0.1,
-        clip_norm=1.0,
-    )
+def _facts(chosen: Chosen, form: PairForm, lesson: Lesson, training: RerankTraining) -> tuple[Any, ...]:
+    """What a run is about, for its fingerprint: which encoder, what learns, and the cases as they are read."""
+    cases = [case for part in ("train", "valid") for case in lesson.parts[part]]
+    texts = [(case.query, case.texts_K, sorted(case.right)) for case in cases]
+    arrays = [array for case in cases for array in (case.items_K, case.present_K, case.grades_K)]
+    how = (training.loss, len(lesson.parts["train"]), asdict(form), asdict(chosen.choice))
+    return ("rerank", chosen.theta, *how, texts, *arrays)
 
 
 def _measure(

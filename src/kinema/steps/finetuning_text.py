@@ -14,11 +14,12 @@ import polars as pl
 
 from kinema.artifacts import Manifest, read_manifest, sha256_file, write_artifact
 from kinema.encoders.weights import PACKAGED
-from kinema.progress import Progress, silent
+from kinema.progress import Progress
 from kinema.schema import Reject
 from kinema.seeds import generator
 from kinema.sources.whole_tables import read_whole_table
 from kinema.steps.finetuning import write_table
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.text_changes import TextChanges, changer, translated
 from kinema.steps.text_rows import (
     TextColumns,
@@ -32,43 +33,42 @@ from kinema.steps.text_rows import (
 from kinema.tasks.delta_reading import DELTA_FOLDER
 from kinema.tasks.text_classifier import HEAD, TextClassifier, TextLearner, load_text_classifier, text_metrics
 from kinema.tasks.text_tokens import LabelledTexts
-from kinema.training.fitting import FitOptions, fit
-from kinema.training.parameter_choice import Choice, choose
+from kinema.training.parameter_choice import Choice, Chosen, choose
 from kinema.training.parameter_delta import DeltaFacts, put_on, save_delta
 from kinema.training.text_learning import RATES
 
 KIND: Final = "text-classifier"
 FORMAT_VERSION: Final = 1
 REMEDY: Final = "kinema finetune text"
+OPTIONS: Final[Mapping[str, Any]] = {
+    "metric": "log_loss",
+    "batch_size": 32,
+    "max_epochs": 3,
+    "patience": 2,
+    "schedule": "linear",
+    "warmup_share": 0.1,
+    "clip_norm": 1.0,
+}
+"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns."""
+USUAL: Final = Choice("lora")
+"""What learns where nothing else is said."""
 
 
 @dataclass(frozen=True)
 class TextTraining:
-    """How a text classifier is trained.
+    """What a text classifier is made of, and how its texts are read.
 
     Attributes:
         encoder: Packaged name, folder or hub name.
         head: ``linear`` over [CLS], ``lstm`` over all tokens.
-        choice: What learns besides the head.
         changes: How texts are said differently in training.
         max_tokens: Longer texts are cut.
-        max_epochs: Passes over the texts at most.
-        patience: Looks at validation without gain before training ends.
-        batch_size: Texts per step.
-        learning_rate: None for what is usual for the choice.
-        seed: Of the run.
     """
 
     encoder: str = "packaged:minilm"
     head: Literal["linear", "lstm"] = "linear"
-    choice: Choice = Choice("lora")  # noqa: RUF009  # frozen
     changes: TextChanges = TextChanges()  # noqa: RUF009  # frozen
     max_tokens: int = 128
-    max_epochs: int = 3
-    patience: int = 2
-    batch_size: int = 32
-    learning_rate: float | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def finetune_text(
     valid: Path | None = None,
     test: Path | None = None,
     training: TextTraining | None = None,
-    progress: Progress = silent,
+    plan: FitPlan | None = None,
 ) -> TextReport:
     """Learn labels of texts or of pairs of texts, and write what was learnt without the encoder.
 
@@ -121,8 +121,9 @@ def finetune_text(
         columns: Which columns count; None for ``text`` and ``label``.
         valid: Rows that decide when to stop; without it a tenth of the training rows, drawn at random.
         test: Rows to measure on, once, at the end.
-        training: How; None for the default.
-        progress: Told steps.
+        training: What is made and read; None for the default.
+        plan: How it learns, its seed that of drawn rows too; None for the task's own way, which is `OPTIONS`. Its network are settings
+            of `kinema.training.parameter_choice.Choice`.
 
     Returns:
         The report.
@@ -132,15 +133,17 @@ def finetune_text(
         DataError: A file, column or label is not what it must be.
     """
     started = time.perf_counter()
-    columns, training = columns or TextColumns(), training or TextTraining()
-    frames, rejects, notices = read_tables({"train": train, "valid": valid, "test": test}, columns, seed=training.seed)
+    columns, training, plan = columns or TextColumns(), training or TextTraining(), plan or FitPlan()
+    choice = plan.network(USUAL)
+    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
+    frames, rejects, notices = read_tables({"train": train, "valid": valid, "test": test}, columns, seed=plan.seed)
     classes = find_classes(frames["train"], columns)
     rows = {name: number_rows(frame, columns, classes, name) for name, frame in frames.items()}
-    network, tokenizer = _load(training.encoder, training.head, len(classes), seed=training.seed)
+    network, tokenizer = _load(training.encoder, training.head, len(classes), seed=plan.seed)
     encoder: Any = network.encoder
     vectors_VD = encoder.get_input_embeddings().weight.detach().numpy()
-    chosen = choose(network, training.choice, heads=(HEAD,), seed=training.seed)
-    learning, more = _more_rows(rows["train"], training, progress)
+    chosen = choose(network, choice, heads=(HEAD,), seed=plan.seed)
+    learning, more = _more_rows(rows["train"], training.changes, plan.seed, plan.progress)
     sets = {
         name: one.tokens(tokenizer, max_tokens=training.max_tokens)
         for name, one in (rows | {"train": learning}).items()
@@ -153,7 +156,8 @@ def finetune_text(
         sets["valid"],
         changed=None if change is None else _again(learning, change, tokenizer, max_tokens=training.max_tokens),
     )
-    fitted = fit(learner, _options(training), seed=training.seed, progress=progress)
+    said = [] if change is None else [training.changes.synonyms, training.changes.table, texts]
+    fitted = plan.fit(learner, options, examples=[*_facts(chosen, training, classes, sets), *said])
     metrics: dict[str, dict[str, float]] = {
         name: text_metrics(sets[name].labels_N, learner.predict(sets[name]))
         | {"most_common": _most_common(rows["train"].labels, rows[name].labels)}
@@ -170,7 +174,7 @@ def finetune_text(
     }
     parents = {"theta": chosen.theta, "train": sha256_file(train)[:16]}
     with write_artifact(
-        folder, kind=KIND, format_version=FORMAT_VERSION, config=config, seed=training.seed, parents=parents
+        folder, kind=KIND, format_version=FORMAT_VERSION, config=config, seed=plan.seed, parents=parents
     ) as draft:
         facts = save_delta(chosen, draft / DELTA_FOLDER)
     return TextReport(
@@ -178,12 +182,12 @@ def finetune_text(
         classes=classes,
         num_rows={name: len(one.labels) for name, one in rows.items()},
         metrics=metrics,
-        best_epoch=fitted.best_epoch,
-        epochs=fitted.epochs,
+        best_epoch=fitted.report.best_epoch,
+        epochs=fitted.report.epochs,
         delta=facts,
         num_all=chosen.num_all,
         seconds=time.perf_counter() - started,
-        notices=(*notices, *more),
+        notices=(*notices, *more, *fitted.notices),
         rejects=rejects,
     )
 
@@ -253,25 +257,22 @@ def _settled(name: str) -> str:
     return str(Path(name).resolve()) if not name.startswith(PACKAGED) and Path(name).is_dir() else name
 
 
-def _options(training: TextTraining) -> FitOptions:
-    return FitOptions(
-        metric="log_loss",
-        batch_size=training.batch_size,
-        learning_rate=training.learning_rate or RATES[training.choice.method],
-        max_epochs=training.max_epochs,
-        patience=training.patience,
-        schedule="linear",
-        warmup_share=0.1,
-        clip_norm=1.0,
-    )
+def _facts(
+    chosen: Chosen, training: TextTraining, classes: Sequence[str], sets: Mapping[str, LabelledTexts]
+) -> tuple[Any, ...]:
+    """What a run is about, for its fingerprint: which encoder, what learns, and the texts as it reads them."""
+    found: list[Any] = []
+    for name in ("train", "valid"):
+        one = sets[name]
+        found += [one.tokens_T, [] if one.kinds_T is None else one.kinds_T, one.offsets_N1, one.labels_N]
+    return ("text", chosen.theta, asdict(chosen.choice), training.head, training.max_tokens, list(classes), *found)
 
 
-def _more_rows(rows: TextRows, training: TextTraining, progress: Progress) -> tuple[TextRows, tuple[str, ...]]:
+def _more_rows(rows: TextRows, changes: TextChanges, seed: int, progress: Progress) -> tuple[TextRows, tuple[str, ...]]:
     """The training rows, and some of them once more in other words."""
-    changes = training.changes
     if not changes.translate:
         return rows, ()
-    random = generator(training.seed, "back-translation")
+    random = generator(seed, "back-translation")
     progress(0, 1, "translate there and back")
     firsts = translated(changes, rows.firsts, random)
     seconds = None if rows.seconds is None else translated(changes, rows.seconds, random)

@@ -22,6 +22,8 @@ TASKS: Final[tuple[str, ...]] = (
     "clips",
     "match",
     "visual",
+    "rerank",
+    "text",
 )
 """What may have a section of its own; a new task is one name more."""
 NETWORK: Final = "network"

@@ -1,4 +1,4 @@
-"""How much of a text encoder learns, as the commands offer it: names, usual step sizes, and word lists for augmentation."""
+"""How a text encoder learns: step sizes that are usual, and word lists for augmentation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,18 +10,9 @@ from numpy.typing import NDArray
 
 from kinema.errors import DataError
 from kinema.sources.whole_tables import read_whole_table
-from kinema.training.parameter_choice import Choice, Method
+from kinema.training.parameter_choice import Method
 
-LEARN: Final[Mapping[str, Method]] = {
-    "full": "full",
-    "frozen": "frozen",
-    "top": "top",
-    "lora": "lora",
-    "adapters": "adapter",
-    "prefix": "prefix",
-}
-"""Name at a command -> method."""
-RATES: Final[Mapping[str, float]] = {
+RATES: Final[Mapping[Method, float]] = {
     "full": 5e-5,
     "frozen": 1e-3,
     "top": 1e-4,
@@ -32,21 +23,6 @@ RATES: Final[Mapping[str, float]] = {
 """Step sizes that are usual for each; those of `benchmarks/text_adapting.py`."""
 _LIKE: Final = 0.5
 _FEWEST_LETTERS: Final = 4
-
-
-def choice_of(learn: str, *, layers: int = 2, rank: int = 8) -> Choice:
-    """What ``--learn`` means.
-
-    Args:
-        learn: One of `LEARN`.
-        layers: Of ``top``.
-        rank: Of ``lora``.
-
-    Example:
-        >>> choice_of("adapters").method
-        'adapter'
-    """
-    return Choice(LEARN[learn], layers=layers, rank=rank)
 
 
 def read_synonyms(path: Path) -> dict[str, tuple[str, ...]]:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
-from kinema.cli.tasks.learning_options import FILE, learning_options
+from kinema.cli.tasks.choice_options import FILE, choice_options
 
 if TYPE_CHECKING:
+    from kinema.steps.finetuning_options import Asked
     from kinema.steps.finetuning_rerank import RerankReport
 
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 )
 @click.option("--queries", "num_queries", type=click.IntRange(20), default=600, show_default=True, help="Made at most.")
 @click.option("--negatives", type=click.IntRange(1), default=6, show_default=True, help="Wrong candidates per query.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Queries per step.")
+@click.option(
+    "--max-tokens", type=click.IntRange(16), default=128, show_default=True, help="Read of a query with an item."
+)
+@choice_options
 @learning_options
 @project_option
 @common_options
@@ -40,10 +45,8 @@ def finetune(
     folder: Path | None,
     pairs: Path | None,
     synonyms: Path | None,
-    learn: str,
-    layers: int,
-    rank: int,
-    epochs: int,
+    choice: dict[str, Any],
+    asked: "Asked",
     **options: Any,
 ) -> None:
     """Learn to read a query together with an item's text, and to put the first places of a search in a better order.
@@ -55,20 +58,17 @@ def finetune(
     \b
     Examples:
       kinema finetune rerank --pairs judged.csv
-      kinema finetune rerank --queries 300 --learn top --json
+      kinema finetune rerank --queries 300 --learn top --epochs 5 --json
+      kinema finetune rerank --learn adapters --set network.width=16
       kinema finetune rerank --encoder cross-encoder/ms-marco-MiniLM-L6-v2 --pairs judged.csv
     then, in kinema.toml:
       [search]
       reranker = true
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
-    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_rerank import RerankTraining, finetune_rerank  # noqa: PLC0415  # as above
-    from kinema.training.text_learning import choice_of, read_synonyms  # noqa: PLC0415  # as above
+    from kinema.training.text_learning import read_synonyms  # noqa: PLC0415  # as above
 
-    choice = choice_of(learn, layers=layers, rank=rank)
     words = None if synonyms is None else read_synonyms(synonyms)
     with Project.find(folder) as project, output.progress("finetune rerank") as progress:
         report = finetune_rerank(
@@ -77,10 +77,8 @@ def finetune(
             settings=project.settings,
             pairs=pairs,
             synonyms=words,
-            training=RerankTraining(
-                choice=choice, max_epochs=epochs, top=project.settings.search.rerank_top, **options
-            ),
-            progress=progress,
+            training=RerankTraining(top=project.settings.search.rerank_top, **options),
+            plan=project_plan(project, "rerank", asked, progress).with_network(**choice),
         )
     output.show(report, lambda console: _people(console, report))
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, table
-from kinema.cli.tasks.learning_options import FILE, FOLDER, learning_options
+from kinema.cli.learning import learning_options, nearby_settings
+from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.tasks.choice_options import FILE, FOLDER, choice_options
 
 if TYPE_CHECKING:
+    from kinema.steps.finetuning_options import Asked
     from kinema.steps.finetuning_text import TextReport
 
 _SHARE = click.FloatRange(0, 1)
@@ -22,7 +24,7 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--text", default="text", show_default=True, help="Column of the text, or of the first one of a pair.")
 @click.option("--pair", default="", help="Column of the second text of a pair.")
 @click.option("--label", default="label", show_default=True, help="Column to predict, two values or more.")
-@click.option("--to", "folder", type=FOLDER, required=True, help="Folder of the model.")
+@click.option("--to", type=FOLDER, required=True, help="Folder of the model.")
 @click.option("--encoder", default="packaged:minilm", show_default=True, help="Packaged name, hub name or folder.")
 @click.option(
     "--head",
@@ -38,31 +40,34 @@ _SHARE = click.FloatRange(0, 1)
 )
 @click.option("--there", type=FOLDER, help="Translation model into another language, for --back-translate.")
 @click.option("--back", type=FOLDER, help="Translation model from there.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Texts per step.")
+@click.option("--max-tokens", type=click.IntRange(16), default=128, show_default=True, help="Read of a text.")
+@choice_options
 @learning_options
+@project_option
 @common_options
 def finetune(
     output: Output,
     *,
+    folder: Path | None,
     train: Path,
     valid: Path | None,
     test: Path | None,
     text: str,
     pair: str,
     label: str,
-    folder: Path,
+    to: Path,
     augment: float,
     synonyms: Path | None,
     back_translate: float,
     there: Path | None,
     back: Path | None,
-    learn: str,
-    layers: int,
-    rank: int,
-    epochs: int,
+    choice: dict[str, Any],
+    asked: "Asked",
     **options: Any,
 ) -> None:
     """Learn the label of a text, or of a pair of texts, from any table. Only what was learnt is stored, without the encoder.
+
+    The run is kept beside the model, in TO-run: what was interrupted goes on. [finetune.text] counts where a project is near.
 
     \b
     Examples:
@@ -71,27 +76,26 @@ def finetune(
       kinema finetune text --train reviews.csv --head lstm --learn frozen --augment 0.1 --to models/lstm --json
       kinema predict text models/stars --table new.csv --to labels.csv
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
-
-    require("torch")
+    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.finetuning_text import TextTraining, finetune_text  # noqa: PLC0415  # as above
     from kinema.steps.text_changes import TextChanges  # noqa: PLC0415  # as above
     from kinema.steps.text_rows import TextColumns  # noqa: PLC0415  # as above
-    from kinema.training.text_learning import choice_of, read_synonyms  # noqa: PLC0415  # as above
+    from kinema.training.text_learning import read_synonyms  # noqa: PLC0415  # as above
 
     words = None if synonyms is None else read_synonyms(synonyms)
     changes = TextChanges(augment, words, back_translate, there, back)
-    choice = choice_of(learn, layers=layers, rank=rank)
-    training = TextTraining(choice=choice, changes=changes, max_epochs=epochs, **options)
+    settings, _ = nearby_settings(folder)
+    kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked}
     with output.progress("finetune text") as progress:
+        plan = plan_for("text", finetune=settings.finetune, seed=settings.runtime.seed, **kept, progress=progress)
         report = finetune_text(
             train=train,
             valid=valid,
             test=test,
             columns=TextColumns(text, pair, label),
-            folder=folder,
-            training=training,
-            progress=progress,
+            folder=to,
+            training=TextTraining(changes=changes, **options),
+            plan=plan.with_network(**choice),
         )
     output.show(report, lambda console: _people(console, report))
 
