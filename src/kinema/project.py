@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kinema.recommend.search import SearchResult
     from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
+    from kinema.steps.click_learning import ClickExtras
     from kinema.steps.dataset import Dataset
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
@@ -338,7 +339,12 @@ class Project:
         )
 
     def finetune_click(
-        self, label: str = "click", *, plan: "FitPlan | None" = None, **changes: Any
+        self,
+        label: str = "click",
+        *,
+        plan: "FitPlan | None" = None,
+        extras: "ClickExtras | None" = None,
+        **changes: Any,
     ) -> "LogClickReport":
         """Learn from the log whether a user clicks; ``changes`` are settings of `FitOptions` over ``[finetune]``."""
         from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
@@ -348,7 +354,8 @@ class Project:
         settings: dict[str, Any] = {"finetune": self.settings.finetune, "seed": self.settings.runtime.seed}
         plan = plan or plan_for("click", folder=None, asked=Asked(changes), **settings)
         dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
-        return finetune_click_on_log(self.store, dataset, artifacts=self.artifacts, label=label, plan=plan)
+        wished: dict[str, Any] = {"label": label, "extras": extras, "plan": plan}
+        return finetune_click_on_log(self.store, dataset, artifacts=self.artifacts, **wished)
 
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.

@@ -11,6 +11,8 @@ from kinema.artifacts import MANIFEST
 from kinema.cli.main import main
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.project import Project
+from kinema.steps.click_ranking import ClickRanking
+from kinema.steps.slates import load_scorer, trained_profile_schema
 from kinema.steps.tuning_tasks import TUNABLE
 from kinema.steps.tuning_worker import run_trial
 from kinema.training.task_settings import TaskSettings
@@ -78,6 +80,50 @@ def test_the_command_tells_what_was_learnt(shop):
     assert json.loads(done.stdout)["num_examples"]["train"] == 672
     people = CliRunner().invoke(main, ["finetune", "click", "-p", str(shop), "--epochs", "1", "--quiet"])
     assert "click on the log, by time" in people.output
+
+
+def test_what_is_served_is_calibrated_slice_by_slice(shop):
+    with Project.open(shop) as project:
+        project.finetune_click(max_epochs=2)
+        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
+        scorer = load_scorer(project.artifacts / "flm", dataset)
+        bound = {"scorer": scorer, "artifacts": project.artifacts, "weight": 1.0}
+        ranking = ClickRanking.load(project.store, dataset, **bound)
+    asked = {"user": 3, "items_K": np.arange(30), "now_ms": 1_700_000_000_000 + 7 * 3_600_000}
+    raw = ranking.model.probabilities(ranking.world, **asked)
+    slices = {"item": ["warm"] * 30, "activity": ["1-9"] * 30, "place": ["unknown"] * 30}
+    assert ranking.model.slices(ranking.world, **asked)["activity"].tolist() == slices["activity"]
+    expected = ranking.calibration.apply(raw, slices)
+    served = ranking.heads(asked["user"], asked["items_K"], asked["now_ms"])
+    np.testing.assert_allclose(served["click"], expected, rtol=1e-6)
+    assert np.abs(expected - raw).max() > 1e-4
+
+
+def test_a_clean_twin_an_ensemble_and_changed_histories_are_told_of(shop):
+    wished = ["--ensemble", "2", "--distil", "--clean", "--augment", "crop=0.2,substitute=0.2"]
+    command = ["finetune", "click", "--project", str(shop), "--epochs", "1", "--quiet", *wished]
+    done = CliRunner().invoke(main, [*command, "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert set(told["metrics"]) == {"valid", "test", "clean valid", "clean test"}
+    assert told["members"] == 1
+    assert told["notices"][-1].startswith("clean:")
+    assert told["slices"]["all"]["all"]["rows"] == 84
+    assert "chance" in told["slices"]["all"]["all"]
+    assert (shop / "artifacts" / "flm-clean" / MANIFEST).is_file()
+
+
+def test_wishes_of_a_log_are_refused_for_a_table(shop, tmp_path):
+    done = CliRunner().invoke(main, ["finetune", "click", "--train", "x.csv", "--to", str(tmp_path / "m"), "--clean"])
+    assert "are of a project's log; leave them out with --train" in str(done.exception or done.output)
+
+
+def test_engagement_takes_changed_histories(shop):
+    done = CliRunner().invoke(
+        main, ["finetune", "engagement", "-p", str(shop), "--epochs", "1", "--json", "--quiet", "--augment", "mask=0.3"]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["heads"] == ["click"]
 
 
 def test_a_label_that_the_log_does_not_have_is_named_with_those_it_has(shop):

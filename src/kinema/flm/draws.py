@@ -25,6 +25,10 @@ class Draws:
     def __init__(self, seed: int) -> None:
         self._random = np.random.Generator(np.random.SFC64(seed))
 
+    def generator(self) -> np.random.Generator:
+        """The same draws for functions that take NumPy's generator."""
+        return self._random
+
     def dropout(self, x: Tensor, share: float) -> Tensor:
         """``x`` with a share of its numbers set to zero and the others enlarged to make up for it.
 

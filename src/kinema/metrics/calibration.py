@@ -131,6 +131,41 @@ def calibration_noise(
     return float(np.sqrt(2 / np.pi) * np.average(table.spread_B, weights=table.counts_B))
 
 
+def calibration_rms(probs_N: ArrayLike, labels_N: ArrayLike, *, num_bins: int = 15, equal_width: bool = False) -> float:
+    """Root of the mean squared distance of rate and probability over the bins, with chance taken out.
+
+    The square of what chance does to a bin can be told from its rows and is subtracted, so that perfect probabilities have 0 on
+    average instead of `calibration_noise`. Never smaller than `calibration_error` would be without chance, and itself uncertain: a few
+    hundred rows cannot tell .04 from 0.
+
+    Args:
+        probs_N: See `reliability`.
+        labels_N: See `reliability`.
+        num_bins: See `reliability`.
+        equal_width: See `reliability`.
+
+    Returns:
+        A number in [0, 1]; 0 where chance explains more than all.
+
+    Raises:
+        DataError: See `reliability`.
+
+    Source: Kumar, Liang, Ma 2019, "Verified Uncertainty Calibration", the debiased estimator.
+
+    Example:
+        >>> calibration_rms([0.5] * 100, [0, 1] * 50), round(calibration_rms([0.9] * 100, [0, 1] * 50), 3)
+        (0.0, 0.397)
+    """
+    table = reliability(probs_N, labels_N, num_bins=num_bins, equal_width=equal_width)
+    several_B = table.counts_B > 1
+    if not several_B.any():
+        return 0.0
+    rates_B, counts_B = table.rates_B[several_B], table.counts_B[several_B]
+    chance_B = rates_B * (1 - rates_B) / (counts_B - 1)
+    squares_B = np.square(rates_B - table.probs_B[several_B]) - chance_B
+    return float(np.sqrt(max(0.0, float(np.average(squares_B, weights=counts_B)))))
+
+
 def calibration_bias(probs_N: ArrayLike, labels_N: ArrayLike) -> float:
     """The calibration error with its sign: mean probability minus share of ones. Bins would not change it.
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST, sha256_file
-from kinema.ranking.calibrators import Calibrator, calibrator_from_json
 from kinema.ranking.rescoring import Rescoring
+from kinema.ranking.slice_calibration import SliceCalibration, slice_calibration_from_json
 from kinema.recommend.model import Scorer
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_log import FOLDER, TRAIL_KINDS, click_world
@@ -26,13 +27,13 @@ class ClickRanking:
     Attributes:
         model: As `kinema finetune click` left it.
         world: Of one reading of the project.
-        calibrator: Makes frequencies of its answers.
+        calibration: Makes frequencies of its answers.
         weight: How far it counts.
     """
 
     model: HistoryClickModel
     world: ClickWorld
-    calibrator: Calibrator
+    calibration: SliceCalibration
     weight: float
 
     @classmethod
@@ -53,12 +54,14 @@ class ClickRanking:
             popularity_V=model.popularity(len(dataset.item_ids)),
             trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
         )
-        return cls(model, world, calibrator_from_json(model.calibration), weight)
+        return cls(model, world, slice_calibration_from_json(model.calibration), weight)
 
     def heads(self, user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
-        """Its one probability, by the name of its label."""
-        probs_K = self.model.probabilities(self.world, user=user, items_K=items_K, now_ms=now_ms)
-        return {self.model.label: np.asarray(self.calibrator.apply(probs_K).probs_N, dtype=np.float32)}
+        """Its one probability, calibrated slice by slice, by the name of its label."""
+        asked: dict[str, Any] = {"user": user, "items_K": items_K, "now_ms": now_ms}
+        slices = self.model.slices(self.world, **asked)
+        probs_K = self.calibration.apply(self.model.probabilities(self.world, **asked), slices)
+        return {self.model.label: probs_K.astype(np.float32)}
 
     def value(self, heads: Mapping[str, NDArray[np.float32]], scenario: str) -> NDArray[np.float32]:
         """That probability, in every scenario."""

@@ -5,7 +5,7 @@ Shape suffixes: N exposures.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae
 from kinema.ranking.calibrator_fit import fit_calibrator
 from kinema.schema import EventKind
+from kinema.steps.click_learning import history_change
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import train_engagement
 from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer
@@ -28,13 +29,14 @@ from kinema.store.trails import pack_trails
 from kinema.tasks.engagement import EngagementConfig, EngagementModel
 from kinema.tasks.engagement_labels import WATCH, EngagementLabels
 from kinema.tasks.engagement_learner import EngagementLearner
-from kinema.tasks.history_click import ClickWorld, by_time
+from kinema.tasks.history_click import ChangeTrails, ClickWorld, by_time
 from kinema.tasks.history_engagement import HistoryEngagement, click_network
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.tasks.watch_time import completion
 from kinema.training.fitting import FitOptions
+from kinema.training.history_augmentation import HistoryChanges
 
 FOLDER: Final = "engagement"
 _KINDS: Final = (
@@ -79,7 +81,13 @@ class EngagementReport:
 
 
 def finetune_engagement(
-    store: Store, dataset: Dataset, *, artifacts: Path, compare: bool = False, plan: FitPlan | None = None
+    store: Store,
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    compare: bool = False,
+    changes: HistoryChanges | None = None,
+    plan: FitPlan | None = None,
 ) -> EngagementReport:
     """Learn all that a log tells of what people did with what they were shown; parts by time as for clicks.
 
@@ -88,6 +96,7 @@ def finetune_engagement(
         dataset: One reading of it, with the profile columns of the model.
         artifacts: Of the project; the model goes into ``engagement`` there.
         compare: Also train a model per head, and say whether sharing helps.
+        changes: What becomes of histories in training; None leaves them as they are.
         plan: How; None for the task's own way. Its network are settings of `kinema.tasks.engagement.EngagementConfig`.
 
     Raises:
@@ -97,15 +106,17 @@ def finetune_engagement(
     """
     started, plan = time.perf_counter(), plan or FitPlan()
     told = read_engagement(store, dataset, artifacts=artifacts)
+    valid_from_ms = int(told.exposures.times_ms_N[told.parts["valid"][0]])
+    change = history_change(changes, store, dataset, before_ms=valid_from_ms)
     found = train_engagement(
-        told.inputs(plan.seed),
+        told.inputs(plan.seed, change),
         told.labels,
         train_rows=told.parts["train"],
         valid_rows=told.parts["valid"],
         config=plan.network(EngagementConfig(heads=told.heads)),
         plan=plan,
         options=plan.options(**told.defaults),
-        examples=told.facts,
+        examples=(*told.facts, None if changes is None else asdict(changes)),
         compare=compare,
     )
     metrics = _measured(found.model, told.labels, told.parts["test"])
@@ -159,10 +170,10 @@ class LogEngagement:
         batch_size = max(64, min(2048, len(self.parts["train"]) // _STEPS_PER_EPOCH))
         return {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3}
 
-    def inputs(self, seed: int) -> HistoryInput:
-        """What the network reads, fresh."""
-        config = HistoryClickConfig()
-        return HistoryInput(self.world, self.exposures, train=self.parts["train"], config=config, seed=seed)
+    def inputs(self, seed: int, change: ChangeTrails | None = None) -> HistoryInput:
+        """What the network reads, fresh; ``change`` is what becomes of histories in training."""
+        how: dict[str, Any] = {"config": HistoryClickConfig(), "seed": seed, "change": change}
+        return HistoryInput(self.world, self.exposures, train=self.parts["train"], **how)
 
     def ready(self, plan: FitPlan) -> tuple[EngagementLearner, FitOptions, EngagementConfig]:
         """The task as a plan asks for it; test is no part of it.

@@ -5,7 +5,7 @@ Shape suffixes: V catalogue.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import DataError, NotBuiltError
-from kinema.metrics.calibration import calibration_error
-from kinema.ranking.calibrator_fit import fit_calibrator
 from kinema.recommend.model import Scorer
 from kinema.schema import EventKind
+from kinema.steps.clean_vectors import clean_vectors
+from kinema.steps.click_calibration import Held, SliceError, errors_by_slice
+from kinema.steps.click_learning import (
+    ClickExtras,
+    ClickPlan,
+    LearntClick,
+    PlannedTraining,
+    history_change,
+    learn_click,
+)
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.slates import load_scorer
@@ -26,6 +34,7 @@ from kinema.store.exposures import Exposures, exposures_of, sampled_exposures
 from kinema.store.protocols import Store
 from kinema.store.trails import Trails, pack_trails
 from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time
+from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.training.fitting import FitOptions
@@ -35,7 +44,11 @@ TRAIL_KINDS: Final = tuple(kind for kind in EventKind if kind is not EventKind.I
 LOG_COLUMNS: Final = ("user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity")
 _STEPS_PER_EPOCH: Final = 50
 _SAMPLED: Final = "the log has no impressions: {:,} items that users have not met were drawn as passed over"
-_SEEN: Final = "item vectors come from a model that has learnt from the whole log, these clicks too: a test on later days will be lower"
+_SEEN: Final = (
+    "item vectors come from a model that has learnt from the whole log, these clicks too: a test on later days may be lower; "
+    "--clean measures it"
+)
+_CLEAN: Final = "clean: item vectors from a model that has learnt from the log before validation only; what is served knows all of it"
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,15 @@ class LogClickReport:
         label: Kind of outcome.
         num_examples: Part -> examples, oldest part first: train, valid, test.
         num_positive: Part -> how many with the outcome.
-        metrics: ``valid`` and ``test``: AUC, AUC within users, log loss, and the calibration error before and after.
+        metrics: ``valid`` and ``test``: AUC, AUC within users, log loss, the calibration error before and after, and what of it to expect
+            by chance; ``clean test`` and ``clean valid`` are of the twin that was asked for.
         best_epoch: Epochs done when validation was best.
         epochs: Done in all.
         seconds: Of everything.
         num_parameters: Learnt numbers.
         notices: What a person should know.
+        slices: Slicing -> slice -> how far off probabilities are there, on test.
+        members: Networks that are served as one.
     """
 
     folder: Path
@@ -65,6 +81,8 @@ class LogClickReport:
     seconds: float
     num_parameters: int
     notices: tuple[str, ...]
+    slices: Mapping[str, Mapping[str, SliceError]] = field(default_factory=dict)
+    members: int = 1
 
 
 def finetune_click_on_log(
@@ -73,6 +91,7 @@ def finetune_click_on_log(
     *,
     artifacts: Path,
     label: str = EventKind.CLICK.value,
+    extras: ClickExtras | None = None,
     plan: FitPlan | None = None,
 ) -> LogClickReport:
     """Learn from the oldest four fifths of the exposures, choose on the next tenth, measure on the newest.
@@ -82,6 +101,7 @@ def finetune_click_on_log(
         dataset: One reading of it, with the profile columns of the model.
         artifacts: Of the project; the model goes into ``click`` there.
         label: Kind of outcome, such as ``click`` or ``like``.
+        extras: Ensemble, changed histories, a clean twin; None for none.
         plan: How; None for the task's own way.
 
     Raises:
@@ -89,40 +109,64 @@ def finetune_click_on_log(
         DataError: The log has no such outcome, or too few.
         ConfigError: The plan names what there is not.
     """
-    started, plan = time.perf_counter(), plan or FitPlan()
+    started, plan, extras = time.perf_counter(), plan or FitPlan(), extras or ClickExtras()
     clicks = read_log_clicks(store, dataset, artifacts=artifacts, label=label, seed=plan.seed)
-    task, options, _ = clicks.ready(plan)
-    fitted = plan.fit(task, options, examples=clicks.facts)
-    parts, labels_N = clicks.parts, clicks.exposures.outcomes[label]
-    calibrator = fit_calibrator(task.probabilities(parts["valid"]), labels_N[parts["valid"]])
-    metrics = {}
-    for name in ("valid", "test"):
-        probs_N = task.probabilities(parts[name])
-        metrics[name] = task.measure(parts[name]) | {
-            "calibration_error": calibration_error(probs_N, labels_N[parts[name]]),
-            "calibrated_error": calibration_error(calibrator.apply(probs_N).probs_N, labels_N[parts[name]]),
-        }
-    folder = artifacts / FOLDER
+    parts, exposures = clicks.parts, clicks.exposures
+    valid_from_ms = int(exposures.times_ms_N[parts["valid"][0]])
+    columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
+    asked = ClickPlan(label, plan.network(HistoryClickConfig()), plan.seed, extras, columns)
+    options = plan.options(**clicks.defaults)
+    change = history_change(extras.changes, store, dataset, before_ms=valid_from_ms)
+    train = PlannedTraining(plan, options, clicks.facts, extras)
+    learnt = learn_click(asked, clicks.world, exposures, parts, train=train, change=change)
+    metrics = {name: measured(learnt, parts[name], asked) for name in ("valid", "test")}
+    if extras.clean:
+        how: dict[str, Any] = {"before_ms": valid_from_ms, "seed": plan.seed, "progress": plan.progress}
+        world = replace(clicks.world, vectors_VD=clean_vectors(dataset, artifacts=artifacts, **how))
+        facts = (*clicks.facts, world.vectors_VD)
+        trained = PlannedTraining(plan.within("clean"), options, facts, extras)
+        twin = learn_click(asked, world, exposures, parts, train=trained, change=change)
+        metrics |= {f"clean {name}": measured(twin, parts[name], asked) for name in ("valid", "test")}
+    folder, network = artifacts / FOLDER, learnt.task.network
     HistoryClickModel.of(
-        task,
+        learnt.task,
         label=label,
-        profile_columns=() if dataset.profiles is None else tuple(dataset.profiles.columns),
+        profile_columns=columns,
         flm=sha256_file(artifacts / "flm" / MANIFEST),
-        calibration=calibrator.to_json(),
+        calibration=learnt.calibration.to_json(),
         report=metrics,
     ).save(folder, seed=plan.seed)
+    held = Held(learnt.task, parts["test"])
     return LogClickReport(
         folder=folder,
         label=label,
         num_examples={name: len(rows) for name, rows in parts.items()},
-        num_positive={name: int(labels_N[rows].sum()) for name, rows in parts.items()},
+        num_positive={name: int(exposures.outcomes[label][rows].sum()) for name, rows in parts.items()},
         metrics=metrics,
-        best_epoch=fitted.report.best_epoch,
-        epochs=fitted.report.epochs,
+        best_epoch=learnt.reports[-1].best_epoch,
+        epochs=learnt.reports[-1].epochs,
         seconds=time.perf_counter() - started,
-        num_parameters=sum(one.numel() for one in task.network.parameters()),
-        notices=(*clicks.notices, *fitted.notices, _SEEN),
+        num_parameters=sum(one.numel() for one in network.parameters()),
+        notices=(*clicks.notices, *train.notices, _CLEAN if extras.clean else _SEEN),
+        slices=errors_by_slice(held, learnt.calibration, label=label, profile_columns=columns),
+        members=len(network.members) if isinstance(network, HistoryClickEnsemble) else 1,
     )
+
+
+def measured(learnt: LearntClick, rows: NDArray[np.int64], plan: ClickPlan) -> dict[str, float]:
+    """AUC, AUC within users, log loss; calibration error before and after, and by chance."""
+    held = Held(learnt.task, rows)
+    errors = errors_by_slice(held, learnt.calibration, label=plan.label, profile_columns=plan.profile_columns)
+    found = learnt.task.measure(rows)
+    every = errors["all"].get("all")
+    if every is None:
+        return found
+    return found | {
+        "calibration_error": every.before,
+        "calibrated_error": every.after,
+        "chance_error": every.chance,
+        "beyond_chance": every.beyond_chance,
+    }
 
 
 @dataclass(frozen=True)
@@ -158,8 +202,8 @@ class LogClicks:
             ConfigError: The plan names what there is not.
         """
         config, options = plan.network(HistoryClickConfig()), plan.options(**self.defaults)
-        rows = {name: self.parts[name] for name in ("train", "valid")}
-        task = HistoryClick(self.world, self.exposures, label=self.label, **rows, config=config, seed=plan.seed)
+        how: dict[str, Any] = {name: self.parts[name] for name in ("train", "valid")} | {"seed": plan.seed}
+        task = HistoryClick(self.world, self.exposures, label=self.label, config=config, **how)
         return task, options, config
 
 

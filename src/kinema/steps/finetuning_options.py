@@ -92,6 +92,10 @@ class FitPlan:
         found = {name: one for name, one in given.items() if one is not None}
         return replace(self, asked=TaskSettings(network=found).over(self.asked))
 
+    def within(self, name: str) -> "FitPlan":
+        """The same plan, its run kept in a folder inside."""
+        return self if self.folder is None else replace(self, folder=self.folder / name)
+
     def fit(self, learner: Learner, options: FitOptions, *, examples: Sequence[Any] = ()) -> "Fitted":
         """Train.
 

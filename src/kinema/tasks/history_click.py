@@ -4,10 +4,11 @@ Shape suffixes: N exposures, B examples of a step, L history length, R distinct 
 columns, C numbers of the context.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from kinema.flm.draws import Draws
 from kinema.metrics.classification import auc, grouped_auc, log_loss
 from kinema.store.exposures import Exposures
 from kinema.store.trails import Trails
+from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
+from kinema.tasks.predicting import Meaning
 from kinema.tasks.target_attention import (
     NUM_GAPS,
     NUM_POSITIONS,
@@ -34,6 +37,27 @@ _DAY_MS: Final = 24 * _HOUR_MS
 _THURSDAY: Final = 3
 """The weekday of the first of January 1970, Monday being 0."""
 _AT_ONCE: Final = 2048
+
+
+class Trailed(NamedTuple):
+    """What users of a batch did before, oldest first.
+
+    Attributes:
+        items_BL: Item numbers.
+        kinds_BL: Kinds of the events.
+        there_BL: bool, whether there is an event.
+    """
+
+    items_BL: NDArray[np.integer]
+    kinds_BL: NDArray[np.integer]
+    there_BL: NDArray[np.bool_]
+
+
+class ChangeTrails(Protocol):
+    """Gives histories of the same shape, in which events may be others or gone; see `kinema.training.history_augmentation`."""
+
+    def __call__(self, trails: Trailed, random: np.random.Generator) -> Trailed:
+        """Not in place."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,7 @@ class ClickWorld:
         max_length: int,
         num_ids: int,
         one_user: bool = False,
+        change: Callable[[Trailed], Trailed] | None = None,
     ) -> HistoryBatch:
         """Examples as tensors.
 
@@ -77,12 +102,15 @@ class ClickWorld:
             max_length: Newest events that are read.
             num_ids: Items from the first that have a vector of their own.
             one_user: All examples are of one user and moment: the history is read once.
+            change: What becomes of the histories first; for training.
         """
         trails, asking = self.trails, slice(1) if one_user else slice(None)
         places_BL, there_BL = trails.newest(users_B[asking], ends_B[asking], length=max_length)
-        events_BL = trails.items_E[places_BL] if len(trails.items_E) else np.zeros_like(places_BL)
-        kinds_BL = trails.kinds_E[places_BL] if len(trails.items_E) else places_BL
+        events_BL: NDArray[np.integer] = trails.items_E[places_BL] if len(trails.items_E) else np.zeros_like(places_BL)
+        kinds_BL: NDArray[np.integer] = trails.kinds_E[places_BL] if len(trails.items_E) else places_BL
         passed_BL = times_ms_B[asking, None] - (trails.times_ms_E[places_BL] if len(trails.items_E) else places_BL)
+        if change is not None:
+            events_BL, kinds_BL, there_BL = change(Trailed(events_BL, kinds_BL, there_BL))
         rows_R, numbers = np.unique(np.concatenate([items_B, events_BL.ravel()]), return_inverse=True)
         local_ms_B = times_ms_B // _HOUR_MS
         positions = np.full(len(items_B), -1) if positions_B is None else np.asarray(positions_B)
@@ -190,10 +218,13 @@ class HistoryClick:
         valid: Rows that decide.
         config: Of the network.
         seed: Of its start.
+        change: What becomes of histories in training.
 
     Raises:
         DataError: There is nothing to learn or to choose on, or every label is the same.
     """
+
+    meaning: Meaning = "chances"
 
     def __init__(
         self,
@@ -205,6 +236,7 @@ class HistoryClick:
         valid: NDArray[np.int64],
         config: HistoryClickConfig,
         seed: int,
+        change: ChangeTrails | None = None,
     ) -> None:
         if label not in exposures.outcomes:
             raise DataError(f"label '{label}' must be an outcome of the log; known: {', '.join(exposures.outcomes)}")
@@ -217,21 +249,35 @@ class HistoryClick:
                 )
         self.world, self.exposures, self.config = world, exposures, config
         self.num_examples = len(train)
-        self._train, self._valid = train, valid
+        self._train, self._valid, self._change = train, valid, change
         self._labels_N = labels_N.astype(np.float32)
         self._ends_N = world.trails.ends_before(exposures.users_N, exposures.times_ms_N)
-        self.network = fresh_network(world, exposures.items_N[train], config=config, seed=seed)
+        self.network: HistoryClickNetwork | HistoryClickEnsemble = fresh_network(
+            world, exposures.items_N[train], config=config, seed=seed
+        )
 
     @property
     def num_ids(self) -> int:
         """Items from the first that have a vector of their own."""
         return self.network.num_ids
 
+    def predictions(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
+        """Logits of training examples."""
+        change = None
+        if self._change is not None and draws is not None:
+            change = partial(self._change, random=draws.generator())
+        logits_B: Tensor = self.network(self._batch(self._train[rows_B], with_positions=True, change=change), draws)
+        return logits_B
+
+    def loss_of(self, predictions: Tensor, rows_B: NDArray[np.int64]) -> Tensor:
+        """Mean log loss of those logits."""
+        return functional.binary_cross_entropy_with_logits(
+            predictions, torch.from_numpy(self._labels_N[self._train[rows_B]])
+        )
+
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
         """Mean log loss of training examples."""
-        rows = self._train[rows_B]
-        logits_B = self.network(self._batch(rows, with_positions=True), draws)
-        return functional.binary_cross_entropy_with_logits(logits_B, torch.from_numpy(self._labels_N[rows]))
+        return self.loss_of(self.predictions(rows_B, draws), rows_B)
 
     def validate(self) -> Mapping[str, float]:
         """AUC, AUC within users, log loss."""
@@ -247,22 +293,26 @@ class HistoryClick:
             "log_loss": log_loss(probs_N, labels_N),
         }
 
-    def probabilities(self, rows_N: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [N], of a click on each of these exposures."""
+    def probabilities(self, rows_N: NDArray[np.int64], *, with_places: bool = False) -> NDArray[np.float32]:
+        """float32 [N], of a click on each of these exposures; their places in slates are looked at on wish only."""
         self.network.eval()
         found = []
         with torch.inference_mode():
             for start in range(0, len(rows_N), _AT_ONCE):
-                batch = self._batch(rows_N[start : start + _AT_ONCE], with_positions=False)
+                batch = self._batch(rows_N[start : start + _AT_ONCE], with_positions=with_places)
                 found.append(torch.sigmoid(self.network(batch)).numpy())
         return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """Own vectors of items, and kinds of events."""
-        tables = (self.network.ids.weight, self.network.kinds.weight)
+        network = self.network
+        members = network.members if isinstance(network, HistoryClickEnsemble) else [network]
+        tables = [table.weight for one in members for table in (one.ids, one.kinds)]  # type: ignore[union-attr]
         return [one for one in tables if isinstance(one, nn.Parameter)]
 
-    def _batch(self, rows: NDArray[np.int64], *, with_positions: bool) -> HistoryBatch:
+    def _batch(
+        self, rows: NDArray[np.int64], *, with_positions: bool, change: Callable[[Trailed], Trailed] | None = None
+    ) -> HistoryBatch:
         exposures = self.exposures
         return self.world.batch(
             exposures.users_N[rows],
@@ -272,4 +322,5 @@ class HistoryClick:
             positions_B=exposures.positions_N[rows] if with_positions else None,
             max_length=self.config.max_length,
             num_ids=self.num_ids,
+            change=change,
         )

@@ -16,11 +16,13 @@ from safetensors.numpy import load_file, save_file
 
 from kinema.artifacts import read_manifest, write_artifact
 from kinema.errors import StaleArtifactError
+from kinema.tasks.click_slices import click_slices
 from kinema.tasks.history_click import ClickWorld, HistoryClick
+from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
 
 KIND: Final = "click-history"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _REMEDY: Final = "kinema finetune click"
 _NETWORK: Final = "network.safetensors"
 _FACTS: Final = "facts.json"
@@ -39,11 +41,12 @@ class HistoryClickModel:
         profile_columns: Names, in order.
         popularity_V: float32, interactions per item in training.
         flm: Fingerprint of the model that the item vectors came from.
-        calibration: What turns its answers into frequencies, as `kinema.ranking.calibrators` writes it; empty for nothing.
+        calibration: What turns its answers into frequencies slice by slice, as `kinema.ranking.slice_calibration` writes it; empty for
+            nothing.
         report: What was measured.
     """
 
-    network: HistoryClickNetwork
+    network: HistoryClickNetwork | HistoryClickEnsemble
     label: str
     kinds: tuple[str, ...]
     num_ids: int
@@ -103,7 +106,7 @@ class HistoryClickModel:
     def probabilities(
         self, world: ClickWorld, *, user: int, items_K: NDArray[np.integer], now_ms: int
     ) -> NDArray[np.float32]:
-        """How probable the outcome is for each of some items, if it were shown now.
+        """How probable the outcome is for each of some items, if it were shown now; not calibrated yet.
 
         Args:
             world: Of today: item vectors, popularity from `popularity`, trails and profiles.
@@ -129,6 +132,19 @@ class HistoryClickModel:
         with torch.inference_mode():
             return np.asarray(torch.sigmoid(self.network(batch)).numpy(), dtype=np.float32)
 
+    def slices(
+        self, world: ClickWorld, *, user: int, items_K: NDArray[np.integer], now_ms: int
+    ) -> dict[str, NDArray[np.str_]]:
+        """Slicing -> slice of each of those items, for the calibration: item, activity of the user, place."""
+        users_K, times_K = np.full(len(items_K), user), np.full(len(items_K), now_ms, dtype=np.int64)
+        return click_slices(
+            world,
+            users_N=users_K,
+            items_N=items_K,
+            ends_N=world.trails.ends_before(users_K, times_K),
+            positions_N=None,
+        )
+
     def save(self, folder: Path, *, seed: int) -> None:
         """Write the artefact, as a whole or not at all."""
         facts = {
@@ -138,6 +154,7 @@ class HistoryClickModel:
             "item_width": self.item_width,
             "profile_columns": list(self.profile_columns),
             "calibration": self.calibration,
+            "num_members": len(self.network.members) if isinstance(self.network, HistoryClickEnsemble) else 1,
             "report": dict(self.report),
         }
         with write_artifact(
@@ -164,13 +181,17 @@ class HistoryClickModel:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         state = load_file(folder / _NETWORK)
         popularity_V = state.pop("popularity_V")
-        network = HistoryClickNetwork(
-            HistoryClickConfig.from_dict(dict(manifest.config)),
-            num_ids=facts["num_ids"],
-            item_width=facts["item_width"],
-            num_kinds=len(facts["kinds"]),
-            profile_width=len(facts["profile_columns"]),
-        )
+        members = [
+            HistoryClickNetwork(
+                HistoryClickConfig.from_dict(dict(manifest.config)),
+                num_ids=facts["num_ids"],
+                item_width=facts["item_width"],
+                num_kinds=len(facts["kinds"]),
+                profile_width=len(facts["profile_columns"]),
+            )
+            for _ in range(facts["num_members"])
+        ]
+        network = members[0] if len(members) == 1 else HistoryClickEnsemble(members)
         network.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
         return cls(
             network=network.eval(),

@@ -8,9 +8,11 @@ from rich.console import Console
 
 from kinema.cli.learning import learning_options, nearby_settings, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.robustness import ensemble_options, extras_of, show_slices
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kinema.steps.click_learning import ClickExtras
     from kinema.steps.finetuning import ClickReport
     from kinema.steps.finetuning_log import LogClickReport
     from kinema.steps.finetuning_options import Asked
@@ -49,6 +51,7 @@ _FOLDER: Any = click.Path(path_type=Path, file_okay=False)
     "--l2", type=click.FloatRange(0), help="On the vectors of a table's values. Default: 0.01; 1e-5 for lr and fm."
 )
 @learning_options
+@ensemble_options
 @project_option
 @common_options
 def finetune(
@@ -63,6 +66,10 @@ def finetune(
     hidden: str | None,
     l2: float | None,
     asked: "Asked",
+    augment: str | None,
+    ensemble: int,
+    distil: bool,
+    clean: bool,
     train: Path | None,
     valid: Path | None,
     test: Path | None,
@@ -90,6 +97,7 @@ def finetune(
       kinema finetune click
       kinema finetune click --label like --epochs 5 --json
       kinema finetune click --find-rate --set schedule=cosine --set network.width=64 --tensorboard
+      kinema finetune click --ensemble 3 --distil --augment crop=0.2,mask=0.1 --clean
       kinema finetune click --train train.csv.gz --valid valid.csv.gz --test test.csv.gz --label label --to models/click
       kinema finetune click --train newer.csv --label label --from models/click --to models/click2
       kinema predict click models/click --table new.csv --to scores.csv
@@ -100,8 +108,13 @@ def finetune(
             raise ConfigError(
                 "--to, --from, --valid, --test and --field must come with --train, the table they belong to; give it"
             )
-        _finetune_on_log(output, folder, label or "click", asked, network)
+        extras = extras_of(augment=augment, ensemble=ensemble, distil=distil, clean=clean)
+        _finetune_on_log(output, folder, label or "click", extras=extras, asked=asked, network=network)
         return
+    if augment is not None or ensemble > 1 or distil or clean:
+        raise ConfigError(
+            "--augment, --ensemble, --distil and --clean are of a project's log; leave them out with --train"
+        )
     if to is None:
         raise ConfigError("--train must come with --to, the folder of the model; give one")
     from kinema.steps.finetuning import finetune_click  # noqa: PLC0415  # keeps the start of other commands light
@@ -128,24 +141,34 @@ def finetune(
     output.show(report, lambda console: _people(console, report))
 
 
-def _finetune_on_log(output: Output, folder: Path | None, label: str, asked: "Asked", network: dict[str, Any]) -> None:
+def _finetune_on_log(
+    output: Output,
+    folder: Path | None,
+    label: str,
+    *,
+    extras: "ClickExtras",
+    asked: "Asked",
+    network: dict[str, Any],
+) -> None:
     """A click model on the project's own log."""
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project, output.progress("finetune click") as progress:
         plan = project_plan(project, "click", asked, progress).with_network(**network)
-        report = project.finetune_click(label, plan=plan)
+        report = project.finetune_click(label, plan=plan, extras=extras)
     output.show(report, lambda console: _people_of_log(console, report))
 
 
 def _people_of_log(console: Console, report: "LogClickReport") -> None:
     names = ("auc", "grouped_auc", "log_loss", "calibrated_error")
     rows = [
-        [part, report.num_examples[part], report.num_positive[part], *(found[name] for name in names)]
+        [part, *(counts[part.split()[-1]] for counts in (report.num_examples, report.num_positive))]
+        + [found.get(name, "") for name in names]
         for part, found in report.metrics.items()
     ]
     heads = ["part", "examples", report.label, "AUC", "AUC within users", "log loss", "calibration error"]
     console.print(table(f"{report.label} on the log, by time", heads, rows))
+    show_slices(console, report.slices)
     console.print(
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_parameters:,} parameters, "
         f"{report.num_examples['train']:,} training examples, {report.seconds:.1f} s"

@@ -1,13 +1,14 @@
 """`kinema finetune engagement`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
 from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.robustness import augment_option, changes_of
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_engagement import EngagementReport
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 )
 @click.option("--compare", is_flag=True, help="Also train a model per head, and say whether sharing helps.")
 @learning_options
+@augment_option
 @project_option
 @common_options
-def finetune(output: Output, *, folder: Path | None, compare: bool, asked: "Asked", **network: str | None) -> None:
+def finetune(
+    output: Output, *, folder: Path | None, compare: bool, augment: str | None, asked: "Asked", **network: str | None
+) -> None:
     """Learn clicks, likes, shares, finishing and watch time of a project's log together.
 
     Watch time is learnt as its place among clips of similar length, so that long clips are not favoured for being long.
@@ -47,7 +51,8 @@ def finetune(output: Output, *, folder: Path | None, compare: bool, asked: "Aske
     with Project.find(folder) as project, output.progress("finetune engagement") as progress:
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
         plan = project_plan(project, "engagement", asked, progress).with_network(**network)
-        report = finetune_engagement(project.store, dataset, artifacts=project.artifacts, compare=compare, plan=plan)
+        how: dict[str, Any] = {"compare": compare, "changes": changes_of(augment), "plan": plan}
+        report = finetune_engagement(project.store, dataset, artifacts=project.artifacts, **how)
     output.show(report, lambda console: _people_of_engagement(console, report))
 
 

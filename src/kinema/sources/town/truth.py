@@ -103,8 +103,8 @@ class Truth:
 
     def _next_click_probs(self, users_C: NDArray[np.int64], timestamps_ms_C: NDArray[np.int64]) -> NDArray[np.float64]:
         """float64 [C, V], see `next_click_log_probs`."""
-        moments_ms_C, topic_probs_CT = self._state(users_C, timestamps_ms_C)
-        open_CV = (self.world.published_ms_V <= moments_ms_C[:, None]) & ~self._clicked(users_C, timestamps_ms_C)
+        moments_ms_C, topic_probs_CT = self.session_state(users_C, timestamps_ms_C)
+        open_CV = (self.world.published_ms_V <= moments_ms_C[:, None]) & ~self.clicked_before(users_C, timestamps_ms_C)
         fresh_CV = freshness(self.world, self.rules, moments_ms_C)
         total_CV = np.zeros(open_CV.shape)
         for topic in range(len(TOPICS)):
@@ -120,7 +120,7 @@ class Truth:
             total_CV[rows_R] += topic_probs_CT[rows_R, topic, None] * next_RV / next_RV.sum(axis=1, keepdims=True)
         return total_CV
 
-    def _state(
+    def session_state(
         self, users_C: NDArray[np.int64], timestamps_ms_C: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The moment that counts for publication and freshness, and the probabilities [C, T] of the session's topic."""
@@ -139,7 +139,7 @@ class Truth:
         moments_ms_C = np.where(inside_C, self.sessions.starts_ms_N[latest_C], timestamps_ms_C)
         return moments_ms_C, topic_probs_CT
 
-    def _clicked(self, users_C: NDArray[np.int64], timestamps_ms_C: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def clicked_before(self, users_C: NDArray[np.int64], timestamps_ms_C: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which clips [C, V] were clicked before the moment."""
         order_K = np.lexsort((self.clicks.times_ms_K, self.clicks.users_K))
         keys_K = self.clicks.users_K[order_K] * _KEY_SPAN_MS + self.clicks.times_ms_K[order_K] - START_MS
