@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kinema.recommend.search import SearchResult
     from kinema.steps.adapting import AdaptReport
     from kinema.steps.checking import CheckReport
-    from kinema.steps.click_learning import ClickExtras
     from kinema.steps.dataset import Dataset
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
@@ -338,24 +337,17 @@ class Project:
             progress=progress,
         )
 
-    def finetune_click(
-        self,
-        label: str = "click",
-        *,
-        plan: "FitPlan | None" = None,
-        extras: "ClickExtras | None" = None,
-        **changes: Any,
-    ) -> "LogClickReport":
-        """Learn from the log whether a user clicks; ``changes`` are settings of `FitOptions` over ``[finetune]``."""
+    def finetune_click(self, label: str = "click", *, plan: "FitPlan | None" = None, **how: Any) -> "LogClickReport":
+        """Learn from the log whether a user clicks; ``how``: ``extras`` of the step, else settings over ``[finetune]``."""
         from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
         from kinema.steps.finetuning_options import Asked, plan_for  # noqa: PLC0415
         from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415
 
+        wished: dict[str, Any] = {"label": label, "extras": how.pop("extras", None), "artifacts": self.artifacts}
         settings: dict[str, Any] = {"finetune": self.settings.finetune, "seed": self.settings.runtime.seed}
-        plan = plan or plan_for("click", folder=None, asked=Asked(changes), **settings)
+        plan = plan or plan_for("click", folder=None, asked=Asked(how), **settings)
         dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
-        wished: dict[str, Any] = {"label": label, "extras": extras, "plan": plan}
-        return finetune_click_on_log(self.store, dataset, artifacts=self.artifacts, **wished)
+        return finetune_click_on_log(self.store, dataset, plan=plan, **wished)
 
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
