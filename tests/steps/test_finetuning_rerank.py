@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 from kinema.cli.main import main
 from kinema.errors import DataError
+from kinema.progress import silent
 from kinema.project import Project
 from kinema.steps.finetuning_rerank import RerankTraining, finetune_rerank
+from kinema.steps.rerank_lessons import Asker, lesson_of_pairs
 from kinema.training.parameter_choice import Choice
 from tiny_encoders import TOPICS, WORDS, save_bert, write_topic_project
 
@@ -66,6 +68,25 @@ def test_judged_pairs_become_a_re_ranker_that_is_measured_on_other_queries(repor
     assert "1 pairs without query or of items that are not in the catalogue are left out" in report["notices"]
     assert report["delta"]["num_heads"] == 32 * 32 + 32 + 32 + 1
     assert (shop / "shop" / "artifacts" / "rerank" / "delta" / "delta.safetensors").is_file()
+
+
+def test_only_what_was_judged_counts_where_something_was_judged_wrong(report, shop):
+    assert any("the table says what is wrong" in one for one in report["notices"])
+    rows = pl.read_csv(shop / "pairs.csv").filter(pl.col("grade") > 0).drop("grade")
+    rows.write_csv(shop / "right.csv")
+    with Project.open(shop / "shop") as project:
+        parts = {"slates": project.slates(), "folder": project.folder, "settings": project.settings}
+        asker = Asker(**parts, depth=8, negatives=3, seed=0, progress=silent, whole=project.dataset().items)
+        judged, right = (lesson_of_pairs(asker, shop / f"{name}.csv") for name in ("pairs", "right"))
+    known = pl.read_csv(shop / "pairs.csv").group_by("query").agg("item")
+    items_of = {query: {int(one[1:]) for one in items} for query, items in known.iter_rows()}
+    for part in ("train", "test"):
+        assert all(set(case.items_K.tolist()) <= items_of[case.query] for case in judged.parts[part])
+        assert any(not set(case.items_K.tolist()) <= items_of[case.query] for case in right.parts[part])
+    for case in right.parts["train"]:
+        assert (case.grades_K == 0).sum() <= 3
+        assert not right.held_V[case.items_K].any()
+    assert "every pair is taken for right" in " ".join(right.notices)
 
 
 def test_a_search_is_read_again_only_where_it_is_asked_for(report, shop):

@@ -33,6 +33,8 @@ _MADE: Final = (
     "no pairs were given: queries are pieces of the items' own texts, taken out of the item while it is asked for; how well that "
     "stands for what people type, nobody knows"
 )
+_DEEP: Final = 1000
+"""Places of the search in which judged items are looked for."""
 FEWEST: Final = 20
 """Queries that a re-ranker can be learnt and judged from."""
 
@@ -88,15 +90,15 @@ class Asker:
         """Title and description of each item, whole."""
         return self.whole.select("title", "description").to_dicts()
 
-    def ask(self, query: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Numbers and scores of what the search finds, best first."""
+    def ask(self, query: str, *, depth: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Numbers and scores of what the search finds, best first; ``depth`` of them, the asker's own where None."""
         plain = self.settings.search.model_copy(update={"reranker": False})
         found = search_project(
             self.slates,
             query,
             folder=self.folder,
             settings=self.settings.model_copy(update={"search": plain}),
-            num_items=self.depth,
+            num_items=depth or self.depth,
         )
         items_K = np.array([self.place_of[one.id] for one in found.items], dtype=np.int64)
         return items_K, np.array([one.score for one in found.items], dtype=np.float64)
@@ -108,6 +110,7 @@ class Asker:
         *,
         allowed_V: NDArray[np.bool_],
         made: Sequence[MadeQuery] = (),
+        judged_only: bool = False,
     ) -> list[RerankCase]:
         """Queries of one part with their candidates.
 
@@ -116,11 +119,12 @@ class Asker:
             part: ``train`` keeps right items and some wrong ones; the others keep what the search has, in its order.
             allowed_V: Items that may be candidates.
             made: Where the queries were taken out of items: how. Candidates that have the same piece are right as well.
+            judged_only: Candidates are what is known, in the order of the search, and nothing else.
         """
         random = generator(self.seed, f"rerank/{part}")
         found = []
         for number, (query, known) in enumerate(asked):
-            items_K, present_K = self.ask(query)
+            items_K, present_K = self.ask(query, depth=_DEEP if judged_only else None)
             self.progress(number + 1, len(asked), f"search {part}")
             grades = {item: grade for item, grade in known.items() if allowed_V[item]}
             if made:
@@ -129,6 +133,8 @@ class Asker:
                     item: 1.0 for item in items_K.tolist() if allowed_V[item] and same in self.texts[item].casefold()
                 }
             left_K = allowed_V[items_K]
+            if judged_only:
+                left_K = left_K & np.isin(items_K, list(grades))
             items_K, present_K = items_K[left_K], present_K[left_K]
             if part == "train":
                 items_K = self._with_negatives(items_K, grades, random)
@@ -161,17 +167,21 @@ class Asker:
     def _with_negatives(
         self, items_K: NDArray[np.int64], grades: Mapping[int, float], random: np.random.Generator
     ) -> NDArray[np.int64]:
-        """What was judged, and some of what the search finds besides."""
-        others = np.array([item for item in items_K.tolist() if item not in grades], dtype=np.int64)
-        taken = random.permutation(others)[: max(0, self.negatives - sum(grade <= 0 for grade in grades.values()))]
-        return np.concatenate([np.array(list(grades), dtype=np.int64), taken])
+        """What is right, and some that is not: first what was judged wrong, then what the search finds besides."""
+        judged = [item for item, grade in grades.items() if grade <= 0]
+        others = [item for item in items_K.tolist() if item not in grades]
+        wrong = [*random.permutation(judged).tolist(), *random.permutation(others).tolist()][: self.negatives]
+        return np.array([*(item for item, grade in grades.items() if grade > 0), *wrong], dtype=np.int64)
 
 
 def lesson_of_pairs(asker: Asker, path: Path) -> Lesson:
     """Queries of a table, by chance in three parts; a part of the items is held out of the training as well.
 
+    Source: leaving out what nobody has judged, Sakai 2007, "Alternatives to Bpref" (condensed lists).
+
     Args:
-        asker: Finds what else could be an answer; what nobody has judged is taken for wrong.
+        asker: Finds what else could be an answer. Where the table says what is wrong, only what it says counts; else what
+            nobody has called right is taken for wrong.
         path: With the columns ``query``, ``item`` and ``label`` or ``grade``; without either, every pair is right.
 
     Raises:
@@ -204,12 +214,22 @@ def lesson_of_pairs(asker: Asker, path: Path) -> Lesson:
     held_V = generator(asker.seed, "rerank/items").random(num_items) < _HELD_ITEMS
     all_V = np.ones(num_items, dtype=bool)
     order = generator(asker.seed, "rerank/queries").permutation(len(asked))
+    judged_only = any(grade <= 0 for grade in grades)
     parts = {
-        part: asker.cases([asked[one] for one in some], part, allowed_V=~held_V if part == "train" else all_V)
+        part: asker.cases(
+            [asked[one] for one in some],
+            part,
+            allowed_V=~held_V if part == "train" else all_V,
+            judged_only=judged_only,
+        )
         for part, some in _split(order).items()
     }
     notices = [f"{unknown} pairs without query or of items that are not in the catalogue are left out"] * (unknown > 0)
     notices += [f"{len(rejects)} lines could not be read and are left out"] * (len(rejects) > 0)
+    if judged_only:
+        notices.append(
+            "the table says what is wrong, so that items it does not judge are left out of learning and measuring"
+        )
     if graded is None:
         notices.append("no column label or grade: every pair is taken for right")
     return Lesson(parts, held_V, f"pairs of {path.name}", tuple(notices))
