@@ -1,6 +1,6 @@
 """Training speed of DeepFM and DIN beside torch-rechub's, in one run on the same rows.
 
-    python benchmarks/click_speed.py [--rounds 3] [--threads 1]
+    python benchmarks/click_speed.py [--rounds 3] [--threads 1] [--models deepfm din]
 
 - ``deepfm``: Frappe, 10 categories, training rows with re-drawn negatives.
 - ``din``: MovieLens-1M by time: user, item, the 50 items before; per user up to 10 of the last items and as many drawn ones.
@@ -41,7 +41,7 @@ from kinema.training.fitting import FitOptions, fit  # noqa: E402
 from peering import CLICK_PEERS, environment, run_script  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "click_speed.json"
-BATCH, EPOCHS, SEEN, PER_USER, CHECKED = 4096, 2, 50, 10, 1000
+BATCH, EPOCHS, SEEN, PER_USER, CHECKED = 4096, 1, 50, 10, 1000
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--models", nargs="+", choices=["deepfm", "din"], default=["deepfm", "din"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     facts = run_facts(command="python benchmarks/click_speed.py", seed=0)
-    told: dict[str, Any] = {"machine": facts["machine"], "date": facts["date"], "versions": facts["versions"]}
+    told: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    told |= {"machine": facts["machine"], "date": facts["date"], "versions": facts["versions"]}
     told |= {"threads": options.threads, "batch_size": BATCH, "processor": platform.processor() or platform.machine()}
-    for model, read in {"deepfm": deepfm_rows, "din": din_rows}.items():
-        rows, speeds = read(), []
+    for model in options.models:
+        rows, speeds = (deepfm_rows if model == "deepfm" else din_rows)(), []
         with tempfile.TemporaryDirectory() as place:
             export(rows, Path(place))
             for seed in range(options.rounds):
