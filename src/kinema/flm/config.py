@@ -138,7 +138,7 @@ class FLMConfig:
     imputation_min_events: int = 5
     shrinkage: float = 5.0
     cold_share: float = 0.9
-    cold_discount: float = 0.25
+    cold_discount: float = 0.05
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 50
