@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kinema.artifacts import MANIFEST, sha256_file
 from kinema.ranking.calibrators import calibrator_from_json
 from kinema.ranking.rescoring import Rescoring
+from kinema.ranking.slice_calibration import slice_calibration_from_json
 from kinema.recommend.model import Scorer
 from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
@@ -23,6 +24,7 @@ from kinema.steps.heads_ranking import HeadsRanking
 from kinema.store.protocols import Store
 from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.history_engagement import HistoryEngagement
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.several_model import SeveralModel
@@ -100,8 +102,10 @@ def load_opinion(parts: OpinionParts) -> SecondOpinion:
 
 
 def _click(parts: OpinionParts) -> SecondOpinion:
-    where: dict[str, Any] = {"scorer": parts.scorer, "artifacts": parts.artifacts}
-    return ClickRanking.load(parts.store, parts.dataset, **where, weight=parts.settings.ranker_weight)
+    name = "click"
+    model = HistoryClickModel.load(parts.artifacts / name)
+    world = parts.world(model.facts, name=name)
+    return ClickRanking(model, world, slice_calibration_from_json(model.calibration), parts.settings.ranker_weight)
 
 
 def _engagement(parts: OpinionParts) -> SecondOpinion:
