@@ -30,6 +30,7 @@ from kinema.steps.slates import trained_profile_schema
 from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
+from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork, Pooling
 from kinema.training.task_settings import TaskSettings
 
@@ -77,7 +78,7 @@ def milliseconds() -> float:
     vectors_VD = random.normal(size=(ITEMS, WIDTH)).astype(np.float32)
     world = ClickWorld(vectors_VD, np.zeros(ITEMS, np.float32), np.zeros(ITEMS, np.int64), trails)
     network = HistoryClickNetwork(HistoryClickConfig(), num_ids=ITEMS, item_width=WIDTH, num_kinds=1).eval()
-    model = HistoryClickModel(network, "click", ("click",), ITEMS, WIDTH, (), world.popularity_V, "")
+    model = HistoryClickModel(network, "click", HistoryFacts.of(world, network, profile_columns=(), flm=""))
     items_K = random.permutation(ITEMS)[:CANDIDATES]
     taken = []
     for _ in range(ROUNDS):

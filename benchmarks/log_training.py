@@ -30,7 +30,7 @@ from kinema.metrics.classification import auc, log_loss  # noqa: E402
 from kinema.project import Project  # noqa: E402
 from kinema.schema import EventKind  # noqa: E402
 from kinema.steps.click_learning import ClickExtras, ClickPlan, plain_training, train_members  # noqa: E402
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
+from kinema.steps.log_world import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
 from kinema.steps.slates import trained_profile_schema  # noqa: E402
 from kinema.store.exposures import Exposures, exposures_of  # noqa: E402
 from kinema.store.histories import pack_histories  # noqa: E402

@@ -277,7 +277,7 @@ def milliseconds() -> dict[str, float]:
     heads = EngagementModel(config, fresh_network(HistoryReading(network), config, seed=0).eval(), groups)
     model = HistoryEngagement(heads, facts)
     items_K, lengths_K = random.permutation(ITEMS)[:CANDIDATES], np.full(CANDIDATES, 5000.0)
-    click = HistoryClickModel(network.eval(), "click", trails.kinds, ITEMS, WIDTH, (), world.popularity_V, "")
+    click = HistoryClickModel(network.eval(), "click", facts)
     asked: dict[str, Any] = {"user": 0, "items_K": items_K, "now_ms": 10**9}
     return {
         "click": _median_ms(lambda: click.probabilities(world, **asked)),

@@ -31,7 +31,7 @@ from torch.nn import functional  # noqa: E402
 
 from kinema.metrics.classification import auc  # noqa: E402
 from kinema.project import Project  # noqa: E402
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
+from kinema.steps.log_world import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
 from kinema.steps.slates import trained_profile_schema  # noqa: E402
 from kinema.store.exposures import Exposures, exposures_of  # noqa: E402
 from kinema.store.trails import pack_trails  # noqa: E402

@@ -26,3 +26,9 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not here; set KINEMA_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> None:
+    """Torch on one thread: what is trained is too small for more, and several tests at once are then not in each other's way."""
+    pytest.importorskip("torch").set_num_threads(1)

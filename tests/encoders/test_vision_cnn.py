@@ -21,26 +21,13 @@ def build(kind):
     config = transformers.EfficientNetConfig(
         image_size=64, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, num_hidden_layers=8
     )
-    side = {"height": 64, "width": 64}
     model = transformers.EfficientNetModel(config)
     for layer in model.modules():  # as the library draws them, nothing is left of a picture after eight layers
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(layer.weight)
-    return model, transformers.ConvNextImageProcessorPil(size={"shortest_edge": 64})
-    if kind == "convnext":
-        model = transformers.ConvNextModel(transformers.ConvNextConfig(**sizes, image_size=64))
-        return model, transformers.ConvNextImageProcessorPil(size={"shortest_edge": 64})
-    config = transformers.EfficientNetConfig(
-        image_size=64, width_coefficient=0.25, depth_coefficient=0.25, hidden_dim=320, num_hidden_layers=8
-    )
-    side = {"height": 64, "width": 64}
-    model = transformers.EfficientNetModel(config)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Conv2d):  # as the library draws them, nothing is left after eight layers
-            torch.nn.init.kaiming_normal_(layer.weight)
-    return model, transformers.EfficientNetImageProcessorPil(size=side)
+    return model, transformers.EfficientNetImageProcessorPil(size={"height": 64, "width": 64})
 
 
 def pictures(count, side, seed=0):

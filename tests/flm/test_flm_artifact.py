@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.flm.config import FLMConfig
@@ -13,17 +12,14 @@ from kinema.store.histories import Histories
 from kinema.store.splits import leave_one_out
 from kinema.training.loop import pretrain
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NUM_GROUPS, NUM_TRAINED, NUM_NEW = 3, 24, 3
 NUM_ITEMS = NUM_TRAINED + NUM_NEW
 GROUPS = np.arange(NUM_ITEMS) % NUM_GROUPS
 IDS = [f"v{item}" for item in range(NUM_TRAINED)]
 CONFIG = FLMConfig(d_model=16, num_blocks=1, max_length=8, max_epochs=3, evaluate_every=1, learning_rate=5e-3)
 ASKED = Histories.from_lists([[0, 3, 6], [1], [], [2, 5, 8, 11, 14, 17, 20, 23, 1, 4]], NUM_TRAINED)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def features(num_items=NUM_ITEMS, *, encoder="made-1", names=("text", "frames")):

@@ -16,15 +16,12 @@ from kinema.store.histories import Histories
 from kinema.store.tokens import RaggedTokens, TokenShards
 from kinema.training.loop import pretrain
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NUM_TRAINED, NUM_ITEMS, WIDTH = 20, 24, 8
 LOG = Histories.from_lists([[(user + step * 3) % NUM_TRAINED for step in range(5)] for user in range(20)], NUM_TRAINED)
 ASKED = Histories.from_lists([[0, 3, 6], [1], []], NUM_TRAINED)
 CONFIG = FLMConfig(d_model=8, num_blocks=1, max_length=6, max_epochs=1, evaluate_every=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def features(num_items=NUM_ITEMS):

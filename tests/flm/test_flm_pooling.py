@@ -9,12 +9,9 @@ from kinema.flm.whitening import Whitening
 from kinema.store.features import HeldTokens, ModalityFeatures
 from kinema.store.tokens import RaggedTokens
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WIDTH, D_MODEL = 6, 8
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(name="pool")

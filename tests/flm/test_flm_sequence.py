@@ -8,12 +8,9 @@ from kinema.flm.draws import Draws
 from kinema.flm.sequence import HistoryEncoder, running_mean
 from kinema.store.histories import Histories
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 D_MODEL, PROFILE = 8, 3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(params=[(block, share) for block in BLOCKS for share in (0.0, 0.5)])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM
@@ -12,10 +11,7 @@ from kinema.store.tokens import RaggedTokens
 from kinema.testing.moments import moment_world
 from kinema.training.loop import pretrain
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", name="world")

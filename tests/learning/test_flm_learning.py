@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 
 from kinema.flm.config import FLMConfig
 from kinema.store.features import ModalityFeatures
 from kinema.store.histories import Histories
 from kinema.store.splits import leave_one_out
 from kinema.training.loop import pretrain
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NUM_SUBJECTS, NUM_WARM, NUM_COLD, NUM_USERS = 4, 48, 40, 120
 NUM_ITEMS = NUM_WARM + NUM_COLD
@@ -17,11 +18,6 @@ MODALITIES = ("text", "frames", "motion")
 CONFIG = FLMConfig(
     d_model=16, num_blocks=1, max_length=10, max_epochs=8, evaluate_every=2, learning_rate=1e-2, warmup_steps=5
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

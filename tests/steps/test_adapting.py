@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from kinema import extras
@@ -17,13 +16,10 @@ from kinema.steps import adapting
 from kinema.steps.adapting import adapted_folder
 from tiny_encoders import save_bert, save_clip, save_vit, write_topic_project
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NUM_ITEMS = 180
 LEARNS = {"method": "full", "epochs": 30, "learning_rate": 5e-3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ from kinema.artifacts import MANIFEST
 from kinema.cli.main import main
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.project import Project
+from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
+from kinema.steps.opinions import OpinionParts, load_opinion
 from kinema.steps.slates import load_scorer, trained_profile_schema
 from kinema.steps.tuning_tasks import TUNABLE
 from kinema.steps.tuning_worker import run_trial
@@ -87,8 +89,9 @@ def test_what_is_served_is_calibrated_slice_by_slice(shop):
         project.finetune_click(max_epochs=2)
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
         scorer = load_scorer(project.artifacts / "flm", dataset)
-        bound = {"scorer": scorer, "artifacts": project.artifacts, "weight": 1.0}
-        ranking = ClickRanking.load(project.store, dataset, **bound)
+        settings = RecommendSettings(ranker="click", ranker_weight=1.0)
+        ranking = load_opinion(OpinionParts(project.store, dataset, scorer, project.artifacts, settings))
+    assert isinstance(ranking, ClickRanking)
     asked = {"user": 3, "items_K": np.arange(30), "now_ms": 1_700_000_000_000 + 7 * 3_600_000}
     raw = ranking.model.probabilities(ranking.world, **asked)
     slices = {"item": ["warm"] * 30, "activity": ["1-9"] * 30, "place": ["unknown"] * 30}

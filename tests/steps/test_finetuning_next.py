@@ -5,7 +5,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from click.testing import CliRunner
 
 from kinema.cli.main import main
@@ -19,12 +18,9 @@ from kinema.steps.slates import trained_profile_schema
 from kinema.training.task_settings import TaskSettings
 from tiny_encoders import save_bert, write_topic_project
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FLM_SETTINGS = "d_model = 16\nnum_blocks = 1\nnum_heads = 1\nmax_length = 8\nmax_epochs = 2\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module", name="bert")

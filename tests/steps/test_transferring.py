@@ -15,12 +15,9 @@ from kinema.flm.sharing import shared_of, theta_fingerprint
 from kinema.project import Project
 from tiny_encoders import TOPICS, save_bert, write_topic_project
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FLM_SETTINGS = "d_model = 16\nnum_blocks = 1\nnum_heads = 1\nmax_length = 8\nmax_epochs = 2\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

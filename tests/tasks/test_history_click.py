@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 import torch
 
+from kinema.artifacts import MANIFEST
 from kinema.errors import ConfigError, DataError, StaleArtifactError
 from kinema.schema import EventKind
 from kinema.store.exposures import Exposures
@@ -173,14 +174,24 @@ def test_a_learnt_model_survives_the_disk_and_knows_what_it_was_taught_with(tmp_
     again = HistoryClickModel.load(tmp_path / "click")
     asked = {"user": 0, "items_K": np.array([1, 5, 2]), "now_ms": 50 * HOUR}
     np.testing.assert_array_equal(again.probabilities(task.world, **asked), model.probabilities(task.world, **asked))
-    assert again.popularity(8).tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
-    again.check(flm="abc", profile_columns=())
+    assert again.facts.popularity(8).tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
+    again.facts.check(flm="abc", profile_columns=(), name="click")
     with pytest.raises(
         StaleArtifactError, match=r"item vectors of the model it was trained on \(abc\), got those of x"
     ):
-        again.check(flm="x", profile_columns=())
+        again.facts.check(flm="x", profile_columns=(), name="click")
     with pytest.raises(StaleArtifactError, match="the 0 columns the click model was trained on, have 1 others"):
-        again.check(flm="abc", profile_columns=("age",))
+        again.facts.check(flm="abc", profile_columns=("age",), name="click")
+
+
+def test_a_model_of_an_earlier_version_is_told_to_be_made_again(tmp_path):
+    HistoryClickModel.of(clicks(), label="click", profile_columns=(), flm="abc", report={}).save(tmp_path / "m", seed=0)
+    manifest = tmp_path / "m" / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"format_version": 3', '"format_version": 2'))
+    with pytest.raises(
+        StaleArtifactError, match="must be click-history version 3, is click-history version 2; run: kinema"
+    ):
+        HistoryClickModel.load(tmp_path / "m")
 
 
 def test_candidates_of_one_user_get_what_they_would_get_one_by_one():

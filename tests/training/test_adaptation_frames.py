@@ -15,6 +15,8 @@ from kinema.training.adaptation.frames import MatchingLesson
 from kinema.training.adaptation.lessons import Schedule, fit, train_mode
 from tiny_encoders import TOPICS, save_clip, save_vit, topic_items, topic_picture
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CNN = "packaged:efficientnet-lite0"
 NUM_ITEMS = 24
 SCHEDULE = Schedule(epochs=8, batch_size=8, learning_rate=3e-3, max_seconds=None, seed=0)
@@ -22,11 +24,6 @@ PICTURES = np.stack([[topic_picture(item, seed=at) for at in range(2)] for item 
 TITLES = [row["title"] for row in topic_items(NUM_ITEMS)]
 VECTORS = np.eye(TOPICS, dtype=np.float32)[np.arange(NUM_ITEMS) % TOPICS]
 VECTORS = np.concatenate([VECTORS, 0.1 * np.random.default_rng(0).normal(size=(NUM_ITEMS, 4))], axis=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

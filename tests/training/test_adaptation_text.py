@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from killed_runs import steps_done
 from kinema.encoders.text import load_text_encoder
 from kinema.errors import ConfigError
 from kinema.progress import silent
@@ -28,13 +28,10 @@ from kinema.training.adaptation.text import TextLesson
 from kinema.training.adapters import apply_delta
 from tiny_encoders import SMALL, TOKENS, save_bert, save_tokenizer, topic_items
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ITEMS = topic_items(40)
 SCHEDULE = Schedule(epochs=3, batch_size=8, learning_rate=3e-3, max_seconds=None, seed=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -181,14 +178,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(bert, uninterrupted, tmp_path
     monkeypatch.undo()
     assert adapt(bert, tmp_path / "out", work=tmp_path / "work").total_steps == 15
     assert numbers(tmp_path / "out") == uninterrupted
-
-
-def steps_done(path):
-    try:
-        with safe_open(path, framework="pt") as stream:
-            return json.loads(stream.metadata()["place"])["total_steps"]
-    except (FileNotFoundError, SafetensorError):
-        return 0
 
 
 def test_a_run_killed_in_the_middle_and_started_again_ends_with_the_same_numbers(bert, uninterrupted, tmp_path):

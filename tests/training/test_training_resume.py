@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 import kinema.training.loop as training_loop
+from killed_runs import steps_done
 from kinema.flm.config import FLMConfig
 from kinema.progress import silent
 from kinema.store.features import ModalityFeatures, Profiles
 from kinema.store.histories import Histories
 from kinema.store.splits import leave_one_out
 from kinema.training.checkpoint import FILE_NAME
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NUM_ITEMS, NUM_USERS = 24, 30
 CONFIG = FLMConfig(
@@ -76,11 +78,6 @@ def read_numbers(folder):
     mixture = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["mixture"]
     arrays = load_file(folder / "network.safetensors") | load_file(folder / "arrays.safetensors")
     return {name: value.tobytes() for name, value in arrays.items()} | {"mixture": json.dumps(mixture)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -156,17 +153,9 @@ def test_a_checkpoint_of_another_run_and_a_half_written_one_are_not_used(uninter
     assert saved_numbers(train(tmp_path / "run"), tmp_path / "flm") == uninterrupted
 
 
-def steps_done(path):
-    try:
-        with safe_open(path, framework="pt") as stream:
-            return json.loads(stream.metadata()["place"])["total_steps"]
-    except (FileNotFoundError, SafetensorError, RuntimeError):  # looked between a file and the one that replaces it
-        return 0
-
-
 def test_a_run_killed_in_the_middle_and_started_again_ends_with_the_same_numbers(uninterrupted, tmp_path):
     command = [sys.executable, __file__, str(tmp_path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment) as running:
         while running.poll() is None and steps_done(tmp_path / "run" / FILE_NAME) < 3:
             time.sleep(0.01)

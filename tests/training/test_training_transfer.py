@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError, safe_open
 
 import kinema.training.catalogue as catalogue_loop
 import kinema.training.loop as training_loop
+from killed_runs import steps_done
 from kinema.errors import ConfigError, DataError
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM
@@ -28,6 +28,8 @@ from kinema.training.catalogue import pretrain_catalogue
 from kinema.training.checkpoint import FILE_NAME
 from kinema.training.transfer import bind_source, count_log, stood_in_by_content
 from two_catalogues import Catalogue
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = FLMConfig(
     d_model=16, num_blocks=1, num_heads=1, max_length=8, max_epochs=3, evaluate_every=1, batch_tokens=48, warmup_steps=3
@@ -81,11 +83,6 @@ def learn_items(folder=None, *, features=None, seed=3):
 def state(model):
     numbers = {name: one.numpy().tobytes() for name, one in model.network.state_dict().items()}
     return numbers | {"mixture": json.dumps(model.mixture.as_dict())}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -280,14 +277,6 @@ def test_a_catalogue_without_content_has_nothing_to_learn_from():
         one.present_V[:] = False
     with pytest.raises(DataError, match="a catalogue must have content to learn from, has none; run: kinema extract"):
         learn_items(features=nothing)
-
-
-def steps_done(path):
-    try:
-        with safe_open(path, framework="pt") as stream:
-            return json.loads(stream.metadata()["place"])["total_steps"]
-    except (FileNotFoundError, SafetensorError, RuntimeError):  # looked between a file and the one that replaces it
-        return 0
 
 
 def test_a_start_from_a_source_that_was_killed_ends_with_the_same_numbers(source, started, tmp_path):

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from kinema.cli.main import main
@@ -21,15 +20,12 @@ from kinema.store.splits import Split
 from kinema.tuning.trial import fused_gains
 from kinema.tuning.tuned import FILE_NAME, Tuned, load_tuned, save_tuned
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 pytest.importorskip("optuna")
 
 NUM_USERS, NUM_ITEMS = 40, 30
 SETTINGS = "[flm]\nmax_epochs = 2\nnum_blocks = 1\nmax_length = 8\nd_model = 16\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def fill(project, *, users=NUM_USERS, per_user=6):

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FOLDER, Output, common_options, project_option, table
 
 _DELTA = click.option(
     "--delta",
     "place",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="FOLDER",
     help="Where the delta lies. Default: artifacts/flm-delta of the project.",
 )
@@ -37,7 +37,7 @@ def delta() -> None:
 
 
 @delta.command(name="list")
-@click.argument("place", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("place", required=False, type=FOLDER)
 @project_option
 @common_options
 def list_them(output: Output, *, folder: Path | None, place: Path | None) -> None:
@@ -75,8 +75,8 @@ def list_them(output: Output, *, folder: Path | None, place: Path | None) -> Non
 
 
 @delta.command()
-@click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
+@click.argument("model", type=FOLDER)
+@click.option("--to", type=FOLDER, required=True, help="A new folder.")
 @common_options
 def merge(output: Output, *, model: Path, to: Path) -> None:
     """Write the encoder with what a model of kinema finetune text or rerank has taught it, as [encoders] text can load it.

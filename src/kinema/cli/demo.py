@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options
+from kinema.cli.output import FOLDER, Output, common_options
 from kinema.sources.town.rules import PLANTED, Rules
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FOLDER)
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Same seed, same town.")
 @click.option("--clips", "num_clips", default=440, show_default=True, type=click.IntRange(20, 100_000))
 @click.option("--users", "num_users", default=2000, show_default=True, type=click.IntRange(20, 1_000_000))
@@ -60,7 +60,7 @@ def town(
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"))
+@click.argument("folder", type=FOLDER, default=Path("demo"))
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Same seed, same demo.")
 @common_options
 def demo(output: Output, *, folder: Path, seed: int) -> None:

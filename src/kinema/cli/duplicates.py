@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.duplicates import DuplicateReport
@@ -60,5 +60,4 @@ def print_duplicates(console: Console, report: "DuplicateReport") -> None:
         console.print(
             f"note: clips that show nothing (black or of one colour) and are compared by file only: {report.num_empty:,}"
         )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)

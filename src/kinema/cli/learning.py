@@ -75,6 +75,25 @@ def project_plan(project: "Project", task: str, asked: "Asked", progress: "Progr
     )
 
 
+def table_plan(task: str, folder: "Path | None", *, to: "Path", asked: "Asked", progress: "Progress") -> "FitPlan":
+    """The plan of a task that learns from a table; the run is kept beside the model, settings count where a project is near.
+
+    Args:
+        task: Its section under ``[finetune]``.
+        folder: The project that was named, or None.
+        to: Where the model goes.
+        asked: From the options.
+        progress: Told epochs.
+    """
+    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
+
+    settings, _ = nearby_settings(folder)
+    run = to.with_name(f"{to.name}-run")
+    return plan_for(
+        task, finetune=settings.finetune, folder=run, seed=settings.runtime.seed, asked=asked, progress=progress
+    )
+
+
 def nearby_settings(folder: "Path | None") -> "tuple[Settings, Path | None]":
     """Settings of the project that was named or that one stands in, and its folder; the usual ones where there is none.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.evaluating import EvaluationReport
@@ -36,8 +36,7 @@ def extract(output: Output, *, folder: Path | None) -> None:
     def people(console: Console) -> None:
         rows = [[name, one.computed, one.cached, one.missing, one.failed] for name, one in report.counts.items()]
         console.print(table("vectors", ["modality", "computed", "cached", "absent", "failed"], rows))
-        for notice in report.notices:
-            console.print(f"note: {notice}", markup=False)
+        print_notices(console, report.notices)
         for one in report.rejects[:10]:
             console.print(f"set aside: {one.file}: {one.reason}", markup=False)
         console.print(f"{report.seconds:.1f} s; next: kinema pretrain")
@@ -50,7 +49,7 @@ def extract(output: Output, *, folder: Path | None) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="FOLDER",
     help="Start from the model of another catalogue: a project, or an FLM artefact.",
 )
@@ -100,8 +99,7 @@ def pretrain(
     def people(console: Console) -> None:
         if report.tuning is not None:
             print_tuning(console, report.tuning)
-        for notice in report.notices:
-            console.print(f"note: {notice}", markup=False)
+        print_notices(console, report.notices)
         rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts.items()]
         console.print(table(f"FLM in {report.folder}", ["what", "value"], rows))
         if how["catalogue_only"] or how["zero_shot"]:

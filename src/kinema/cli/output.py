@@ -4,9 +4,9 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from pydantic_core import to_jsonable_python
@@ -26,6 +26,14 @@ from rich.table import Table
 from kinema import logs
 from kinema.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from kinema.schema import Reject
+
+
+FILE: Any = click.Path(path_type=Path, dir_okay=False)
+FOLDER: Any = click.Path(path_type=Path, file_okay=False)
+_MOST_REJECTS: Final = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Output:
@@ -41,6 +49,12 @@ class Output:
         else:
             wide = None if Console().is_terminal else 150
             people(Console(highlight=False, soft_wrap=True, width=wide))
+
+    def show_written(self, num_rows: int, to: Path) -> None:
+        """Say how many rows a table that was written has."""
+        self.show(
+            {"rows": num_rows, "file": to}, lambda console: console.print(f"{num_rows:,} rows in {to}", markup=False)
+        )
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
@@ -93,7 +107,7 @@ def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "-p",
         "--project",
         "folder",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FOLDER,
         envvar="KINEMA_PROJECT",
         help="Project folder. Default: the one this folder is in, or the only one in it.",
     )(command)
@@ -115,8 +129,21 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return made
 
 
-def _cell(value: Any) -> str:
+def print_notices(console: Console, notices: Iterable[str]) -> None:
+    """A line for each thing that a person should know."""
+    for notice in notices:
+        console.print(f"note: {notice}", markup=False)
 
+
+def print_rejects(console: Console, rejects: "Sequence[Reject]") -> None:
+    """The first lines of tables that were left out, and how many more there are."""
+    for one in rejects[:_MOST_REJECTS]:
+        console.print(f"left out: {one.file} row {one.row}: {one.reason}", markup=False)
+    if len(rejects) > _MOST_REJECTS:
+        console.print(f"left out: {len(rejects) - _MOST_REJECTS:,} more", markup=False)
+
+
+def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -6,11 +6,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, table
+from kinema.cli.output import FOLDER, Output, common_options, table
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=FOLDER)
 @common_options
 def init(output: Output, folder: Path) -> None:
     """Make a new project folder with its kinema.toml.

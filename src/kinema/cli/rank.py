@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FILE, Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.ranking_items import RankedItems
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option(
     "--table",
     "rows",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Table with a column of item ids: CSV, JSON lines or Parquet, or .gz.",
 )
 @click.option("--column", default="item", show_default=True, help="Of --table.")

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FILE, Output, common_options, project_option, table
 
 if TYPE_CHECKING:
     from kinema.recommend.search import SearchResult
 
 _MOST_OF_TEXT = 60
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def print_search(console: Console, found: "SearchResult", *, title: str, explain: bool) -> None:
@@ -39,8 +38,8 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
 
 @click.command()
 @click.argument("text", default="")
-@click.option("--image", type=_FILE, help="Find clips that look like this picture.")
-@click.option("--clip", type=_FILE, help="Find clips like this one, which need not be in the catalogue.")
+@click.option("--image", type=FILE, help="Find clips that look like this picture.")
+@click.option("--clip", type=FILE, help="Find clips like this one, which need not be in the catalogue.")
 @click.option("--user", default="", help="Let this user's taste count a little.")
 @click.option(
     "--user-weight",

@@ -2,20 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
 from kinema.ranking.rescoring import Rescoring
-from kinema.ranking.slice_calibration import SliceCalibration, slice_calibration_from_json
-from kinema.recommend.model import Scorer
-from kinema.steps.dataset import Dataset
-from kinema.steps.finetuning_log import FOLDER, TRAIL_KINDS, click_world
-from kinema.store.protocols import Store
-from kinema.store.trails import pack_trails
+from kinema.ranking.slice_calibration import SliceCalibration
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
 
@@ -35,26 +28,6 @@ class ClickRanking:
     world: ClickWorld
     calibration: SliceCalibration
     weight: float
-
-    @classmethod
-    def load(cls, store: Store, dataset: Dataset, *, scorer: Scorer, artifacts: Path, weight: float) -> "ClickRanking":
-        """Read the model and bind it.
-
-        Raises:
-            NotBuiltError: There is none.
-            StaleArtifactError: FLM or the profiles are others than it has learnt with.
-        """
-        model = HistoryClickModel.load(artifacts / FOLDER)
-        columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
-        model.check(flm=sha256_file(artifacts / "flm" / MANIFEST), profile_columns=columns)
-        events = store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
-        world = click_world(
-            dataset,
-            vectors_VD=scorer.item_vectors_VD,
-            popularity_V=model.popularity(len(dataset.item_ids)),
-            trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
-        )
-        return cls(model, world, slice_calibration_from_json(model.calibration), weight)
 
     def heads(self, user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
         """Its one probability, calibrated slice by slice, by the name of its label."""

@@ -276,19 +276,19 @@ def predict_click(*, folder: Path, table: Path, to: Path) -> int:
     return frame.height
 
 
-def write_table(scored: pl.DataFrame, *, table: Path, to: Path) -> None:
-    """Write what a prediction has added to a table.
+def write_table(scored: pl.DataFrame, *, to: Path, table: Path | None = None) -> None:
+    """Write what was predicted.
 
     Args:
-        scored: The table with its new columns.
-        table: Where it was read from.
+        scored: Rows with what was predicted of them.
         to: ``.parquet``, ``.jsonl`` or else CSV.
+        table: Where the rows were read from, if they were.
 
     Raises:
         ConfigError: Both are one file, or it is CSV and a column cannot be written as such.
     """
-    if to.exists() and to.samefile(table):
-        raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
+    if table is not None:
+        check_apart(table, to)
     to.parent.mkdir(parents=True, exist_ok=True)
     if to.suffix.lower() == ".parquet":
         scored.write_parquet(to)
@@ -296,6 +296,16 @@ def write_table(scored: pl.DataFrame, *, table: Path, to: Path) -> None:
         scored.write_ndjson(to)
     else:
         _flat(scored).write_csv(to)
+
+
+def check_apart(table: Path, to: Path) -> None:
+    """Refuse to write over the table that is read.
+
+    Raises:
+        ConfigError: Both are one file.
+    """
+    if to.exists() and to.samefile(table):
+        raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:

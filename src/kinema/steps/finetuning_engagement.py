@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae
@@ -21,15 +20,23 @@ from kinema.schema import EventKind
 from kinema.steps.click_learning import history_change
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import train_engagement
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer
 from kinema.steps.finetuning_options import FitPlan
+from kinema.steps.log_world import (
+    LOG_COLUMNS,
+    durations_ms,
+    flm_fingerprint,
+    log_world,
+    needed_scorer,
+    parts_by_time,
+    profile_columns,
+    usual_batch_size,
+)
 from kinema.store.exposures import Exposures, exposures_of
 from kinema.store.protocols import Store
-from kinema.store.trails import pack_trails
 from kinema.tasks.engagement import EngagementConfig, EngagementModel
 from kinema.tasks.engagement_labels import WATCH, EngagementLabels
 from kinema.tasks.engagement_learner import EngagementLearner
-from kinema.tasks.history_click import ChangeTrails, ClickWorld, by_time
+from kinema.tasks.history_click import ChangeTrails, ClickWorld
 from kinema.tasks.history_engagement import HistoryEngagement, click_network
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.history_input import HistoryInput
@@ -50,7 +57,6 @@ _KINDS: Final = (
 _FINISHED: Final = 0.95
 _FEWEST: Final = 20
 """Rows with and without a label that a part must have for its head."""
-_STEPS_PER_EPOCH: Final = 50
 
 
 @dataclass(frozen=True)
@@ -125,8 +131,8 @@ def finetune_engagement(
         facts=HistoryFacts.of(
             told.world,
             click_network(found.model),
-            profile_columns=() if dataset.profiles is None else tuple(dataset.profiles.columns),
-            flm=sha256_file(artifacts / "flm" / MANIFEST),
+            profile_columns=profile_columns(dataset),
+            flm=flm_fingerprint(artifacts),
         ),
         calibrations=_calibrations(found.model, told.labels, told.parts["valid"]),
         report=metrics,
@@ -167,8 +173,7 @@ class LogEngagement:
     @property
     def defaults(self) -> dict[str, Any]:
         """Options that the task takes by itself."""
-        batch_size = max(64, min(2048, len(self.parts["train"]) // _STEPS_PER_EPOCH))
-        return {"metric": "loss", "batch_size": batch_size, "learning_rate": 2e-3}
+        return {"metric": "loss", "batch_size": usual_batch_size(len(self.parts["train"])), "learning_rate": 2e-3}
 
     def inputs(self, seed: int, change: ChangeTrails | None = None) -> HistoryInput:
         """What the network reads, fresh; ``change`` is what becomes of histories in training."""
@@ -192,9 +197,8 @@ def read_engagement(store: Store, dataset: Dataset, *, artifacts: Path) -> LogEn
     scorer = needed_scorer(artifacts, dataset, needs_it="engagement")
     events = store.events(columns=LOG_COLUMNS)
     exposures = exposures_of(events)
-    parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
-    durations_V = dataset.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
-    labels = labels_of(exposures, durations_V[exposures.items_N])
+    parts = parts_by_time(exposures)
+    labels = labels_of(exposures, durations_ms(dataset)[exposures.items_N])
     heads = tuple(head for head in labels.heads if all(_enough(labels, head, rows) for rows in parts.values()))
     if not heads:
         raise DataError(
@@ -202,14 +206,9 @@ def read_engagement(store: Store, dataset: Dataset, *, artifacts: Path) -> LogEn
             "give a longer log"
         )
     popularity_V = np.bincount(exposures.items_N[parts["train"]], minlength=len(dataset.item_ids)).astype(np.float32)
-    world = click_world(
-        dataset,
-        vectors_VD=scorer.item_vectors_VD,
-        popularity_V=popularity_V,
-        trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
-    )
+    world = log_world(dataset, events, vectors_VD=scorer.item_vectors_VD, popularity_V=popularity_V)
     columns = (exposures.users_N, exposures.items_N, exposures.times_ms_N, exposures.watch_ms_N)
-    flm = sha256_file(artifacts / "flm" / MANIFEST)
+    flm = flm_fingerprint(artifacts)
     facts = ("engagement", heads, flm, world.trails.items_E, *columns, *labels.binary.values())
     return LogEngagement(world, exposures, labels, heads, parts, facts)
 

@@ -13,9 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
-from kinema.errors import DataError, NotBuiltError
-from kinema.recommend.model import Scorer
+from kinema.errors import DataError
 from kinema.schema import EventKind
 from kinema.steps.clean_vectors import clean_vectors
 from kinema.steps.click_calibration import Held, SliceError, errors_by_slice
@@ -29,20 +27,24 @@ from kinema.steps.click_learning import (
 )
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_options import FitPlan
-from kinema.steps.slates import load_scorer
+from kinema.steps.log_world import (
+    LOG_COLUMNS,
+    flm_fingerprint,
+    log_world,
+    needed_scorer,
+    parts_by_time,
+    profile_columns,
+    usual_batch_size,
+)
 from kinema.store.exposures import Exposures, exposures_of, sampled_exposures
 from kinema.store.protocols import Store
-from kinema.store.trails import Trails, pack_trails
-from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time
+from kinema.tasks.history_click import ClickWorld, HistoryClick
 from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.training.fitting import FitOptions
 
 FOLDER: Final = "click"
-TRAIL_KINDS: Final = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
-LOG_COLUMNS: Final = ("user", "item", "timestamp_ms", "kind", "watch_ms", "position", "propensity")
-_STEPS_PER_EPOCH: Final = 50
 _SAMPLED: Final = "the log has no impressions: {:,} items that users have not met were drawn as passed over"
 _SEEN: Final = (
     "item vectors come from a model that has learnt from the whole log, these clicks too: a test on later days may be lower; "
@@ -113,7 +115,7 @@ def finetune_click_on_log(
     clicks = read_log_clicks(store, dataset, artifacts=artifacts, label=label, seed=plan.seed)
     parts, exposures = clicks.parts, clicks.exposures
     valid_from_ms = int(exposures.times_ms_N[parts["valid"][0]])
-    columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
+    columns = profile_columns(dataset)
     asked = ClickPlan(label, plan.network(HistoryClickConfig()), plan.seed, extras, columns)
     options = plan.options(**clicks.defaults)
     change = history_change(extras.changes, store, dataset, before_ms=valid_from_ms)
@@ -132,7 +134,7 @@ def finetune_click_on_log(
         learnt.task,
         label=label,
         profile_columns=columns,
-        flm=sha256_file(artifacts / "flm" / MANIFEST),
+        flm=flm_fingerprint(artifacts),
         calibration=learnt.calibration.to_json(),
         report=metrics,
     ).save(folder, seed=plan.seed)
@@ -192,8 +194,7 @@ class LogClicks:
     @property
     def defaults(self) -> dict[str, Any]:
         """Options that the task takes by itself."""
-        batch_size = max(64, min(2048, len(self.parts["train"]) // _STEPS_PER_EPOCH))
-        return {"metric": "log_loss", "batch_size": batch_size, "learning_rate": 2e-3}
+        return {"metric": "log_loss", "batch_size": usual_batch_size(len(self.parts["train"])), "learning_rate": 2e-3}
 
     def ready(self, plan: FitPlan) -> tuple[HistoryClick, FitOptions, HistoryClickConfig]:
         """The task as a plan asks for it; test is no part of it.
@@ -212,19 +213,14 @@ def read_log_clicks(store: Store, dataset: Dataset, *, artifacts: Path, label: s
     scorer = needed_scorer(artifacts, dataset, needs_it="the click model")
     events = store.events(columns=LOG_COLUMNS)
     exposures, notices = read_exposures(events, label=label, num_items=len(dataset.item_ids), seed=seed)
-    parts = dict(zip(("train", "valid", "test"), by_time(exposures), strict=True))
+    parts = parts_by_time(exposures)
     labels_N = exposures.outcomes[label]
     popularity_V = np.bincount(
         exposures.items_N[parts["train"]][labels_N[parts["train"]]], minlength=len(dataset.item_ids)
     ).astype(np.float32)
-    world = click_world(
-        dataset,
-        vectors_VD=scorer.item_vectors_VD,
-        popularity_V=popularity_V,
-        trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
-    )
+    world = log_world(dataset, events, vectors_VD=scorer.item_vectors_VD, popularity_V=popularity_V)
     columns = (exposures.users_N, exposures.items_N, exposures.times_ms_N, labels_N)
-    flm = sha256_file(artifacts / "flm" / MANIFEST)
+    flm = flm_fingerprint(artifacts)
     return LogClicks(world, exposures, parts, label, notices, ("click", label, flm, world.trails.items_E, *columns))
 
 
@@ -241,26 +237,3 @@ def read_exposures(events: pl.DataFrame, *, label: str, num_items: int, seed: in
         return exposures_of(events), ()
     drawn = sampled_exposures(events, kind=EventKind(label), num_items=num_items, seed=seed)
     return drawn, (_SAMPLED.format(int((~drawn.outcomes[label]).sum())),)
-
-
-def needed_scorer(artifacts: Path, dataset: Dataset, *, needs_it: str) -> Scorer:
-    """FLM bound to the catalogue.
-
-    Raises:
-        NotBuiltError: There is none.
-    """
-    scorer = load_scorer(artifacts / "flm", dataset)
-    if scorer is None:
-        raise NotBuiltError(f"{needs_it} needs FLM's item vectors, there are none; run: kinema pretrain")
-    return scorer
-
-
-def click_world(dataset: Dataset, *, vectors_VD: Any, popularity_V: Any, trails: Trails) -> ClickWorld:
-    """What a click is judged by, from one reading of a project."""
-    return ClickWorld(
-        vectors_VD,
-        popularity_V,
-        dataset.published_ms_V,
-        trails,
-        None if dataset.profiles is None else dataset.profiles.values_UP,
-    )

@@ -14,7 +14,6 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import ConfigError, DataError
 from kinema.metrics.classification import auc, log_loss
 from kinema.metrics.regression import mae, mse
@@ -22,12 +21,12 @@ from kinema.schema import EventKind
 from kinema.seeds import derive_seed, generator
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import HeadComparison, compare_head
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer, read_exposures
+from kinema.steps.finetuning_log import read_exposures
 from kinema.steps.finetuning_options import FitPlan, Fitted
 from kinema.steps.finetuning_rating import read_ratings
+from kinema.steps.log_world import LOG_COLUMNS, flm_fingerprint, log_world, needed_scorer, profile_columns
 from kinema.store.histories import Histories
 from kinema.store.protocols import Store
-from kinema.store.trails import pack_trails
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.several import SeveralConfig, SeveralLearner
 from kinema.tasks.several_examples import PARTS, CutRows, Meaning, TaskRows, cut_together
@@ -128,14 +127,10 @@ def finetune_several(
     scorer = needed_scorer(artifacts, dataset, needs_it="a model of several tasks")
     rows = {name: read_rows(name, store, dataset, events, seed=seed) for name in meanings}
     cut = cut_together(rows, fewest=_FEWEST)
-    world = click_world(
-        dataset,
-        vectors_VD=scorer.item_vectors_VD,
-        popularity_V=_met(cut, len(dataset.item_ids)),
-        trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
-    )
+    popularity_V = _met(cut, len(dataset.item_ids))
+    world = log_world(dataset, events, vectors_VD=scorer.item_vectors_VD, popularity_V=popularity_V)
     learner = SeveralLearner(world, cut, config=config, reading=HistoryClickConfig(), seed=seed)
-    flm = sha256_file(artifacts / "flm" / MANIFEST)
+    flm = flm_fingerprint(artifacts)
     fitted = _trained(learner, plan, (FOLDER, config.as_dict(), flm, *_columns(cut)))
     report = fitted.report
     judge = _Judge(dataset, cut, seed)
@@ -151,7 +146,7 @@ def finetune_several(
             _trained(single, replace(plan, seed=derive_seed(seed, f"several/{name}"), folder=None, find_rate=False), ())
             alone[name] = judge.measured(single)[name]
             found[name] = compare_head(name, shared[name], single.row_losses("valid")[name])
-    columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
+    columns = profile_columns(dataset)
     SeveralModel(
         config,
         learner.network,

@@ -11,18 +11,18 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
 from kinema.ranking.calibrators import calibrator_from_json
 from kinema.ranking.rescoring import Rescoring
+from kinema.ranking.slice_calibration import slice_calibration_from_json
 from kinema.recommend.model import Scorer
 from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
 from kinema.steps.dataset import Dataset
-from kinema.steps.finetuning_log import TRAIL_KINDS, click_world
 from kinema.steps.heads_ranking import HeadsRanking
+from kinema.steps.log_world import TRAIL_KINDS, durations_ms, flm_fingerprint, log_world, profile_columns
 from kinema.store.protocols import Store
-from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.history_engagement import HistoryEngagement
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.several_model import SeveralModel
@@ -70,15 +70,10 @@ class OpinionParts:
             StaleArtifactError: FLM or the profiles are others than it has learnt with.
         """
         dataset = self.dataset
-        columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
-        facts.check(flm=sha256_file(self.artifacts / "flm" / MANIFEST), profile_columns=columns, name=name)
+        facts.check(flm=flm_fingerprint(self.artifacts), profile_columns=profile_columns(dataset), name=name)
         events = self.store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
-        return click_world(
-            dataset,
-            vectors_VD=self.scorer.item_vectors_VD,
-            popularity_V=facts.popularity(len(dataset.item_ids)),
-            trails=pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users),
-        )
+        popularity_V = facts.popularity(len(dataset.item_ids))
+        return log_world(dataset, events, vectors_VD=self.scorer.item_vectors_VD, popularity_V=popularity_V)
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -100,15 +95,17 @@ def load_opinion(parts: OpinionParts) -> SecondOpinion:
 
 
 def _click(parts: OpinionParts) -> SecondOpinion:
-    where: dict[str, Any] = {"scorer": parts.scorer, "artifacts": parts.artifacts}
-    return ClickRanking.load(parts.store, parts.dataset, **where, weight=parts.settings.ranker_weight)
+    name = "click"
+    model = HistoryClickModel.load(parts.artifacts / name)
+    world = parts.world(model.facts, name=name)
+    return ClickRanking(model, world, slice_calibration_from_json(model.calibration), parts.settings.ranker_weight)
 
 
 def _engagement(parts: OpinionParts) -> SecondOpinion:
     name = "engagement"
     model = HistoryEngagement.load(parts.artifacts / name)
     world = parts.world(model.facts, name=name)
-    durations_ms_V = parts.dataset.items["duration_ms"].fill_null(0).to_numpy().astype(np.float64)
+    durations_ms_V = durations_ms(parts.dataset)
     calibrators = {head: calibrator_from_json(one) for head, one in model.calibrations.items()}
 
     def told(user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from kinema.schema import Reject
+from kinema.steps.finetuning import write_table
 from kinema.steps.finetuning_clips import ClipLibrary
 from kinema.tasks.clip_classes import ClipModel
 
@@ -96,11 +97,5 @@ def write_predictions(found: ClipPredictions, to: Path) -> PredictionReport:
         found: From `predict_clips`.
         to: ``.parquet``, ``.jsonl`` or else CSV.
     """
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if to.suffix.lower() == ".parquet":
-        found.table.write_parquet(to)
-    elif to.suffix.lower() in {".jsonl", ".ndjson"}:
-        found.table.write_ndjson(to)
-    else:
-        found.table.write_csv(to)
+    write_table(found.table, to=to)
     return PredictionReport(to, found.table.height, found.num_unreadable, found.counts, found.rejects)

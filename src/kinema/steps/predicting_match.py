@@ -17,6 +17,7 @@ from kinema.sources.whole_tables import read_whole_table
 from kinema.steps.bridges import TextQueries
 from kinema.steps.dataset import Dataset
 from kinema.steps.extracting import encoder_place
+from kinema.steps.finetuning import check_apart, write_table
 from kinema.steps.matching import query_rows
 from kinema.tasks.match_model import MatchModel
 
@@ -50,8 +51,7 @@ def predict_match(
     place = model if (model / MANIFEST).is_file() else model / "texts"
     found = MatchModel.load(place)
     frame, _ = read_whole_table(table)
-    if to.exists() and to.samefile(table):
-        raise ConfigError(f"--to must be another file than --table, is '{to}' too; name a new one")
+    check_apart(table, to)
     names = _COLUMNS[found.what]
     column = next((one for one in names if one in frame.columns), "")
     if not column:
@@ -74,9 +74,8 @@ def predict_match(
         for number, some in enumerate(answers)
         for position, (item, score) in enumerate(some)
     ]
-    _write(
-        pl.DataFrame(rows, schema={column: pl.String, "position": pl.Int64, told: pl.String, "score": pl.Float64}), to
-    )
+    schema = {column: pl.String, "position": pl.Int64, told: pl.String, "score": pl.Float64}
+    write_table(pl.DataFrame(rows, schema=schema), table=table, to=to)
     return len(rows)
 
 
@@ -118,13 +117,3 @@ def _best(
             order = np.argsort(-scores_V, kind="stable")[:num].tolist()
             found.append([(item, float(scores_V[item])) for item in order if np.isfinite(scores_V[item])])
     return found
-
-
-def _write(frame: pl.DataFrame, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if to.suffix.lower() == ".parquet":
-        frame.write_parquet(to)
-    elif to.suffix.lower() in {".jsonl", ".ndjson"}:
-        frame.write_ndjson(to)
-    else:
-        frame.write_csv(to)

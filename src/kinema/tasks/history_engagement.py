@@ -1,9 +1,8 @@
 """An engagement model of a project's log: kept with all it must be asked with, and asked about candidates of one user.
 
-Shape suffixes: K candidates, V catalogue.
+Shape suffixes: K candidates, D width of what heads read.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +11,14 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
-from kinema.artifacts import read_manifest, write_artifact
 from kinema.tasks.engagement import EngagementModel
+from kinema.tasks.history_artifact import HistoryKind, read_history_model, write_history_model
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.target_attention import HistoryClickNetwork
 
-KIND: Final = "engagement-history"
-FORMAT_VERSION: Final = 1
-_REMEDY: Final = "kinema finetune engagement"
-_NETWORK: Final = "network.safetensors"
-_FACTS: Final = "facts.json"
+KIND: Final = HistoryKind("engagement-history", 1, "kinema finetune engagement")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,18 +65,15 @@ class HistoryEngagement:
 
     def save(self, folder: Path, *, seed: int) -> None:
         """Write the artefact, as a whole or not at all."""
-        facts = self.facts.as_dict() | {"calibrations": dict(self.calibrations), "report": dict(self.report)}
-        with write_artifact(
+        write_history_model(
             folder,
+            self.facts,
             kind=KIND,
-            format_version=FORMAT_VERSION,
             config=self.model.as_dict(),
+            network=self.model.network,
+            told={"calibrations": dict(self.calibrations), "report": dict(self.report)},
             seed=seed,
-            parents={"flm": self.facts.flm},
-        ) as draft:
-            state = {name: one.detach().contiguous().numpy() for name, one in self.model.network.state_dict().items()}
-            save_file(state | {"popularity_V": self.facts.popularity_V}, draft / _NETWORK)
-            (draft / _FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -92,13 +83,9 @@ class HistoryEngagement:
             NotBuiltError: There is none.
             StaleArtifactError: It is of another kind or version, or damaged.
         """
-        manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=_REMEDY)
-        kept = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        state = load_file(folder / _NETWORK)
-        facts = HistoryFacts.from_dict(kept, state.pop("popularity_V"))
-        tensors = {name: torch.from_numpy(one) for name, one in state.items()}
-        model = EngagementModel.from_dict(manifest.config, tensors, facts.fresh(), name=folder.name)
-        return cls(model, facts, kept["calibrations"], kept["report"])
+        kept = read_history_model(folder, KIND)
+        model = EngagementModel.from_dict(kept.config, kept.tensors, kept.facts.fresh(), name=folder.name)
+        return cls(model, kept.facts, kept.told["calibrations"], kept.told["report"])
 
 
 def click_network(model: EngagementModel) -> HistoryClickNetwork:

@@ -13,6 +13,7 @@ from torch import nn
 
 from kinema.errors import StaleArtifactError
 from kinema.tasks.history_click import ClickWorld
+from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.target_attention import HistoryBatch, HistoryClickConfig, HistoryClickNetwork
 
 
@@ -57,8 +58,15 @@ class HistoryFacts:
     flm: str
 
     @classmethod
-    def of(cls, world: ClickWorld, network: HistoryClickNetwork, *, profile_columns: tuple[str, ...], flm: str) -> Self:
-        """Of a network that has learnt in a world."""
+    def of(
+        cls,
+        world: ClickWorld,
+        network: HistoryClickNetwork | HistoryClickEnsemble,
+        *,
+        profile_columns: tuple[str, ...],
+        flm: str,
+    ) -> Self:
+        """Of a network that has learnt in a world, or several of one shape."""
         return cls(
             network.config,
             world.trails.kinds,

@@ -3,7 +3,6 @@
 Shape suffixes: K candidates.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +11,14 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
-from kinema.artifacts import read_manifest, write_artifact
+from kinema.tasks.history_artifact import HistoryKind, read_history_model, write_history_model
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.several import SeveralConfig, SeveralNetwork, fresh_several
 from kinema.tasks.several_examples import Offsets
 
-KIND: Final = "several"
-FORMAT_VERSION: Final = 1
-_REMEDY: Final = "kinema finetune several"
-_NETWORK: Final = "network.safetensors"
-_FACTS: Final = "facts.json"
+KIND: Final = HistoryKind("several", 1, "kinema finetune several")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +75,20 @@ class SeveralModel:
 
     def save(self, folder: Path, *, seed: int) -> None:
         """Write the artefact, as a whole or not at all."""
-        told = {name: [one.mean, one.deviation, *self.scales[name]] for name, one in self.offsets.items()}
-        facts = self.facts.as_dict() | {"values": told, "report": dict(self.report)}
-        arrays = {name: one.detach().contiguous().numpy() for name, one in self.network.state_dict().items()}
-        arrays["popularity_V"] = self.facts.popularity_V
+        values = {name: [one.mean, one.deviation, *self.scales[name]] for name, one in self.offsets.items()}
+        arrays: dict[str, NDArray[Any]] = {}
         for name, one in self.offsets.items():
             arrays |= {f"offsets/{name}/users": one.users_U, f"offsets/{name}/items": one.items_V}
-        with write_artifact(
+        write_history_model(
             folder,
+            self.facts,
             kind=KIND,
-            format_version=FORMAT_VERSION,
             config=self.config.as_dict(),
+            network=self.network,
+            told={"values": values, "report": dict(self.report)},
             seed=seed,
-            parents={"flm": self.facts.flm},
-        ) as draft:
-            save_file(arrays, draft / _NETWORK)
-            (draft / _FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            arrays=arrays,
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -106,16 +98,14 @@ class SeveralModel:
             NotBuiltError: There is none.
             StaleArtifactError: It is of another kind or version, or damaged.
         """
-        manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=_REMEDY)
-        kept = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        arrays = load_file(folder / _NETWORK)
-        config = SeveralConfig.from_dict(manifest.config)
-        facts = HistoryFacts.from_dict(kept, arrays.pop("popularity_V"))
+        kept = read_history_model(folder, KIND)
+        values, numbers = kept.told["values"], kept.tensors
+        config = SeveralConfig.from_dict(kept.config)
         offsets = {
-            name: Offsets(mean, deviation, arrays.pop(f"offsets/{name}/users"), arrays.pop(f"offsets/{name}/items"))
-            for name, (mean, deviation, _, _) in kept["values"].items()
+            name: Offsets(mean, deviation, *(numbers.pop(f"offsets/{name}/{of}").numpy() for of in ("users", "items")))
+            for name, (mean, deviation, _, _) in values.items()
         }
-        network = fresh_several(facts.fresh(), config, seed=0)
-        network.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
-        scales = {name: (low, high) for name, (_, _, low, high) in kept["values"].items()}
-        return cls(config, network.eval(), facts, offsets, scales, kept["report"])
+        network = fresh_several(kept.facts.fresh(), config, seed=0)
+        network.load_state_dict(numbers)
+        scales = {name: (low, high) for name, (_, _, low, high) in values.items()}
+        return cls(config, network.eval(), kept.facts, offsets, scales, kept.told["report"])

@@ -2,13 +2,9 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
-
-FILE: Any = click.Path(path_type=Path, dir_okay=False)
-FOLDER: Any = click.Path(path_type=Path, file_okay=False)
 
 
 def choice_options(command: Callable[..., Any]) -> Callable[..., Any]:

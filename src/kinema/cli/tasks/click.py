@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, nearby_settings, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.learning import learning_options, project_plan, table_plan
+from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, print_rejects, project_option, table
 from kinema.cli.robustness import ensemble_options, extras_of, show_slices
 from kinema.errors import ConfigError
 
@@ -17,19 +17,16 @@ if TYPE_CHECKING:
     from kinema.steps.finetuning_log import LogClickReport
     from kinema.steps.finetuning_options import Asked
 
-_FILE: Any = click.Path(path_type=Path, dir_okay=False)
-_FOLDER: Any = click.Path(path_type=Path, file_okay=False)
-
 
 @click.command()
 @click.option(
-    "--train", type=_FILE, help="Table to learn from: CSV, JSON lines or Parquet, or .gz. Default: the project's log."
+    "--train", type=FILE, help="Table to learn from: CSV, JSON lines or Parquet, or .gz. Default: the project's log."
 )
-@click.option("--valid", type=_FILE, help="Rows that decide when to stop. Default: a tenth of --train, at random.")
-@click.option("--test", type=_FILE, help="Rows to measure on, once, at the end.")
+@click.option("--valid", type=FILE, help="Rows that decide when to stop. Default: a tenth of --train, at random.")
+@click.option("--test", type=FILE, help="Rows to measure on, once, at the end.")
 @click.option("--label", help="Column to predict, 0 or 1, default label; in a log the kind of event, default click.")
-@click.option("--to", type=_FOLDER, help="Folder of the model of a table.")
-@click.option("--from", "start", type=_FOLDER, help="Model of a table to start from: known values keep their vectors.")
+@click.option("--to", type=FOLDER, help="Folder of the model of a table.")
+@click.option("--from", "start", type=FOLDER, help="Model of a table to start from: known values keep their vectors.")
 @click.option(
     "--field",
     "fields",
@@ -118,15 +115,10 @@ def finetune(
     if to is None:
         raise ConfigError("--train must come with --to, the folder of the model; give one")
     from kinema.steps.finetuning import finetune_click  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
     from kinema.tasks.field_specs import parse_spec  # noqa: PLC0415  # as above
 
-    settings, _ = nearby_settings(folder)
-    kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked}
     with output.progress("finetune click") as progress:
-        plan = plan_for(
-            "click_table", finetune=settings.finetune, seed=settings.runtime.seed, **kept, progress=progress
-        )
+        plan = table_plan("click_table", folder, to=to, asked=asked, progress=progress)
         report = finetune_click(
             train=train,
             valid=valid,
@@ -173,8 +165,7 @@ def _people_of_log(console: Console, report: "LogClickReport") -> None:
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_parameters:,} parameters, "
         f"{report.num_examples['train']:,} training examples, {report.seconds:.1f} s"
     )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print('next: ranker = "click" under [recommend] in kinema.toml', markup=False)
 
 
@@ -189,10 +180,8 @@ def _people(console: Console, report: "ClickReport") -> None:
         [one["name"], f"{one['kind']}{' (guessed)' if one['guessed'] else ''}", one["values"]] for one in report.fields
     ]
     console.print(table("fields", ["column", "is a", "values"], rows))
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
-    for one in report.rejects[:10]:
-        console.print(f"left out: {one.file} row {one.row}: {one.reason}", markup=False)
+    print_notices(console, report.notices)
+    print_rejects(console, report.rejects)
     measured = [
         [name, report.num_rows[name], found["auc"], found["log_loss"]] for name, found in report.metrics.items()
     ]
@@ -207,9 +196,9 @@ def _people(console: Console, report: "ClickReport") -> None:
 
 
 @click.command()
-@click.argument("folder", type=_FOLDER)
-@click.option("--table", "rows", type=_FILE, required=True, help="Rows with the columns the model has learnt from.")
-@click.option("--to", type=_FILE, required=True, help="Result: .parquet, .jsonl, or else CSV.")
+@click.argument("folder", type=FOLDER)
+@click.option("--table", "rows", type=FILE, required=True, help="Rows with the columns the model has learnt from.")
+@click.option("--to", type=FILE, required=True, help="Result: .parquet, .jsonl, or else CSV.")
 @common_options
 def predict(output: Output, *, folder: Path, rows: Path, to: Path) -> None:
     """Write a table with the probability of a click in a column click_prob.
@@ -224,6 +213,4 @@ def predict(output: Output, *, folder: Path, rows: Path, to: Path) -> None:
     from kinema.steps.finetuning import predict_click  # noqa: PLC0415  # as above
 
     num_rows = predict_click(folder=folder, table=rows, to=to)
-    output.show(
-        {"rows": num_rows, "file": to}, lambda console: console.print(f"{num_rows:,} rows in {to}", markup=False)
-    )
+    output.show_written(num_rows, to)

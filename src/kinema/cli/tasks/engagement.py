@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 from kinema.cli.robustness import augment_option, changes_of
 
 if TYPE_CHECKING:
@@ -69,6 +69,5 @@ def _people_of_engagement(console: Console, report: "EngagementReport") -> None:
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_examples['train']:,} training examples, "
         f"{report.seconds:.1f} s"
     )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print(f"model: {report.folder}", markup=False)

@@ -7,14 +7,13 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
     from kinema.project import Project
     from kinema.steps.finetuning_match import MatchReport
     from kinema.steps.finetuning_options import Asked
 
-_FILE: Any = click.Path(path_type=Path, dir_okay=False)
 _SETTINGS = {"texts": ("search", "matcher"), "items": ("recommend", "matcher")}
 
 
@@ -26,7 +25,7 @@ _SETTINGS = {"texts": ("search", "matcher"), "items": ("recommend", "matcher")}
     show_default=True,
     help="Words and the items that answer them; or items and the items that follow them.",
 )
-@click.option("--pairs", type=_FILE, help="Table with columns query and item, perhaps weight or label (0 or 1).")
+@click.option("--pairs", type=FILE, help="Table with columns query and item, perhaps weight or label (0 or 1).")
 @click.option(
     "--learn",
     type=click.Choice(["frozen", "top", "lora"]),
@@ -116,8 +115,7 @@ def _people(console: Console, report: "MatchReport", *, in_use: bool) -> None:
         f"{report.num_pairs['all']:,} pairs from {report.source}, {report.num_pairs['train']:,} learnt from; held out: {report.held_out}",
         markup=False,
     )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     print_verdict(console, report, setting=_SETTINGS[report.what], in_use=in_use)
 
 
@@ -142,9 +140,9 @@ def print_verdict(console: Console, report: Any, *, setting: tuple[str, str], in
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--table", "rows", type=_FILE, required=True, help="With a column query, or item for a model of items.")
-@click.option("--to", type=_FILE, required=True, help="Where the answers go: CSV, .jsonl or .parquet.")
+@click.argument("model", type=FOLDER)
+@click.option("--table", "rows", type=FILE, required=True, help="With a column query, or item for a model of items.")
+@click.option("--to", type=FILE, required=True, help="Where the answers go: CSV, .jsonl or .parquet.")
 @click.option("-n", "--num-items", type=click.IntRange(1, 1000), default=10, show_default=True, help="Per query.")
 @project_option
 @common_options
@@ -169,6 +167,4 @@ def predict(output: Output, *, folder: Path | None, model: Path, rows: Path, to:
             folder=project.folder,
             num_items=num_items,
         )
-    output.show(
-        {"rows": num_rows, "file": to}, lambda console: console.print(f"{num_rows:,} rows in {to}", markup=False)
-    )
+    output.show_written(num_rows, to)

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_next import NextReport
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="FOLDER",
     help="Model of another catalogue: a project, or an FLM artefact. Default: this project's own model.",
 )
@@ -72,7 +72,6 @@ def _people(console: Console, report: "NextReport") -> None:
     )
     kept = [[one.name, one.num_parameters, one.num_heads, one.size_bytes] for one in report.deltas]
     console.print(table("deltas", ["learnt", "numbers", "of the items", "bytes"], kept))
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print(f"model: {report.folder}", markup=False)
     console.print('next: model = "next" under [recommend] in kinema.toml', markup=False)

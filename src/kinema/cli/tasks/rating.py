@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_options import Asked
@@ -54,6 +54,5 @@ def _people_of_ratings(console: Console, report: "RatingReport") -> None:
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_ratings['train']:,} training ratings from "
         f"{report.scale[0]:g} to {report.scale[1]:g}, {report.seconds:.1f} s"
     )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print(f"model: {report.folder}", markup=False)

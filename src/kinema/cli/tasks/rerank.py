@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
-from kinema.cli.tasks.choice_options import FILE, choice_options
+from kinema.cli.output import FILE, Output, common_options, print_notices, project_option, table
+from kinema.cli.tasks.choice_options import choice_options
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_options import Asked
@@ -92,8 +92,7 @@ def _people(console: Console, report: "RerankReport") -> None:
     console.print(table(f"re-ranker, learnt from {report.learnt_from}", heads, rows))
     low, high = report.gain_interval
     console.print(f"NDCG@10 {report.gain:+.4f} (95 % interval {low:+.4f} to {high:+.4f})", markup=False)
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print(
         f"the second reading counts {report.weight:.0%}, chosen on {report.num_queries['valid']} other queries; best after "
         f"epoch {report.best_epoch} of {report.epochs}; {report.delta.num_parameters:,} of {report.num_all:,} numbers stored, "

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ def _people(console: Console, report: "SeveralReport") -> None:
     console.print(
         f"best after epoch {report.best_epoch} of {report.epochs}; training examples: {counted}; {report.seconds:.1f} s"
     )
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     console.print(f"model: {report.folder}", markup=False)
     console.print('next: ranker = "several" under [recommend] in kinema.toml', markup=False)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, nearby_settings
-from kinema.cli.output import Output, common_options, project_option, table
-from kinema.cli.tasks.choice_options import FILE, FOLDER, choice_options
+from kinema.cli.learning import learning_options, table_plan
+from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, print_rejects, project_option, table
+from kinema.cli.tasks.choice_options import choice_options
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_options import Asked
@@ -76,18 +76,15 @@ def finetune(
       kinema finetune text --train reviews.csv --head lstm --learn frozen --augment 0.1 --to models/lstm --json
       kinema predict text models/stars --table new.csv --to labels.csv
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_text import TextTraining, finetune_text  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_text import TextTraining, finetune_text  # noqa: PLC0415  # keeps the start light
     from kinema.steps.text_changes import TextChanges  # noqa: PLC0415  # as above
     from kinema.steps.text_rows import TextColumns  # noqa: PLC0415  # as above
     from kinema.training.text_learning import read_synonyms  # noqa: PLC0415  # as above
 
     words = None if synonyms is None else read_synonyms(synonyms)
     changes = TextChanges(augment, words, back_translate, there, back)
-    settings, _ = nearby_settings(folder)
-    kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked}
     with output.progress("finetune text") as progress:
-        plan = plan_for("text", finetune=settings.finetune, seed=settings.runtime.seed, **kept, progress=progress)
+        plan = table_plan("text", folder, to=to, asked=asked, progress=progress)
         report = finetune_text(
             train=train,
             valid=valid,
@@ -101,10 +98,8 @@ def finetune(
 
 
 def _people(console: Console, report: "TextReport") -> None:
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
-    for one in report.rejects[:10]:
-        console.print(f"left out: {one.file} row {one.row}: {one.reason}", markup=False)
+    print_notices(console, report.notices)
+    print_rejects(console, report.rejects)
     rows = [
         [name, report.num_rows[name], found["accuracy"], found["most_common"], found["log_loss"], found.get("auc", "")]
         for name, found in report.metrics.items()
@@ -139,6 +134,4 @@ def predict(output: Output, *, folder: Path, rows: Path, to: Path) -> None:
     from kinema.steps.finetuning_text import predict_text  # noqa: PLC0415  # as above
 
     num_rows = predict_text(folder=folder, table=rows, to=to)
-    output.show(
-        {"rows": num_rows, "file": to}, lambda console: console.print(f"{num_rows:,} rows in {to}", markup=False)
-    )
+    output.show_written(num_rows, to)

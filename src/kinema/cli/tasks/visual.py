@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import learning_options, project_plan
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 from kinema.cli.tasks.match import parts_of, print_verdict
 
 if TYPE_CHECKING:
@@ -54,6 +54,5 @@ def _people(console: Console, report: "VisualReport", *, in_use: bool) -> None:
     console.print(table("on held-out clips", heads, rows))
     clips = ", ".join(f"{name} {count:,}" for name, count in report.num_clips.items())
     console.print(f"candidates: {report.candidates}; clips: {clips}", markup=False)
-    for notice in report.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, report.notices)
     print_verdict(console, report, setting=("search", "visual"), in_use=in_use)
