@@ -29,7 +29,7 @@ from numpy.typing import NDArray  # noqa: E402
 from kinema.metrics.classification import auc, log_loss  # noqa: E402
 from kinema.project import Project  # noqa: E402
 from kinema.schema import EventKind  # noqa: E402
-from kinema.steps.click_learning import ClickExtras, ClickPlan, plain_training, train_members  # noqa: E402
+from kinema.steps.click_learning import ClickPlan, plain_training, train_members  # noqa: E402
 from kinema.steps.log_world import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
 from kinema.steps.slates import trained_profile_schema  # noqa: E402
 from kinema.store.exposures import Exposures, exposures_of  # noqa: E402
@@ -38,7 +38,8 @@ from kinema.store.trails import pack_trails  # noqa: E402
 from kinema.tasks.history_click import ClickWorld, by_time  # noqa: E402
 from kinema.tasks.target_attention import HistoryClickConfig  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
-from kinema.training.history_augmentation import HistoryAugmenter, HistoryChanges, memory_neighbours  # noqa: E402
+from kinema.training.history_augmentation import HistoryAugmenter, memory_neighbours  # noqa: E402
+from kinema.training.task_extras import ClickExtras, HistoryChanges  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "log_training.json"
 WAYS: dict[str, dict[str, float]] = {

@@ -164,7 +164,7 @@ def run(demo: Path, *, num_valid: int, num_test: int, seed: int) -> dict[str, An
             project.pretrain(seed=seed)
             print("click, engagement", flush=True)
             plan = FitPlan(seed=seed)
-            click = project.finetune_click(plan=plan).metrics["test"]
+            click = project.finetune.click(seed=seed).metrics["test"]
             schema = trained_profile_schema(project.artifacts / "flm")
             early = project.dataset(profile_schema=schema)
             engagement = finetune_engagement(project.store, early, artifacts=project.artifacts, compare=True, plan=plan)

@@ -32,3 +32,11 @@ def data_dir() -> Path:
 def one_thread() -> None:
     """Torch on one thread: what is trained is too small for more, and several tests at once are then not in each other's way."""
     pytest.importorskip("torch").set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def task_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project that every task can learn from, see `every_task`; what needs it unchanged copies its parent."""
+    from every_task import make_project  # noqa: PLC0415  # brings transformers
+
+    return make_project(tmp_path_factory.mktemp("every-task"))

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from kinema.steps.dataset import Dataset
     from kinema.steps.duplicates import DuplicateReport
     from kinema.steps.evaluating import EvaluationReport
-    from kinema.steps.finetuning_log import LogClickReport
-    from kinema.steps.finetuning_options import FitPlan
     from kinema.steps.ingest import IngestReport
     from kinema.steps.live import LiveReport
     from kinema.steps.pretraining import PretrainReport
+    from kinema.steps.project_finetune import Finetune
+    from kinema.steps.project_predict import Predict
+    from kinema.steps.ranking_items import RankedItems
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
     from kinema.store.profiles import ProfileSchema
@@ -109,6 +110,10 @@ class Project:
             self.store.close()
             del self.__dict__["store"]
 
+    def reload(self) -> None:
+        """Read `kinema.toml` again, where a command has written into it."""
+        self.settings, self._slates = load_settings(self.folder / FILE_NAME), None
+
     @cached_property
     def store(self) -> SqlStore:
         """The project's data."""
@@ -178,19 +183,11 @@ class Project:
             self.store.set_meta(_MEDIA_ROOT, os.path.relpath(Path(videos).resolve(), self.folder))
         if events is not None and (truth := Path(events).resolve().parent / "truth.json").is_file():
             self.store.set_meta(_TRUTH, os.path.relpath(truth.parent, self.folder))
-        return ingest(
-            store=self.store,
-            videos=_path(videos),
-            items=_path(items),
-            users=_path(users),
-            events=_path(events),
-            source=None if source is None else (source[0], Path(source[1])),
-            mapping=mapping,
-            media_root=root,
-            rejects_folder=self.folder / "rejects",
-            strict=strict,
-            progress=progress,
-        )
+        given: dict[str, Any] = {"videos": videos, "items": items, "users": users, "events": events}
+        files: dict[str, Any] = {name: _path(one) for name, one in given.items()}
+        known = None if source is None else (source[0], Path(source[1]))
+        how: dict[str, Any] = {"source": known, "mapping": mapping, "strict": strict, "progress": progress}
+        return ingest(store=self.store, **files, **how, media_root=root, rejects_folder=self.folder / "rejects")
 
     def check(self) -> "CheckReport":
         """Counts, time range, density, and what was set aside."""
@@ -244,7 +241,7 @@ class Project:
 
         report = adapt_project(modality, **self._parts, **options)
         if report.in_use:
-            self.settings = load_settings(self.folder / FILE_NAME)
+            self.reload()
         return report
 
     def pretrain(
@@ -281,15 +278,10 @@ class Project:
         from kinema.steps.transferring import pretrain_as_asked  # noqa: PLC0415
         from kinema.steps.tuning import Search  # noqa: PLC0415
 
+        job = PretrainJob(self.dataset(), self.settings.flm.model_dump(), self.artifacts, self._seed(seed), progress)
         wanted = Search(tune_seconds, tune_trials, use_tuned)
-        changes = self.settings.flm.model_dump()
-        report = pretrain_as_asked(
-            PretrainJob(self.dataset(), changes, self.artifacts, self._seed(seed), progress),
-            catalogue_only=catalogue_only,
-            source=_path(source),
-            zero_shot=zero_shot,
-            wanted=wanted,
-        )
+        how: dict[str, Any] = {"catalogue_only": catalogue_only, "source": _path(source), "zero_shot": zero_shot}
+        report = pretrain_as_asked(job, **how, wanted=wanted)
         self.slates()  # binds the model, and keeps what that computes for the commands that follow
         return report
 
@@ -325,29 +317,23 @@ class Project:
         from kinema.steps.evaluating_project import evaluate_project  # noqa: PLC0415  # brings torch
 
         truth = self.store.meta(_TRUTH)
-        return evaluate_project(
-            self.dataset(),
-            protocol,
-            settings=self.settings,
-            artifacts=self.artifacts,
-            truth=self.folder / truth if truth else None,
-            seed=self._seed(seed),
-            quick=quick,
-            command=command,
-            progress=progress,
-        )
+        place: dict[str, Any] = {"artifacts": self.artifacts, "truth": self.folder / truth if truth else None}
+        how: dict[str, Any] = {"seed": self._seed(seed), "quick": quick, "command": command, "progress": progress}
+        return evaluate_project(self.dataset(), protocol, settings=self.settings, **place, **how)
 
-    def finetune_click(self, label: str = "click", *, plan: "FitPlan | None" = None, **how: Any) -> "LogClickReport":
-        """Learn from the log whether a user clicks; ``how``: ``extras`` of the step, else settings over ``[finetune]``."""
-        from kinema.steps.finetuning_log import finetune_click_on_log  # noqa: PLC0415  # brings torch
-        from kinema.steps.finetuning_options import Asked, plan_for  # noqa: PLC0415
-        from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415
+    @property
+    def finetune(self) -> "Finetune":
+        """One method per task: ``project.finetune.click(max_epochs=3)``, with its report."""
+        from kinema.steps.project_finetune import Finetune  # noqa: PLC0415  # brings torch
 
-        wished: dict[str, Any] = {"label": label, "extras": how.pop("extras", None), "artifacts": self.artifacts}
-        settings: dict[str, Any] = {"finetune": self.settings.finetune, "seed": self.settings.runtime.seed}
-        plan = plan or plan_for("click", folder=None, asked=Asked(how), **settings)
-        dataset = self.dataset(profile_schema=trained_profile_schema(self.artifacts / "flm"))
-        return finetune_click_on_log(self.store, dataset, plan=plan, **wished)
+        return Finetune(self)
+
+    @property
+    def predict(self) -> "Predict":
+        """What was fine-tuned, applied to tables and clips: ``project.predict.match(...)``."""
+        from kinema.steps.project_predict import Predict  # noqa: PLC0415  # brings torch
+
+        return Predict(self)
 
     def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
@@ -360,6 +346,12 @@ class Project:
         disliked = (event.item for event in self.store.user_events(user) if event.kind is EventKind.DISLIKE)
         left_out = tuple(dict.fromkeys((*exclude, *disliked)))
         return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out))
+
+    def rank(self, user: str, items: Sequence[str], **options: Any) -> "RankedItems":
+        """Put given candidates in order, by FLM and the ranker; options and errors: `kinema.steps.ranking_items.rank_items`."""
+        from kinema.steps.ranking_items import rank_items  # noqa: PLC0415  # the facade starts light
+
+        return rank_items(self.slates(), user, items, ranker=self.settings.recommend.ranker, **options)
 
     def similar(self, item: str, *, num_items: int = 10, modality: str | None = None) -> Slate:
         """The items nearest to an item; one that is unknown is a `DataError` that names the closest ids."""

@@ -9,7 +9,7 @@ from kinema.errors import ConfigError
 from kinema.ranking.slice_calibration import SliceCalibration
 from kinema.schema import EventKind
 from kinema.steps.click_calibration import Held, errors_by_slice, largest
-from kinema.steps.click_learning import ClickExtras, ClickPlan, learn_click, plain_training
+from kinema.steps.click_learning import ClickPlan, learn_click, plain_training
 from kinema.store.exposures import Exposures
 from kinema.store.trails import pack_trails
 from kinema.tasks.click_slices import click_slices
@@ -18,6 +18,7 @@ from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
 from kinema.training.fitting import FitOptions
+from kinema.training.task_extras import ClickExtras
 
 SMALL = HistoryClickConfig(width=4, max_length=5, hidden=(8,), cross_layers=1)
 TRAIN = plain_training(FitOptions("log_loss", batch_size=64, learning_rate=1e-2, max_epochs=2))

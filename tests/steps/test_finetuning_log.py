@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from kinema.artifacts import MANIFEST
 from kinema.cli.main import main
-from kinema.errors import DataError, NotBuiltError, StaleArtifactError
+from kinema.errors import ConfigError, DataError, NotBuiltError, StaleArtifactError
 from kinema.project import Project
 from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
@@ -56,7 +56,7 @@ def made_shop(tmp_path_factory):
 
 def test_a_click_model_is_learnt_and_moves_the_slates_when_the_settings_say_so(shop):
     with Project.open(shop) as project:
-        report = project.finetune_click(max_epochs=3, learning_rate=1e-2)
+        report = project.finetune.click(max_epochs=3, learning_rate=1e-2)
         plain = project.recommend("u1")
     assert report.num_examples == {"train": 672, "valid": 84, "test": 84}
     assert set(report.metrics) == {"valid", "test"}
@@ -86,7 +86,7 @@ def test_the_command_tells_what_was_learnt(shop):
 
 def test_what_is_served_is_calibrated_slice_by_slice(shop):
     with Project.open(shop) as project:
-        project.finetune_click(max_epochs=2)
+        project.finetune.click(max_epochs=2)
         dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
         scorer = load_scorer(project.artifacts / "flm", dataset)
         settings = RecommendSettings(ranker="click", ranker_weight=1.0)
@@ -116,6 +116,27 @@ def test_a_clean_twin_an_ensemble_and_changed_histories_are_told_of(shop):
     assert (shop / "artifacts" / "flm-clean" / MANIFEST).is_file()
 
 
+def test_an_ensemble_and_changed_histories_may_stand_in_the_file_with_the_command_line_over_it(shop):
+    told = "[finetune.click]\nmax_epochs = 1\nensemble = 2\naugment = {mask = 0.2}\n"
+    (shop / "kinema.toml").write_text(SETTINGS + told)
+    try:
+        asked = ["finetune", "click", "-p", str(shop), "--json", "--quiet", "--restart"]
+        report, distilled, alone = (
+            json.loads(CliRunner().invoke(main, [*asked, *more], catch_exceptions=False).stdout)
+            for more in ((), ("--set", "distil=true", "--set", "augment=crop=0.2"), ("--ensemble", "1"))
+        )
+        with (
+            Project.open(shop) as project,
+            pytest.raises(ConfigError, match="must come with an ensemble of at least 2"),
+        ):
+            project.finetune.click(distil=True, ensemble=1)
+    finally:
+        (shop / "kinema.toml").write_text(SETTINGS)
+    assert (report["members"], distilled["members"], alone["members"]) == (2, 1, 1)
+    assert (shop / "runs" / "click" / "student" / "report.json").is_file()
+    assert report["metrics"] != alone["metrics"]
+
+
 def test_wishes_of_a_log_are_refused_for_a_table(shop, tmp_path):
     done = CliRunner().invoke(main, ["finetune", "click", "--train", "x.csv", "--to", str(tmp_path / "m"), "--clean"])
     assert "are of a project's log; leave them out with --train" in str(done.exception or done.output)
@@ -134,7 +155,7 @@ def test_a_label_that_the_log_does_not_have_is_named_with_those_it_has(shop):
         Project.open(shop) as project,
         pytest.raises(DataError, match="label 'like' must be a kind of event of the log, which has click"),
     ):
-        project.finetune_click("like")
+        project.finetune.click("like")
 
 
 def test_options_of_a_table_need_a_table(shop):
@@ -144,7 +165,7 @@ def test_options_of_a_table_need_a_table(shop):
 
 def test_a_click_model_of_another_flm_is_refused(shop):
     with Project.open(shop) as project:
-        project.finetune_click(max_epochs=1)
+        project.finetune.click(max_epochs=1)
     manifest = shop / "artifacts" / "flm" / MANIFEST
     before = manifest.read_text()
     manifest.write_text(before + " ")
@@ -166,9 +187,9 @@ def test_a_log_without_impressions_gets_drawn_ones_and_says_so(tmp_path):
         with pytest.raises(
             NotBuiltError, match="the click model needs FLM's item vectors, there are none; run: kinema pretrain"
         ):
-            project.finetune_click()
+            project.finetune.click()
         project.pretrain(seed=1)
-        report = project.finetune_click(max_epochs=1)
+        report = project.finetune.click(max_epochs=1)
     assert "the log has no impressions" in report.notices[0]
 
 

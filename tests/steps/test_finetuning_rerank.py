@@ -113,7 +113,7 @@ def test_a_search_is_read_again_only_where_it_is_asked_for(report, shop):
 def test_the_command_says_by_what_it_was_read_again_and_imports_nothing_that_trains(report, shop):
     script = (
         "import sys\nfrom kinema.cli.main import main\nmain(sys.argv[1:], standalone_mode=False)\n"
-        "settings = {'', '.task_settings', '.fit_options', '.given_values'}  # what reads [finetune] of kinema.toml\n"
+        "settings = {'', '.task_settings', '.fit_options', '.given_values', '.task_extras'}  # what reads [finetune] of kinema.toml\n"
         "found = {name.removeprefix('kinema.training') for name in sys.modules if name.startswith('kinema.training')}\n"
         "print(sorted(found - settings))\n"
     )

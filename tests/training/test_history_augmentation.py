@@ -13,7 +13,8 @@ from kinema.store.trails import pack_trails
 from kinema.tasks.history_click import ClickWorld, HistoryClick, Trailed
 from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
-from kinema.training.history_augmentation import HistoryAugmenter, HistoryChanges, memory_neighbours
+from kinema.training.history_augmentation import HistoryAugmenter, memory_neighbours
+from kinema.training.task_extras import HistoryChanges
 
 
 def histories():

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kinema.progress import Progress
-    from kinema.project import Project
     from kinema.settings import Settings
     from kinema.steps.finetuning_options import Asked, FitPlan
 
@@ -62,17 +61,6 @@ def learning_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, asked=asked, **kwargs)
 
     return wrapped
-
-
-def project_plan(project: "Project", task: str, asked: "Asked", progress: "Progress") -> "FitPlan":
-    """The plan of a task of a project's log; the run is kept in ``runs/TASK``."""
-    from kinema.steps.finetuning_options import RUNS, plan_for  # noqa: PLC0415  # as above
-
-    folder: Path = project.folder / RUNS / task
-    settings = project.settings
-    return plan_for(
-        task, finetune=settings.finetune, folder=folder, seed=settings.runtime.seed, asked=asked, progress=progress
-    )
 
 
 def table_plan(task: str, folder: "Path | None", *, to: "Path", asked: "Asked", progress: "Progress") -> "FitPlan":

@@ -48,11 +48,11 @@ def rank(
       kinema rank u17 --table candidates.csv --column video --scenario related --json
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.ranking_items import candidates_of, rank_items  # noqa: PLC0415  # as above
+    from kinema.steps.ranking_items import candidates_of  # noqa: PLC0415  # as above
 
     wanted = candidates_of(items, rows, column=column)
     with Project.find(folder) as project:
-        found = rank_items(project.slates(), user, wanted, ranker=project.settings.recommend.ranker, **how)
+        found = project.rank(user, wanted, **how)
     output.show(found, lambda console: _people(console, found))
 
 

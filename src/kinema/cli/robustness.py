@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kinema.steps.click_calibration import SliceError
-    from kinema.steps.click_learning import ClickExtras
-    from kinema.training.history_augmentation import HistoryChanges
 
 augment_option: Callable[..., Any] = click.option(
     "--augment",
@@ -20,47 +18,29 @@ augment_option: Callable[..., Any] = click.option(
 
 
 def ensemble_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what only the click model of a log knows; see `kinema.steps.click_learning.ClickExtras`."""
+    """Add what only the click model of a log knows; see `kinema.training.task_extras.ClickExtras`."""
     for option in (
         click.option(
-            "--clean", is_flag=True, help="On a log: also measure with item vectors that know nothing of the test."
+            "--clean",
+            is_flag=True,
+            default=None,
+            help="On a log: also measure with item vectors that know nothing of the test.",
         ),
-        click.option("--distil", is_flag=True, help="With --ensemble: serve one network that has learnt from them."),
+        click.option(
+            "--distil",
+            is_flag=True,
+            default=None,
+            help="With --ensemble: serve one network that has learnt from them.",
+        ),
         click.option(
             "--ensemble",
             type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="On a log: networks whose mean probability is served.",
+            help="On a log: networks whose mean probability is served. Default: 1.",
         ),
         augment_option,
     ):
         command = option(command)
     return command
-
-
-def changes_of(text: str | None) -> "HistoryChanges | None":
-    """What ``--augment`` says.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    if text is None:
-        return None
-    from kinema.training.history_augmentation import HistoryChanges  # noqa: PLC0415  # brings torch
-
-    return HistoryChanges.from_text(text)
-
-
-def extras_of(*, augment: str | None, ensemble: int, distil: bool, clean: bool) -> "ClickExtras":
-    """The options of `ensemble_options` together.
-
-    Raises:
-        ConfigError: They do not fit each other.
-    """
-    from kinema.steps.click_learning import ClickExtras  # noqa: PLC0415  # brings torch
-
-    return ClickExtras(ensemble, distil, changes_of(augment), clean)
 
 
 def show_slices(console: "Console", slices: "Mapping[str, Mapping[str, SliceError]]") -> None:

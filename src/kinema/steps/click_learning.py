@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
 from kinema.ranking.slice_calibration import SliceCalibration
 from kinema.schema import EventKind
@@ -29,37 +28,12 @@ from kinema.tasks.predicting import PredictingLearner
 from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
 from kinema.training.distillation import Distilled, taught
 from kinema.training.fitting import FitOptions, FitReport, fit
-from kinema.training.history_augmentation import HistoryAugmenter, HistoryChanges, memory_neighbours
+from kinema.training.history_augmentation import HistoryAugmenter, memory_neighbours
+from kinema.training.task_extras import ClickExtras, HistoryChanges
 
 MAIN: Final = "network"
 _EARLIER: Final = 7 / 8
 """Of the training rows; with the usual shares the rest is a tenth of the log, like validation."""
-
-
-@dataclass(frozen=True)
-class ClickExtras:
-    """What a user may wish beside the settings of training.
-
-    Attributes:
-        ensemble: Networks that are trained, each from a seed of its own; 1 is one network.
-        distil: One more network learns from the labels and from what the ensemble says, and is served alone.
-        changes: What becomes of histories in training; None leaves them as they are.
-        clean: Also measure a model whose item vectors come from an FLM that knows nothing of validation and test.
-
-    Raises:
-        ConfigError: There is no ensemble to distil from, or no network.
-    """
-
-    ensemble: int = 1
-    distil: bool = False
-    changes: HistoryChanges | None = None
-    clean: bool = False
-
-    def __post_init__(self) -> None:
-        if self.ensemble < 1:
-            raise ConfigError(f"ensemble must be >= 1, is {self.ensemble}; 1 is one network")
-        if self.distil and self.ensemble == 1:
-            raise ConfigError("distil must come with an ensemble of at least 2, has 1; raise ensemble")
 
 
 class Train(Protocol):

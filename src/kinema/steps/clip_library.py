@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -142,3 +142,61 @@ def find_labels(
             raise ConfigError("--column must come with --labels FILE where --clips are files; give the table")
         return labels_from_items(items.sort("num"), column=column, names=library.names_N)
     return labels_from_names(library.names_N, pattern)
+
+
+@dataclass(frozen=True)
+class AskedClips:
+    """Which clips are learnt from, and where their labels stand.
+
+    Attributes:
+        clips: Folder of clips that belong to no project; None for a project's.
+        to: Folder of the model; needed with ``clips``, whose tokens are kept beside it.
+        table: See `find_labels`.
+        column: See `find_labels`.
+        key: See `find_labels`.
+        pattern: See `find_labels`.
+    """
+
+    clips: Path | None = None
+    to: Path | None = None
+    table: Path | None = None
+    column: str | None = None
+    key: str | None = None
+    pattern: str = "auto"
+
+
+def labelled_clips(
+    asked: AskedClips,
+    *,
+    inputs: str,
+    store: Store | None = None,
+    settings: Settings | None = None,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[ClipLibrary, ClipLabels]:
+    """Clips as they were asked for, with their labels.
+
+    Args:
+        asked: Which.
+        inputs: What will be read of them.
+        store: Of the project; needed where its clips are meant.
+        settings: Of the project; as before.
+        folder: Of the project; as before.
+        progress: Told clips.
+
+    Raises:
+        ConfigError: What is asked for does not go together; see `find_labels`.
+        DataError: See `find_labels`.
+        NotBuiltError: Nothing was extracted.
+    """
+    if asked.clips is None:
+        assert store is not None
+        assert settings is not None
+        assert folder is not None
+        library, items = project_library(store, settings, folder, inputs=inputs), store.items()
+    elif asked.to is None:
+        raise ConfigError("--clips must come with --to, the folder of the model; give one")
+    else:
+        library, items = new_library(asked.clips, beside=asked.to, inputs=inputs, progress=progress), None
+    labels = find_labels(library, items, table=asked.table, column=asked.column, key=asked.key, pattern=asked.pattern)
+    return library, labels

@@ -43,7 +43,7 @@ from kinema.tasks.history_input import HistoryInput
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.tasks.watch_time import completion
 from kinema.training.fitting import FitOptions
-from kinema.training.history_augmentation import HistoryChanges
+from kinema.training.task_extras import changes_of
 
 FOLDER: Final = "engagement"
 _KINDS: Final = (
@@ -92,7 +92,6 @@ def finetune_engagement(
     *,
     artifacts: Path,
     compare: bool = False,
-    changes: HistoryChanges | None = None,
     plan: FitPlan | None = None,
 ) -> EngagementReport:
     """Learn all that a log tells of what people did with what they were shown; parts by time as for clicks.
@@ -102,8 +101,8 @@ def finetune_engagement(
         dataset: One reading of it, with the profile columns of the model.
         artifacts: Of the project; the model goes into ``engagement`` there.
         compare: Also train a model per head, and say whether sharing helps.
-        changes: What becomes of histories in training; None leaves them as they are.
-        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.engagement.EngagementConfig`.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.engagement.EngagementConfig`, and ``augment`` of
+            its extras is what becomes of histories in training.
 
     Raises:
         NotBuiltError: There is no FLM yet.
@@ -111,6 +110,7 @@ def finetune_engagement(
         ConfigError: The plan names what there is not.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
+    changes = changes_of(plan.asked.extras, where=plan.where)
     told = read_engagement(store, dataset, artifacts=artifacts)
     valid_from_ms = int(told.exposures.times_ms_N[told.parts["valid"][0]])
     change = history_change(changes, store, dataset, before_ms=valid_from_ms)

@@ -18,7 +18,6 @@ from kinema.schema import EventKind
 from kinema.steps.clean_vectors import clean_vectors
 from kinema.steps.click_calibration import Held, SliceError, errors_by_slice
 from kinema.steps.click_learning import (
-    ClickExtras,
     ClickPlan,
     LearntClick,
     PlannedTraining,
@@ -43,6 +42,7 @@ from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig
 from kinema.training.fitting import FitOptions
+from kinema.training.task_extras import ClickExtras
 
 FOLDER: Final = "click"
 _SAMPLED: Final = "the log has no impressions: {:,} items that users have not met were drawn as passed over"
@@ -93,7 +93,6 @@ def finetune_click_on_log(
     *,
     artifacts: Path,
     label: str = EventKind.CLICK.value,
-    extras: ClickExtras | None = None,
     plan: FitPlan | None = None,
 ) -> LogClickReport:
     """Learn from the oldest four fifths of the exposures, choose on the next tenth, measure on the newest.
@@ -103,15 +102,16 @@ def finetune_click_on_log(
         dataset: One reading of it, with the profile columns of the model.
         artifacts: Of the project; the model goes into ``click`` there.
         label: Kind of outcome, such as ``click`` or ``like``.
-        extras: Ensemble, changed histories, a clean twin; None for none.
-        plan: How; None for the task's own way.
+        plan: How; None for the task's own way. Its network are settings of `kinema.tasks.target_attention.HistoryClickConfig`, its extras
+            those of `kinema.training.task_extras.ClickExtras`: ensemble, changed histories, a clean twin.
 
     Raises:
         NotBuiltError: There is no FLM yet.
         DataError: The log has no such outcome, or too few.
         ConfigError: The plan names what there is not.
     """
-    started, plan, extras = time.perf_counter(), plan or FitPlan(), extras or ClickExtras()
+    started, plan = time.perf_counter(), plan or FitPlan()
+    extras = ClickExtras.from_mapping(plan.asked.extras, where=plan.where)
     clicks = read_log_clicks(store, dataset, artifacts=artifacts, label=label, seed=plan.seed)
     parts, exposures = clicks.parts, clicks.exposures
     valid_from_ms = int(exposures.times_ms_N[parts["valid"][0]])

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, Self, TypedDict, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from kinema.training.fit_report import FitReport
 from kinema.training.fitting import FitOptions, fit
 from kinema.training.given_values import changed
 from kinema.training.rate_finder import find_rate
+from kinema.training.task_extras import check_extras
 from kinema.training.task_settings import TaskSettings, fit_options, split, task_settings
 from kinema.training.tensorboard_log import TensorBoardLog
 
@@ -28,9 +29,52 @@ _WRITTEN: Final = (FILE_NAME, "epochs.csv", "report.json", "refined", "epochs", 
 _Network = TypeVar("_Network")
 
 
+class Learning(TypedDict, total=False):
+    """What every method of ``project.finetune`` takes by name, over `kinema.toml`; what is left out the file says, or the task.
+
+    Settings of `kinema.training.fit_options.FitOptions`; ``network``: settings of what is learnt; and the rest as in `Asked`, with
+    ``progress``, which is told steps.
+    """
+
+    metric: str
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    max_epochs: int
+    patience: int
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"]
+    momentum: float
+    l2: float
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup_share: float
+    last_rate: float
+    refine: float
+    clip_norm: float
+    accumulate: int
+    precision: Literal["float32", "bf16", "fp16"]
+    rate_factors: Mapping[str, float]
+    min_gain: float
+    adversarial: Literal["none", "fgm", "pgd"]
+    adversarial_radius: float
+    adversarial_steps: int
+    adversarial_weight: float
+    consistency: float
+    averaging: Literal["none", "ema", "swa"]
+    ema_decay: float
+    swa_start: float
+    bad_steps: Literal["stop", "skip"]
+    keep_epochs: int
+    network: Mapping[str, Any]
+    seed: int | None
+    restart: bool
+    tensorboard: bool
+    find_rate: bool
+    progress: Progress
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What a person asked for on the command line, over `kinema.toml`.
+    """What a person asked for, over `kinema.toml`.
 
     Attributes:
         changes: Settings of `FitOptions`, and ``network.NAME``.
@@ -45,6 +89,24 @@ class Asked:
     restart: bool = False
     tensorboard: bool = False
     find_rate: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From `Learning`, and what a task knows besides; a list in it may be a tuple.
+
+        Example:
+            >>> Asked.of({"max_epochs": 3, "network": {"hidden": (64,)}, "restart": True}).changes
+            {'max_epochs': 3, 'network': {'hidden': [64]}}
+        """
+        own = {name: options[name] for name in ("seed", "restart", "tensorboard", "find_rate") if name in options}
+        changes = {name: _listed(one) for name, one in options.items() if name not in {*own, "progress"}}
+        return cls(changes, **own)
+
+    def options(self, progress: Progress = silent, **network: Any) -> dict[str, Any]:
+        """The same as keyword arguments; ``network`` has settings of what is learnt over them, None leaves one alone."""
+        given = {f"network.{name}": one for name, one in network.items() if one is not None}
+        own = {"seed": self.seed, "restart": self.restart, "tensorboard": self.tensorboard, "find_rate": self.find_rate}
+        return {**self.changes, **given, **own, "progress": progress}
 
 
 @dataclass(frozen=True)
@@ -175,11 +237,16 @@ def plan_for(
         seed: Where none was asked for.
         asked: On the command line.
         progress: Told steps.
+
+    Raises:
+        ConfigError: What was asked for is not of this task; other settings are checked where they are used.
     """
     asked = asked or Asked()
     where = f"--set or [finetune.{task}]"
+    settings = split(asked.changes, where=where).over(task_settings(finetune, task))
+    check_extras(task, settings.extras, where=where)
     return FitPlan(
-        asked=split(asked.changes, where=where).over(task_settings(finetune, task)),
+        asked=settings,
         seed=seed if asked.seed is None else asked.seed,
         folder=folder,
         restart=asked.restart,
@@ -202,6 +269,13 @@ def examples_fingerprint(parts: Sequence[Any]) -> str:
         for one in parts
     ]
     return fingerprint(digests)
+
+
+def _listed(value: Any) -> Any:
+    """As TOML would give it."""
+    if isinstance(value, Mapping):
+        return {name: _listed(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 class _Updates:

@@ -5,9 +5,8 @@ A model that has seen each history in one form only learns its accidents. Valida
 Shape suffixes: B examples, L history length, V catalogue, K neighbours.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,81 +22,9 @@ from kinema.training.augmentation import (
     reorder_history,
     substitute_history,
 )
+from kinema.training.task_extras import HistoryChanges
 
 _NUM_NEIGHBOURS: Final = 10
-
-
-@dataclass(frozen=True)
-class HistoryChanges:
-    """How much of a history is changed, each a share in [0, 1).
-
-    Attributes:
-        crop: Left out at the ends.
-        mask: Left out anywhere.
-        reorder: Length of a stretch whose events exchange their times.
-        substitute: Probability that an event's item is replaced by a neighbour of it.
-        chance: Share of the examples whose history is changed at all, in (0, 1]: a model must know whole ones too.
-
-    Raises:
-        ConfigError: A share is out of range.
-    """
-
-    crop: float = 0.0
-    mask: float = 0.0
-    reorder: float = 0.0
-    substitute: float = 0.0
-    chance: float = 0.5
-
-    def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name == "chance":
-                if not 0 < value <= 1:
-                    raise ConfigError(f"chance of a changed history must be in (0, 1], is {value:g}; choose another")
-            elif not 0 <= value < 1:
-                raise ConfigError(f"{one.name} of a history must be in [0, 1), is {value:g}; choose another")
-
-    @property
-    def anything(self) -> bool:
-        """Whether something is changed."""
-        return max(self.crop, self.mask, self.reorder, self.substitute) > 0
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, float]) -> Self:
-        """From a table of settings.
-
-        Raises:
-            ConfigError: A name is unknown, or a value is no share.
-        """
-        known = [one.name for one in fields(cls)]
-        for name, value in values.items():
-            if name not in known:
-                raise ConfigError(f"'{name}' is no change of a history; known: {', '.join(known)}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"{name} of a history must be a number, is {value!r}; correct it")
-        return cls(**{name: float(value) for name, value in values.items()})
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """From a text like ``crop=0.2,mask=0.1``.
-
-        Raises:
-            ConfigError: See `from_mapping`.
-
-        Example:
-            >>> HistoryChanges.from_text("crop=0.2,mask=0.1").mask
-            0.1
-        """
-        values = {}
-        for part in text.split(","):
-            name, _, value = part.partition("=")
-            try:
-                values[name.strip()] = float(value)
-            except ValueError as error:
-                raise ConfigError(
-                    f"changes of histories must be given as in crop=0.2,mask=0.1, got '{part.strip()}'"
-                ) from error
-        return cls.from_mapping(values)
 
 
 @dataclass(frozen=True, eq=False)

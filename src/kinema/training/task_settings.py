@@ -1,7 +1,8 @@
 """`[finetune]` of `kinema.toml`: how tasks learn, all of them or one, as plain tables that are checked when they are read.
 
 ``[finetune]`` and ``[finetune.TASK]`` hold settings of `FitOptions`, the second over the first, both over what the task takes by
-itself; ``[finetune.TASK.network]`` holds settings of what is learnt, which the task checks when it runs.
+itself; ``[finetune.TASK.network]`` holds settings of what is learnt, which the task checks when it runs. What else some tasks can do
+stands in ``[finetune.TASK]`` as well, see `kinema.training.task_extras`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any, Final
 from kinema.errors import ConfigError
 from kinema.training.fit_options import FitOptions
 from kinema.training.given_values import check_names
+from kinema.training.task_extras import EXTRAS, NAMES, check_extras
 
 TASKS: Final[tuple[str, ...]] = (
     "click",
@@ -38,14 +40,20 @@ class TaskSettings:
     Attributes:
         options: Settings of `FitOptions`.
         network: Settings of what is learnt.
+        extras: What else the task is to do; keys of `kinema.training.task_extras`.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, other: "TaskSettings") -> "TaskSettings":
         """These settings, and those of another where these say nothing."""
-        return TaskSettings({**other.options, **self.options}, {**other.network, **self.network})
+        return TaskSettings(
+            {**other.options, **self.options},
+            {**other.network, **self.network},
+            {**other.extras, **self.extras},
+        )
 
 
 def check_finetune(tree: Mapping[str, Any]) -> None:
@@ -63,7 +71,8 @@ def check_finetune(tree: Mapping[str, Any]) -> None:
         if not isinstance(tree[task], Mapping):
             raise ConfigError(f"{where} must be a table, is {tree[task]!r}; write the settings below {where}")
         found = split(tree[task], where=where)
-        _check_options({**for_all, **found.options}, where=where, known=(*_OPTIONS, NETWORK))
+        check_extras(task, found.extras, where=where)
+        _check_options({**for_all, **found.options}, where=where, known=(*_OPTIONS, NETWORK, *EXTRAS.get(task, ())))
 
 
 def task_settings(tree: Mapping[str, Any], task: str) -> TaskSettings:
@@ -75,7 +84,7 @@ def task_settings(tree: Mapping[str, Any], task: str) -> TaskSettings:
 
     Example:
         >>> task_settings({"patience": 3, "click": {"learning_rate": 0.01, "network": {"width": 8}}}, "click")
-        TaskSettings(options={'patience': 3, 'learning_rate': 0.01}, network={'width': 8})
+        TaskSettings(options={'patience': 3, 'learning_rate': 0.01}, network={'width': 8}, extras={})
     """
     check_names([task], TASKS, where="the tasks of [finetune]")
     for_all = TaskSettings({name: one for name, one in tree.items() if name not in TASKS})
@@ -93,8 +102,13 @@ def split(values: Mapping[str, Any], *, where: str) -> TaskSettings:
         raise ConfigError(f"'{NETWORK}' in {where} must be a table, is {network!r}; write network.NAME = VALUE")
     prefix = f"{NETWORK}."
     dotted = {name.removeprefix(prefix): one for name, one in values.items() if name.startswith(prefix)}
-    options = {name: one for name, one in values.items() if name != NETWORK and not name.startswith(prefix)}
-    return TaskSettings(options, {**network, **dotted})
+    extras = {name: one for name, one in values.items() if name in NAMES}
+    options = {
+        name: one
+        for name, one in values.items()
+        if name != NETWORK and not name.startswith(prefix) and name not in extras
+    }
+    return TaskSettings(options, {**network, **dotted}, extras)
 
 
 def fit_options(defaults: Mapping[str, Any], values: Mapping[str, Any], *, where: str) -> FitOptions:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan, table_plan
+from kinema.cli.learning import learning_options, table_plan
 from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, print_rejects, project_option, table
-from kinema.cli.robustness import ensemble_options, extras_of, show_slices
+from kinema.cli.robustness import ensemble_options, show_slices
 from kinema.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kinema.steps.click_learning import ClickExtras
     from kinema.steps.finetuning import ClickReport
     from kinema.steps.finetuning_log import LogClickReport
     from kinema.steps.finetuning_options import Asked
@@ -64,9 +63,9 @@ def finetune(
     l2: float | None,
     asked: "Asked",
     augment: str | None,
-    ensemble: int,
-    distil: bool,
-    clean: bool,
+    ensemble: int | None,
+    distil: bool | None,
+    clean: bool | None,
     train: Path | None,
     valid: Path | None,
     test: Path | None,
@@ -99,16 +98,17 @@ def finetune(
       kinema finetune click --train newer.csv --label label --from models/click --to models/click2
       kinema predict click models/click --table new.csv --to scores.csv
     """  # noqa: D301  # \b tells click to keep the lines
+    wished = {"augment": augment, "ensemble": ensemble, "distil": distil, "clean": clean}
+    extras = {name: one for name, one in wished.items() if one is not None}
     network |= {"hidden": None if hidden is None else _sizes(hidden), "embedding_l2": l2}
     if train is None:
         if to is not None or start is not None or fields or valid is not None or test is not None:
             raise ConfigError(
                 "--to, --from, --valid, --test and --field must come with --train, the table they belong to; give it"
             )
-        extras = extras_of(augment=augment, ensemble=ensemble, distil=distil, clean=clean)
         _finetune_on_log(output, folder, label or "click", extras=extras, asked=asked, network=network)
         return
-    if augment is not None or ensemble > 1 or distil or clean:
+    if extras:
         raise ConfigError(
             "--augment, --ensemble, --distil and --clean are of a project's log; leave them out with --train"
         )
@@ -138,7 +138,7 @@ def _finetune_on_log(
     folder: Path | None,
     label: str,
     *,
-    extras: "ClickExtras",
+    extras: dict[str, Any],
     asked: "Asked",
     network: dict[str, Any],
 ) -> None:
@@ -146,8 +146,8 @@ def _finetune_on_log(
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project, output.progress("finetune click") as progress:
-        plan = project_plan(project, "click", asked, progress).with_network(**network)
-        report = project.finetune_click(label, plan=plan, extras=extras)
+        learning = asked.options(progress, **network) | extras
+        report = project.finetune.click(label, **learning)
     output.show(report, lambda console: _people_of_log(console, report))
 
 

@@ -1,15 +1,13 @@
 """`kinema finetune clips` and `kinema predict clips`."""
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, nearby_settings, project_plan
+from kinema.cli.learning import learning_options, nearby_settings
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
 
@@ -72,19 +70,17 @@ def finetune(
       kinema predict clips models/actions --clips new/ --to classes.csv
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
-    from kinema.steps.finetuning_clips import FOLDER, USUAL, finetune_clips  # noqa: PLC0415  # as above
+    from kinema.steps.clip_library import AskedClips, labelled_clips  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_clips import USUAL, finetune_clips  # noqa: PLC0415  # as above
     from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
 
     labels = {name: how.pop(name) for name in ("table", "column", "key", "pattern")}
-    with ExitStack() as stack:
-        progress = stack.enter_context(output.progress("finetune clips"))
+    with output.progress("finetune clips") as progress:
         if clips is None:
-            project = stack.enter_context(Project.find(folder))
-            plan = project_plan(project, "clips", asked, progress).with_network(**how)
-            inputs = plan.network(USUAL).inputs
-            library = libraries.project_library(project.store, project.settings, project.folder, inputs=inputs)
-            items, to = project.store.items(), to or project.artifacts / FOLDER
+            with Project.find(folder) as project:
+                labels["labels"] = labels.pop("table")
+                learning = asked.options(progress, **how)
+                report = project.finetune.clips(**labels, to=to, min_clips=min_clips, **learning)
         elif to is None:
             raise ConfigError("--clips must come with --to, the folder of the model; give one")
         else:
@@ -92,15 +88,8 @@ def finetune(
             kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked, "progress": progress}
             plan = plan_for("clips", finetune=nearby.finetune, seed=nearby.runtime.seed, **kept).with_network(**how)
             inputs = plan.network(USUAL).inputs
-            library = libraries.new_library(clips, beside=to, inputs=inputs, progress=progress)
-            items = None
-        report = finetune_clips(
-            library,
-            libraries.find_labels(library, items, **labels),
-            folder=to,
-            min_clips=min_clips,
-            plan=plan,
-        )
+            library, found = labelled_clips(AskedClips(clips, to, **labels), inputs=inputs, progress=progress)
+            report = finetune_clips(library, found, folder=to, min_clips=min_clips, plan=plan)
     output.show(report, lambda console: _people_of_classes(console, report))
 
 
@@ -166,34 +155,12 @@ def predict(
 
     require("torch")
     from kinema.project import Project  # noqa: PLC0415  # as above
-    from kinema.settings import Settings  # noqa: PLC0415  # as above
-    from kinema.steps import clip_library as libraries  # noqa: PLC0415  # as above
-    from kinema.steps.predicting_clips import predict_clips, write_predictions  # noqa: PLC0415  # as above
-    from kinema.tasks.clip_classes import ClipModel  # noqa: PLC0415  # as above
+    from kinema.steps.project_predict import classes_of_clips  # noqa: PLC0415  # as above
 
-    found = ClipModel.load(model)
     with ExitStack() as stack:
         progress = stack.enter_context(output.progress("predict clips"))
         project = stack.enter_context(Project.find(folder)) if folder is not None or not places else None
-        settings = Settings() if project is None else project.settings
-        if places:
-            scratch = cache or Path(stack.enter_context(TemporaryDirectory(prefix="kinema-clips-")))
-            library = libraries.file_library(
-                places,
-                found.recipe,
-                cache=scratch,
-                settings=settings,
-                project_folder=None if project is None else project.folder,
-                workers=os.cpu_count() or 1,
-                progress=progress,
-            )
-        else:
-            assert project is not None
-            library = libraries.project_library(
-                project.store, project.settings, project.folder, inputs=found.config.inputs
-            )
-        where = "these clips" if places else "the project's clips"
-        report = write_predictions(predict_clips(found, library, where=where), to)
+        report = classes_of_clips(model, to=to, clips=places, cache=cache, project=project, progress=progress)
     output.show(report, lambda console: _people_of_predictions(console, report))
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import Output, common_options, print_notices, project_option, table
-from kinema.cli.robustness import augment_option, changes_of
+from kinema.cli.robustness import augment_option
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_engagement import EngagementReport
@@ -45,14 +45,11 @@ def finetune(
       kinema finetune engagement --set network.dropout=0.1 --set clip_norm=5 --tensorboard
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_engagement import finetune_engagement  # noqa: PLC0415  # as above
-    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
+    extras: dict[str, Any] = {} if augment is None else {"augment": augment}
     with Project.find(folder) as project, output.progress("finetune engagement") as progress:
-        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        plan = project_plan(project, "engagement", asked, progress).with_network(**network)
-        how: dict[str, Any] = {"compare": compare, "changes": changes_of(augment), "plan": plan}
-        report = finetune_engagement(project.store, dataset, artifacts=project.artifacts, **how)
+        learning = asked.options(progress, **network) | extras
+        report = project.finetune.engagement(compare=compare, **learning)
     output.show(report, lambda console: _people_of_engagement(console, report))
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
-    from kinema.project import Project
     from kinema.steps.finetuning_match import MatchReport
     from kinema.steps.finetuning_options import Asked
 
@@ -65,41 +64,17 @@ def finetune(
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
-    if what == "texts":
-        from kinema.training.parameter_choice import Choice  # noqa: PLC0415  # as above
-
-        choice = None if learn == "frozen" else Choice(learn, layers=layers, rank=rank)  # type: ignore[arg-type]  # click checks it
-        chosen: dict[str, Any] = {"table": pairs, "choice": choice}
-    elif pairs is not None or learn != "frozen":
+    if what == "items" and (pairs is not None or learn != "frozen"):
         raise click.UsageError("--pairs and --learn are for --what texts; items are matched by the sessions of the log")
-    else:
-        chosen = {}
-    from kinema.steps.finetuning_project import match_items, match_texts, open_shop, take_up  # noqa: PLC0415  # as above
-
     with Project.find(folder) as project, output.progress("finetune match") as progress:
-        plan = project_plan(project, "match", asked, progress)
-        shop = open_shop(**parts_of(project, plan.seed))
-        learn_from = match_texts if what == "texts" else match_items
-        report = learn_from(shop, plan=plan, **chosen)
-        used = use and report.better
-        if used:
-            take_up(project.folder, section=_SETTINGS[what][0], key=_SETTINGS[what][1])
+        learning = asked.options(progress)
+        if what == "texts":
+            how: dict[str, Any] = {"learn": learn, "layers": layers, "rank": rank}
+            report = project.finetune.match(pairs, **how, use=use, **learning)
+        else:
+            report = project.finetune.match_items(use=use, **learning)
+    used = use and report.better
     output.show({"report": report, "in_use": used}, lambda console: _people(console, report, in_use=used))
-
-
-def parts_of(project: "Project", seed: int) -> dict[str, Any]:
-    """What `kinema.steps.finetuning_project.open_shop` asks for."""
-    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # keeps the start of other commands light
-
-    return {
-        "folder": project.folder,
-        "settings": project.settings,
-        "store": project.store,
-        "dataset": project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm")),
-        "media_root": project.media_root,
-        "workers": project.workers,
-        "seed": seed,
-    }
 
 
 def _people(console: Console, report: "MatchReport", *, in_use: bool) -> None:
@@ -155,16 +130,7 @@ def predict(output: Output, *, folder: Path | None, model: Path, rows: Path, to:
       kinema predict match shop/artifacts/match/items --table watched.csv --to next.parquet
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.predicting_match import predict_match  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project:
-        num_rows = predict_match(
-            model=model,
-            table=rows,
-            to=to,
-            dataset=project.dataset(),
-            settings=project.settings,
-            folder=project.folder,
-            num_items=num_items,
-        )
+        num_rows = project.predict.match(model, table=rows, to=to, num_items=num_items)
     output.show_written(num_rows, to)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
@@ -47,13 +47,9 @@ def finetune(output: Output, *, folder: Path | None, asked: "Asked", **how: Any)
       kinema finetune next --learn adapters --json
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_next import finetune_next  # noqa: PLC0415  # as above
-    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune next") as progress:
-        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        plan = project_plan(project, "next", asked, progress)
-        report = finetune_next(dataset, artifacts=project.artifacts, **how, plan=plan)
+        report = project.finetune.next(**how, **asked.options(progress))
     output.show(report, lambda console: _people(console, report))
 
 

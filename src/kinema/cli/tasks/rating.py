@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
@@ -34,11 +34,9 @@ def finetune(output: Output, *, folder: Path | None, loss: str | None, coverage:
       kinema finetune rating --epochs 60 --set network.width=32 --set schedule=cosine
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_rating import finetune_rating  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune rating") as progress:
-        plan = project_plan(project, "rating", asked, progress).with_network(loss=loss, coverage=coverage)
-        report = finetune_rating(project.store, project.dataset(), artifacts=project.artifacts, plan=plan)
+        report = project.finetune.rating(**asked.options(progress, loss=loss, coverage=coverage))
     output.show(report, lambda console: _people_of_ratings(console, report))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import FILE, Output, common_options, print_notices, project_option, table
 from kinema.cli.tasks.choice_options import choice_options
 
@@ -66,20 +66,14 @@ def finetune(
       reranker = true
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_rerank import RerankTraining, finetune_rerank  # noqa: PLC0415  # as above
+    from kinema.steps.finetuning_rerank import RerankTraining  # noqa: PLC0415  # as above
     from kinema.training.text_learning import read_synonyms  # noqa: PLC0415  # as above
 
     words = None if synonyms is None else read_synonyms(synonyms)
     with Project.find(folder) as project, output.progress("finetune rerank") as progress:
-        report = finetune_rerank(
-            project.slates(),
-            folder=project.folder,
-            settings=project.settings,
-            pairs=pairs,
-            synonyms=words,
-            training=RerankTraining(top=project.settings.search.rerank_top, **options),
-            plan=project_plan(project, "rerank", asked, progress).with_network(**choice),
-        )
+        training = RerankTraining(top=project.settings.search.rerank_top, **options)
+        learning = asked.options(progress, **choice)
+        report = project.finetune.rerank(pairs, synonyms=words, training=training, **learning)
     output.show(report, lambda console: _people(console, report))
 
 

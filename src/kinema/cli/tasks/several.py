@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import Output, common_options, print_notices, project_option, table
 from kinema.errors import ConfigError
 
@@ -47,14 +47,10 @@ def finetune(output: Output, *, folder: Path | None, tasks: str, weights: str, a
       kinema finetune several --tasks click,like,next --weighting uncertainty --compare --json
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_several import finetune_several  # noqa: PLC0415  # as above
-    from kinema.steps.slates import trained_profile_schema  # noqa: PLC0415  # as above
 
     how |= {"tasks": [one.strip() for one in tasks.split(",") if one.strip()], "weights": _weights(weights)}
     with Project.find(folder) as project, output.progress("finetune several") as progress:
-        dataset = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
-        plan = project_plan(project, "several", asked, progress)
-        report = finetune_several(project.store, dataset, artifacts=project.artifacts, **how, plan=plan)
+        report = project.finetune.several(**how, **asked.options(progress))
     output.show(report, lambda console: _people(console, report))
 
 

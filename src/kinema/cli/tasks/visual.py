@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, project_plan
+from kinema.cli.learning import learning_options
 from kinema.cli.output import Output, common_options, print_notices, project_option, table
-from kinema.cli.tasks.match import parts_of, print_verdict
+from kinema.cli.tasks.match import print_verdict
 
 if TYPE_CHECKING:
     from kinema.steps.finetuning_options import Asked
@@ -33,14 +33,10 @@ def finetune(output: Output, *, folder: Path | None, use: bool, asked: "Asked") 
       kinema finetune visual --epochs 10 --set network.directions=128
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
-    from kinema.steps.finetuning_project import open_shop, take_up, visual_of_project  # noqa: PLC0415  # as above
 
     with Project.find(folder) as project, output.progress("finetune visual") as progress:
-        plan = project_plan(project, "visual", asked, progress)
-        report = visual_of_project(open_shop(**parts_of(project, plan.seed)), plan=plan)
-        used = use and report.better
-        if used:
-            take_up(project.folder, section="search", key="visual")
+        report = project.finetune.visual(use=use, **asked.options(progress))
+    used = use and report.better
     output.show({"report": report, "in_use": used}, lambda console: _people(console, report, in_use=used))
 
 
