@@ -109,3 +109,34 @@ LEARN: Mapping[str, Callable[..., Any]] = {
     "several": lambda project, **options: project.finetune.several(["click", "rating", "next"], **options),
 }
 """Method of ``project.finetune`` -> a call of it on the small project."""
+
+
+def _tune_rerank(project: Project, **how: Any) -> Any:
+    return project.tune.rerank(training=RerankTraining(top=6, negatives=2, num_queries=24), **how)
+
+
+def _tune_text(project: Project, **how: Any) -> Any:
+    home, training = project.folder.parent, TextTraining(encoder=str(project.folder / "bert"))
+    return project.tune.text(home / "table.csv", project.folder / "models" / "text", training=training, **how)
+
+
+def _tune_click_table(project: Project, **how: Any) -> Any:
+    home, to = project.folder.parent, project.folder / "models" / "click"
+    return project.tune.click_table(home / "table.csv", to, fields=["number=number"], **how)
+
+
+SEARCH: Mapping[str, Callable[..., Any]] = {
+    "click": lambda project, **how: project.tune.click(**how),
+    "click_table": _tune_click_table,
+    "engagement": lambda project, **how: project.tune.engagement(**how),
+    "rating": lambda project, **how: project.tune.rating(**how),
+    "clips": lambda project, **how: project.tune.clips(column="categories", **how),
+    "match": lambda project, **how: project.tune.match(**how),
+    "match_items": lambda project, **how: project.tune.match_items(**how),
+    "visual": lambda project, **how: project.tune.visual(**how),
+    "rerank": _tune_rerank,
+    "text": _tune_text,
+    "next": lambda project, **how: project.tune.next(**how),
+    "several": lambda project, **how: project.tune.several(["click", "rating", "next"], **how),
+}
+"""Method of ``project.tune`` -> a call of it on the small project."""

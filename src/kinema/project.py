@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinema.steps.pretraining import PretrainReport
     from kinema.steps.project_finetune import Finetune
     from kinema.steps.project_predict import Predict
+    from kinema.steps.project_tune import Tune
     from kinema.steps.ranking_items import RankedItems
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
@@ -327,6 +328,14 @@ class Project:
         from kinema.steps.project_finetune import Finetune  # noqa: PLC0415  # brings torch
 
         return Finetune(self)
+
+    @property
+    def tune(self) -> "Tune":
+        """Searches for the settings of a task: ``project.tune.click(trials=30, write=True)``."""
+        from kinema.steps.project_tune import Tune  # noqa: PLC0415  # brings torch
+
+        how: dict[str, Any] = {"media_root": self.media_root, "workers": self.workers, "written": self.reload}
+        return Tune(self.settings, self.folder, **how)
 
     @property
     def predict(self) -> "Predict":

@@ -109,12 +109,12 @@ def test_what_a_classifier_has_learnt_is_kept_without_the_encoder(folder, method
     learner = learner_of(folder)
     chosen = choose(learner.network, Choice(method, layers=1, rank=2, width=4, length=3), heads=(HEAD,))
     fit(learner, FitOptions(metric="log_loss", batch_size=24, learning_rate=1e-2, max_epochs=1), seed=0)
-    expected = learner.predict(learner._valid)
+    expected = learner.predict(learner.valid)
     save_delta(chosen, tmp_path / "delta")
     again = learner_of(folder, seed=9)
-    assert not np.allclose(again.predict(again._valid), expected, atol=1e-4)
+    assert not np.allclose(again.predict(again.valid), expected, atol=1e-4)
     put_on(again.network, tmp_path / "delta")
-    assert np.array_equal(again.predict(again._valid), expected)
+    assert np.array_equal(again.predict(again.valid), expected)
 
 
 def test_an_encoder_that_does_not_learn_drops_nothing(folder):

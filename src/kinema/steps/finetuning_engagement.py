@@ -180,15 +180,17 @@ class LogEngagement:
         how: dict[str, Any] = {"config": HistoryClickConfig(), "seed": seed, "change": change}
         return HistoryInput(self.world, self.exposures, train=self.parts["train"], **how)
 
-    def ready(self, plan: FitPlan) -> tuple[EngagementLearner, FitOptions, EngagementConfig]:
-        """The task as a plan asks for it; test is no part of it.
+    def ready(
+        self, plan: FitPlan, change: ChangeTrails | None = None
+    ) -> tuple[EngagementLearner, FitOptions, EngagementConfig]:
+        """The task as a plan asks for it; test is no part of it. ``change`` is what becomes of histories in training.
 
         Raises:
             ConfigError: The plan names what there is not.
         """
         config, options = plan.network(EngagementConfig(heads=self.heads)), plan.options(**self.defaults)
         rows = {f"{name}_rows": self.parts[name] for name in ("train", "valid")}
-        learner = EngagementLearner(self.inputs(plan.seed), self.labels, **rows, config=config, seed=plan.seed)
+        learner = EngagementLearner(self.inputs(plan.seed, change), self.labels, **rows, config=config, seed=plan.seed)
         return learner, options, config
 
 

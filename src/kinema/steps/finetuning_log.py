@@ -37,7 +37,7 @@ from kinema.steps.log_world import (
 )
 from kinema.store.exposures import Exposures, exposures_of, sampled_exposures
 from kinema.store.protocols import Store
-from kinema.tasks.history_click import ClickWorld, HistoryClick
+from kinema.tasks.history_click import ChangeTrails, ClickWorld, HistoryClick
 from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.target_attention import HistoryClickConfig
@@ -196,15 +196,17 @@ class LogClicks:
         """Options that the task takes by itself."""
         return {"metric": "log_loss", "batch_size": usual_batch_size(len(self.parts["train"])), "learning_rate": 2e-3}
 
-    def ready(self, plan: FitPlan) -> tuple[HistoryClick, FitOptions, HistoryClickConfig]:
-        """The task as a plan asks for it; test is no part of it.
+    def ready(
+        self, plan: FitPlan, change: ChangeTrails | None = None
+    ) -> tuple[HistoryClick, FitOptions, HistoryClickConfig]:
+        """The task as a plan asks for it; test is no part of it. ``change`` is what becomes of histories in training.
 
         Raises:
             ConfigError: The plan names what there is not.
         """
         config, options = plan.network(HistoryClickConfig()), plan.options(**self.defaults)
         how: dict[str, Any] = {name: self.parts[name] for name in ("train", "valid")} | {"seed": plan.seed}
-        task = HistoryClick(self.world, self.exposures, label=self.label, config=config, **how)
+        task = HistoryClick(self.world, self.exposures, label=self.label, config=config, change=change, **how)
         return task, options, config
 
 

@@ -4,7 +4,7 @@ Shape suffixes: Q queries, N pairs, V items, D width of a vector.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,25 +12,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.errors import DataError
-from kinema.progress import Progress, silent
 from kinema.steps.bridges import TextQueries
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_options import FitPlan, Fitted
-from kinema.steps.match_encoder import QueryEncoder, learnt_changes, load_query_encoder
+from kinema.steps.match_encoder import learnt_changes
+from kinema.steps.match_learning import DECIDES, read_items, read_words
 from kinema.steps.match_pairs import ReadPairs
 from kinema.store.features import ModalityFeatures
 from kinema.tasks.match import (
     Cropped,
-    Maps,
-    MatchLearner,
-    MatchNetwork,
     cosines,
     cropped_cosines,
 )
-from kinema.tasks.match_data import Cases, Pairs, Split, split_pairs
-from kinema.tasks.match_material import MatchConfig, items_material, words_material
-from kinema.tasks.match_measures import K, Scores, chance, gain, means, measure
+from kinema.tasks.match_data import Cases, Pairs, Split
+from kinema.tasks.match_material import MatchConfig
+from kinema.tasks.match_measures import Scores, chance, gain, means, measure
 from kinema.tasks.match_model import MatchModel
 from kinema.tasks.towers import Carrier, Tower, unit
 from kinema.training.parameter_choice import Choice
@@ -38,10 +34,6 @@ from kinema.training.parameter_choice import Choice
 FOLDER: Final = "match"
 TEXTS: Final = "texts"
 ITEMS: Final = "items"
-DECIDES: Final = f"ndcg@{K}"
-_USUAL: Final[Mapping[str, Any]] = {"metric": DECIDES, "batch_size": 256, "max_epochs": 60, "patience": 5}
-_RATES: Final = {True: 3e-4, False: 2e-3}
-"""Step size where the encoder learns too, and where it does not."""
 
 
 @dataclass(frozen=True)
@@ -161,50 +153,25 @@ def learn_texts(
         ConfigError: The plan names what there is not.
         DataError: Items have no vectors of texts, or there are too few pairs.
     """
-    features, pairs, plan = dataset.features, read.pairs, plan or FitPlan()
-    config = plan.network(MatchConfig())
-    if "text" not in features or features["text"].encoder != queries.fingerprint:
-        raise DataError(
-            "items must have text vectors of the encoder that kinema.toml names, have none; run: kinema extract"
-        )
-    num_items = len(dataset.item_ids)
-    split = split_pairs(pairs, num_items=num_items, seed=plan.seed)
-    material = words_material(features, ~split.cold_V, config)
-    vectors_QD = encode_all(queries, pairs.queries, progress=plan.progress)
-    cropped = _cropped(pairs, queries, plan.progress)
-    width = vectors_QD.shape[1]
-    ask = Maps({"text": np.eye(width, dtype=np.float32)})
-    learning = None if choice is None or choice.method == "frozen" else load_query_encoder(queries.place)
-    network = MatchNetwork(
-        ask,
-        Maps(material.maps()),
-        None if learning is None else learning.network,
-        pooling="mean" if learning is None else learning.pooling,
-    )
-    learner = MatchLearner(
-        network,
-        pairs,
-        split,
-        ask={"text": unit(vectors_QD)},
-        answer=material.inputs,
-        config=config,
-        cropped=cropped,
-        tokens=None if learning is None else learning.tokens(pairs.queries),
-    )
-    facts = _facts(pairs, split, config, [*material.inputs.items(), ("asked", vectors_QD)])
-    if cropped is not None:
-        facts += (cropped.rests_ND, *cropped.bare)
-    fitted, changes = _fit(learner, learning, choice, plan, facts)
-    plain = Carrier(np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32), ask.arrays()["text"])
+    plan = plan or FitPlan()
+    plan.network(MatchConfig())  # what is wrong with it is said before texts are read
+    told = read_words(read, dataset, queries, choice=choice, seed=plan.seed, progress=plan.progress)
+    features, pairs, split, cropped = dataset.features, read.pairs, told.split, told.cropped
+    made, num_items = told.made(plan), len(dataset.item_ids)
+    learner, material, network = made.learner, made.material, made.learner.network
+    fitted = plan.fit(learner, made.options, examples=made.facts)
+    changes = {} if made.chosen is None else learnt_changes(made.chosen)
+    width = told.vectors_QD.shape[1]
+    plain = Carrier(np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32), network.ask.arrays()["text"])
     model = MatchModel(
         TEXTS,
         Tower({"text": plain}),
         material.learnt(network.answer.arrays()),
         {name: features[name].encoder for name in material.inputs},
         changes=changes,
-        config={"matcher": asdict(config), "learns": "frozen" if choice is None else asdict(choice)},
+        config={"matcher": asdict(made.config), "learns": "frozen" if choice is None else asdict(choice)},
     )
-    plainly = _plain(unit(vectors_QD), features["text"], pairs, cropped)
+    plainly = _plain(unit(told.vectors_QD), features["text"], pairs, cropped)
     ways = _judge(split, num_items, {"match": learner.scores, "cosine": plainly})
     return Matched(model, read, split, ways, fitted, num_items)
 
@@ -227,81 +194,24 @@ def learn_items(
     Raises:
         ConfigError: The plan names what there is not.
     """
-    features, pairs, plan = dataset.features, read.pairs, plan or FitPlan()
-    config = plan.network(MatchConfig())
-    num_items = len(dataset.item_ids)
-    split = split_pairs(pairs, num_items=num_items, seed=plan.seed)
-    material = items_material(features, ~split.cold_V, config)
-    assert pairs.query_items_Q is not None
-    asked = {name: one[pairs.query_items_Q] for name, one in material.inputs.items()}
-    network = MatchNetwork(Maps(material.maps()), Maps(material.maps()))
-    learner = MatchLearner(network, pairs, split, ask=asked, answer=material.inputs, config=config)
-    fitted, _ = _fit(learner, None, None, plan, _facts(pairs, split, config, material.inputs.items()))
+    plan, features, pairs = plan or FitPlan(), dataset.features, read.pairs
+    told = read_items(read, dataset, seed=plan.seed)
+    made, num_items, split = told.made(plan), len(dataset.item_ids), told.split
+    learner, material, network = made.learner, made.material, made.learner.network
+    fitted = plan.fit(learner, made.options, examples=made.facts)
     model = MatchModel(
         ITEMS,
         material.learnt(network.ask.arrays()),
         material.learnt(network.answer.arrays()),
         {name: features[name].encoder for name in material.inputs},
-        config={"matcher": asdict(config)},
+        config={"matcher": asdict(made.config)},
     )
     own = pairs.query_items_Q
+    assert own is not None
     ways: dict[str, Any] = {"match": learner.scores}
     for name, rows_VE in today_VE.items():
         ways[name] = lambda cases, rows_VE=rows_VE: cosines(rows_VE[own[cases.query_C]], rows_VE)
     return Matched(model, read, split, _judge(split, num_items, ways), fitted, num_items)
-
-
-def encode_all(
-    queries: TextQueries, texts: tuple[str, ...], *, progress: Progress = silent, as_items: bool = False
-) -> NDArray[np.float32]:
-    """float32 [N, D], each different text once; zero rows for empty ones."""
-    distinct = [text for text in dict.fromkeys(texts) if text]
-    parts = []
-    for start in range(0, len(distinct), 256):
-        parts.append(queries.encode_many(distinct[start : start + 256], as_items=as_items))
-        progress(start, len(distinct), "texts")
-    rows_ND = np.concatenate([*parts, np.zeros((1, parts[0].shape[1]), dtype=np.float32)])
-    place = {text: number for number, text in enumerate(distinct)}
-    return rows_ND[[place.get(text, len(distinct)) for text in texts]]
-
-
-def _fit(
-    learner: MatchLearner,
-    learning: QueryEncoder | None,
-    choice: Choice | None,
-    plan: FitPlan,
-    facts: tuple[Any, ...],
-) -> tuple[Fitted, dict[str, NDArray[np.float32]]]:
-    """Train; what was changed in the text encoder is given apart."""
-    usual = dict(_USUAL) | {"learning_rate": _RATES[learning is not None]}
-    if learning is not None:
-        usual |= {"batch_size": 64, "max_epochs": 10, "patience": 2}
-    options = plan.options(**usual)
-    if learning is None or choice is None:
-        return plan.fit(learner, options, examples=facts), {}
-    chosen = learning.choose(learner.network, choice, seed=plan.seed)
-    fitted = plan.fit(learner, options, examples=(*facts, asdict(choice)))
-    return fitted, learnt_changes(chosen)
-
-
-def _facts(
-    pairs: Pairs, split: Split, config: MatchConfig, inputs: Iterable[tuple[str, NDArray[np.float32]]]
-) -> tuple[Any, ...]:
-    """What a run is about, for its fingerprint."""
-    told = [part for name, array in inputs for part in (name, array)]
-    moments = () if pairs.moments_N is None else (pairs.moments_N,)
-    pairs_N = (list(pairs.queries), pairs.query_N, pairs.item_N, pairs.weight_N, *moments)
-    return ("match", asdict(config), *pairs_N, split.train_N, split.cold_V, *told)
-
-
-def _cropped(pairs: Pairs, queries: TextQueries, progress: Progress) -> Cropped | None:
-    """Vectors of items without the queries that were taken from them."""
-    if pairs.rests is None or pairs.bare is None:
-        return None
-    texts = (*pairs.rests, *(text for one in pairs.bare for text in one))
-    rows_ND = unit(encode_all(queries, texts, progress=progress, as_items=True))
-    rests_ND, *bare = np.split(rows_ND, len(pairs) + len(pairs.bare[0]) * np.arange(len(pairs.bare)))
-    return Cropped(rests_ND, tuple(bare))
 
 
 def _plain(asked_QD: NDArray[np.float32], text: ModalityFeatures, pairs: Pairs, cropped: Cropped | None) -> Any:

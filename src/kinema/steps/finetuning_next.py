@@ -5,7 +5,8 @@ Shape suffixes: V catalogue.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ def finetune_next(
         learn: One of `LEARN`.
         layers: Of ``top``.
         rank: Of ``lora``.
-        plan: How; None for the task's own way.
+        plan: How; None for the task's own way. Its network are settings of `kinema.training.parameter_choice.Choice`, over the three above.
 
     Raises:
         NotBuiltError: There is no source.
@@ -114,27 +115,15 @@ def finetune_next(
         DataError: The log is too short to be cut by time.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
-    seed = plan.seed
-    if learn not in LEARN:
-        raise ConfigError(f"what learns must be one of {', '.join(LEARN)}, is '{learn}'")
-    theirs = _source(source, artifacts)
-    split = temporal(
-        dataset.histories,
-        test_share=TEST_SHARE,
-        valid_share=VALID_SHARE,
-        published_ms_V=dataset.published_ms_V,
-        hidden_V=dataset.hidden_V,
-        max_cases=MAX_CASES,
-        seed=seed,
-    )
-    where: dict[str, Any] = {"features": dataset.features, "item_ids": dataset.item_ids, "train": split.train}
-    start = start_from_own(theirs, **where) if source is None else start_from_other(theirs, **where, seed=seed)
-    run = _Run(dataset, split, start, _prepared(dataset, split, start, seed), seed)
+    learn, choice = choice_of(learn, layers=layers, rank=rank, plan=plan)
+    theirs = find_source(source, artifacts)
+    run = read_next(dataset, theirs, own=source is None, seed=plan.seed)
+    split, start = run.split, run.start
     measured = [run.measured("popularity"), run.measured("zero-shot", start.zero_shot)]
-    chosen = choose(start.network, Choice(LEARN[learn], layers=layers, rank=rank), heads=(OWN,), seed=seed)
+    chosen = choose(start.network, choice, heads=(OWN,), seed=plan.seed)
     selection = run.selection()
-    told = (FOLDER, learn, layers, rank, theta_fingerprint(theirs), split.train.items, split.train.timestamps_ms)
-    fitted = plan.fit(run.learner(selection), _options(learn, run, plan), examples=(*told, split.train.offsets))
+    told = (FOLDER, asdict(choice), theta_fingerprint(theirs), *run.facts)
+    fitted = plan.fit(run.learner(selection), _options(learn, run, plan), examples=told)
     report = fitted.report
     tuned = run.model(selection)
     measured.append(run.measured("fine-tuned", tuned))
@@ -169,15 +158,72 @@ def finetune_next(
     )
 
 
+def choice_of(learn: str, *, layers: int = 1, rank: int = 8, plan: FitPlan) -> tuple[str, Choice]:
+    """What learns, by the name that a user has for it and as `Choice`; the plan's network stands over the arguments.
+
+    Raises:
+        ConfigError: There is no such choice.
+    """
+    if learn not in LEARN:
+        raise ConfigError(f"what learns must be one of {', '.join(LEARN)}, is '{learn}'")
+    choice = plan.network(Choice(LEARN[learn], layers=layers, rank=rank))
+    return next(name for name, method in LEARN.items() if method == choice.method), choice
+
+
+def read_next(dataset: Dataset, source: FLM, *, own: bool, seed: int = 0) -> "NextExamples":
+    """Cut the log by time and put a model over its catalogue; errors of `finetune_next`.
+
+    Args:
+        dataset: One reading of the project.
+        source: What is begun with.
+        own: It is this project's model.
+        seed: Of the run.
+    """
+    split = temporal(
+        dataset.histories,
+        test_share=TEST_SHARE,
+        valid_share=VALID_SHARE,
+        published_ms_V=dataset.published_ms_V,
+        hidden_V=dataset.hidden_V,
+        max_cases=MAX_CASES,
+        seed=seed,
+    )
+    where: dict[str, Any] = {"features": dataset.features, "item_ids": dataset.item_ids, "train": split.train}
+    start = start_from_own(source, **where) if own else start_from_other(source, **where, seed=seed)
+    return NextExamples(dataset, split, start, _prepared(dataset, split, start, seed), seed)
+
+
 @dataclass(frozen=True)
-class _Run:
-    """What one run works on."""
+class NextExamples:
+    """What one run works on: the log cut by time, and a model over its catalogue that has not learnt from it."""
 
     dataset: Dataset
     split: Split
     start: Start
     prepared: Prepared
     seed: int
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What a run is about, for its fingerprint."""
+        train = self.split.train
+        return (train.items, train.timestamps_ms, train.offsets)
+
+    def ready(self, plan: FitPlan, learn: str, selection: Selection) -> tuple[NextItem, FitOptions, Choice]:
+        """The task as a plan asks for it, on a copy of the network, which stays as it is for the next one.
+
+        Args:
+            plan: How.
+            learn: One of `LEARN`, where the plan says nothing.
+            selection: From `selection`.
+
+        Raises:
+            ConfigError: The plan names what there is not.
+        """
+        learn, choice = choice_of(learn, plan=plan)
+        run = replace(self, start=replace(self.start, network=deepcopy(self.start.network)))
+        choose(run.start.network, choice, heads=(OWN,), seed=plan.seed)
+        return run.learner(selection), _options(learn, run, plan), choice
 
     def selection(self) -> Selection:
         """Validation, asked for the epoch and for the weights of the branches."""
@@ -255,7 +301,12 @@ class _Run:
         )
 
 
-def _source(place: Path | None, artifacts: Path) -> FLM:
+def find_source(place: Path | None, artifacts: Path) -> FLM:
+    """The model that is begun with.
+
+    Raises:
+        NotBuiltError: There is none.
+    """
     if place is not None:
         return load_source(place, target=artifacts / MODEL_FOLDER)
     if not (artifacts / MODEL_FOLDER / MANIFEST).is_file():
@@ -282,7 +333,7 @@ def _prepared(dataset: Dataset, split: Split, start: Start, seed: int) -> Prepar
     )
 
 
-def _options(learn: str, run: _Run, plan: FitPlan) -> FitOptions:
+def _options(learn: str, run: NextExamples, plan: FitPlan) -> FitOptions:
     """Defaults for what learns; the items' own vectors have a rate of their own, since they start from nothing."""
     active = int((run.split.train.lengths > 0).sum())
     rate = _RATE[learn]

@@ -25,7 +25,7 @@ from kinema.steps.finetuning_match import FOLDER, ITEMS, TEXTS, Matched, MatchRe
 from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_visual import Clips, VisualReport, finetune_visual, needs_clips
 from kinema.steps.followers import Followers
-from kinema.steps.match_pairs import pairs_of_sessions, read_pairs
+from kinema.steps.match_pairs import ReadPairs, pairs_of_sessions, read_pairs
 from kinema.steps.query_media import clip_encoder
 from kinema.steps.searching import search_project
 from kinema.steps.setting_line import write_setting
@@ -103,11 +103,7 @@ def match_texts(
         plan: How, with the shop's seed; None for the task's own way. The run is kept in ``texts`` of its folder.
     """
     started, dataset, plan = time.perf_counter(), shop.slates.dataset, _within(plan, TEXTS, shop)
-    place = encoder_place(shop.settings.encoders.text, shop.folder)
-    if not place:
-        raise ConfigError("[encoders] text must name an encoder to match words by, is empty; name one")
-    read = read_pairs(shop.store, dataset.items, table)
-    queries = TextQueries(place, shop.settings.runtime.device)
+    read, queries = words_of(shop, table)
     found = learn_texts(read, dataset, queries, choice=choice, plan=plan)
     folder = shop.artifacts / FOLDER / TEXTS
     found.model.save(folder, seed=shop.seed)
@@ -125,6 +121,24 @@ def match_texts(
     )
     found.model.told(report.facts()).save(folder, seed=shop.seed)
     return report
+
+
+def words_of(shop: Shop, table: Path | None) -> tuple[ReadPairs, TextQueries]:
+    """Pairs of words and items, and what reads words.
+
+    Args:
+        shop: The project.
+        table: Pairs; None for the log's searches, or the catalogue.
+
+    Raises:
+        ConfigError: The project has no text encoder.
+        DataError: The table is not what it must be, or there is nothing to learn from.
+    """
+    place = encoder_place(shop.settings.encoders.text, shop.folder)
+    if not place:
+        raise ConfigError("[encoders] text must name an encoder to match words by, is empty; name one")
+    read = read_pairs(shop.store, shop.slates.dataset.items, table)
+    return read, TextQueries(place, shop.settings.runtime.device)
 
 
 def match_items(shop: Shop, *, plan: FitPlan | None = None) -> MatchReport:
@@ -165,12 +179,23 @@ def match_items(shop: Shop, *, plan: FitPlan | None = None) -> MatchReport:
 
 def visual_of_project(shop: Shop, *, plan: FitPlan | None = None) -> VisualReport:
     """Learn from the project's clips, and write ``artifacts/visual``; the plan has the shop's seed."""
+    plan = plan or FitPlan(seed=shop.seed)
+    return finetune_visual(shop.slates.dataset, read_clips(shop), artifacts=shop.artifacts, plan=plan)
+
+
+def read_clips(shop: Shop) -> Clips:
+    """How the project's clips are read.
+
+    Raises:
+        ConfigError: The project has no encoder of frames.
+        NotBuiltError: It has no clips.
+    """
     limits, media = shop.settings.limits, shop.settings.media
     if not shop.settings.encoders.frames:
         raise ConfigError("[encoders] frames must name an encoder to compare pictures by, is empty; name one")
     encoder = clip_encoder("frames", shop.settings, shop.folder)
     assert isinstance(encoder, FrameTokens)
-    clips = Clips(
+    return Clips(
         needs_clips(shop.media_root),
         encoder,
         limits.max_clip_seconds,
@@ -178,7 +203,6 @@ def visual_of_project(shop: Shop, *, plan: FitPlan | None = None) -> VisualRepor
         media.sampling,
         shop.workers,
     )
-    return finetune_visual(shop.slates.dataset, clips, artifacts=shop.artifacts, plan=plan or FitPlan(seed=shop.seed))
 
 
 def take_up(folder: Path, *, section: str, key: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from kinema.artifacts import write_artifact
 from kinema.encoders.weights import DEFAULT_TEXT, weights_digest
 from kinema.errors import DataError
+from kinema.progress import Progress, silent
 from kinema.settings import Settings
 from kinema.steps.extracting import encoder_place
 from kinema.steps.finetuning_options import FitPlan
@@ -24,6 +25,7 @@ from kinema.tasks.delta_reading import DELTA_FOLDER
 from kinema.tasks.rerank_cases import RerankCase, best_weight, gain_interval, judge
 from kinema.tasks.reranker import FOLDER, FORMAT_VERSION, KIND, Reranker, RerankerConfig, bert_shape, unserved
 from kinema.tasks.text_classifier import HEAD, TextClassifier
+from kinema.training.fit_options import FitOptions
 from kinema.training.parameter_choice import Choice, Chosen, choose
 from kinema.training.parameter_delta import DeltaFacts, save_delta
 from kinema.training.text_learning import RATES
@@ -134,26 +136,13 @@ def finetune_rerank(
         ConfigError: The encoder cannot be loaded, or cannot take what is to learn.
     """
     started, training, plan = time.perf_counter(), training or RerankTraining(), plan or FitPlan()
-    choice = plan.network(USUAL)
-    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
     name = training.encoder or settings.encoders.text or DEFAULT_TEXT
-    network, tokenizer = load_cross_encoder(encoder_place(name, folder), seed=plan.seed)
-    encoder: Any = network.encoder
-    if choice.method in {"adapter", "prefix"} and bert_shape(encoder.config) is None:
-        raise unserved(type(encoder).__name__)
-    form = PairForm.of(tokenizer, encoder.config, max_tokens=training.max_tokens)
-    items = slates.dataset.items
-    asker = Asker(slates, folder, settings, training.top, training.negatives, plan.seed, plan.progress, items)
-    if pairs is not None:
-        lesson = lesson_of_pairs(asker, pairs)
-    else:
-        lesson = lesson_of_catalogue(asker, num_queries=training.num_queries, synonyms=synonyms)
-    if not lesson.parts["test"]:
-        raise DataError("no test query has a right item; give more pairs, or another --seed")
-    digest = weights_digest(encoder.state_dict())
-    chosen = choose(network, choice, heads=(HEAD,), seed=plan.seed)
-    learner = _learner(network, tokenizer, form, lesson, training)
-    fitted = plan.fit(learner, options, examples=_facts(chosen, form, lesson, training))
+    reader = load_reader(encoder_place(name, folder), training, plan)
+    asked: dict[str, Any] = {"pairs": pairs, "synonyms": synonyms, "training": training}
+    lesson = read_lesson(slates, folder=folder, settings=settings, **asked, seed=plan.seed, progress=plan.progress)
+    chosen, choice = reader.chosen, reader.chosen.choice
+    learner = reader.learner(lesson, training)
+    fitted = plan.fit(learner, reader.options, examples=_facts(chosen, reader.form, lesson, training))
     weight, valid_ndcg = best_weight(lesson.parts["valid"], learner.read(lesson.parts["valid"]))
     metrics, gains = _measure(learner, lesson, weight, seed=plan.seed)
     config = RerankerConfig(
@@ -166,7 +155,7 @@ def finetune_rerank(
         learnt_from=f"learnt from {lesson.learnt_from}",
     )
     place = folder / "artifacts" / FOLDER
-    facts = _save(place, chosen, config, {"encoder": digest, "theta": chosen.theta}, seed=plan.seed)
+    facts = _save(place, chosen, config, {"encoder": reader.digest, "theta": chosen.theta}, seed=plan.seed)
     return RerankReport(
         folder=place,
         learnt_from=lesson.learnt_from,
@@ -187,11 +176,72 @@ def finetune_rerank(
     )
 
 
-def _learner(
-    network: TextClassifier, tokenizer: Any, form: PairForm, lesson: Lesson, training: RerankTraining
-) -> RerankLearner:
-    train, valid = lesson.parts["train"], lesson.parts["valid"]
-    return RerankLearner(network, tokenizer, form, train=train, valid=valid, loss=training.loss)
+@dataclass(frozen=True)
+class Reader:
+    """An encoder as a plan asks for it, before it has learnt to read pairs.
+
+    Attributes:
+        network: With a head of one number.
+        tokenizer: Of the encoder.
+        form: How pairs are written.
+        options: Of training.
+        chosen: What learns.
+        digest: Of the encoder's weights.
+    """
+
+    network: TextClassifier
+    tokenizer: Any
+    form: PairForm
+    options: FitOptions
+    chosen: Chosen
+    digest: str
+
+    def learner(self, lesson: Lesson, training: RerankTraining) -> RerankLearner:
+        """What it learns from a lesson; test is no part of it."""
+        train, valid = lesson.parts["train"], lesson.parts["valid"]
+        return RerankLearner(self.network, self.tokenizer, self.form, train=train, valid=valid, loss=training.loss)
+
+
+def load_reader(place: str, training: RerankTraining, plan: FitPlan) -> Reader:
+    """Load an encoder to learn; errors of `finetune_rerank`.
+
+    Args:
+        place: Packaged name, folder or hub name.
+        training: How long what it reads may be.
+        plan: What learns, and how.
+    """
+    choice = plan.network(USUAL)
+    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
+    network, tokenizer = load_cross_encoder(place, seed=plan.seed)
+    encoder: Any = network.encoder
+    if choice.method in {"adapter", "prefix"} and bert_shape(encoder.config) is None:
+        raise unserved(type(encoder).__name__)
+    form = PairForm.of(tokenizer, encoder.config, max_tokens=training.max_tokens)
+    digest = weights_digest(encoder.state_dict())
+    return Reader(network, tokenizer, form, options, choose(network, choice, heads=(HEAD,), seed=plan.seed), digest)
+
+
+def read_lesson(
+    slates: SlateMaker,
+    *,
+    folder: Path,
+    settings: Settings,
+    pairs: Path | None,
+    synonyms: Mapping[str, Sequence[str]] | None,
+    training: RerankTraining,
+    seed: int,
+    progress: Progress = silent,
+) -> Lesson:
+    """Ask the search what is learnt from; arguments and errors of `finetune_rerank`."""
+    items = slates.dataset.items
+    asker = Asker(slates, folder, settings, training.top, training.negatives, seed, progress, items)
+    if pairs is not None:
+        lesson = lesson_of_pairs(asker, pairs)
+    else:
+        lesson = lesson_of_catalogue(asker, num_queries=training.num_queries, synonyms=synonyms)
+    if not lesson.parts["test"]:
+        raise DataError("no test query has a right item; give more pairs, or another --seed")
+    return lesson
 
 
 def _facts(chosen: Chosen, form: PairForm, lesson: Lesson, training: RerankTraining) -> tuple[Any, ...]:

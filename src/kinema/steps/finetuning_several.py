@@ -22,16 +22,18 @@ from kinema.seeds import derive_seed, generator
 from kinema.steps.dataset import Dataset
 from kinema.steps.engagement import HeadComparison, compare_head
 from kinema.steps.finetuning_log import read_exposures
-from kinema.steps.finetuning_options import FitPlan, Fitted
+from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_rating import read_ratings
 from kinema.steps.log_world import LOG_COLUMNS, flm_fingerprint, log_world, needed_scorer, profile_columns
 from kinema.store.histories import Histories
 from kinema.store.protocols import Store
+from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_facts import HistoryFacts
 from kinema.tasks.several import SeveralConfig, SeveralLearner
 from kinema.tasks.several_examples import PARTS, CutRows, Meaning, TaskRows, cut_together
 from kinema.tasks.several_model import SeveralModel
 from kinema.tasks.target_attention import HistoryClickConfig
+from kinema.training.fit_options import FitOptions
 
 FOLDER: Final = "several"
 NEXT: Final = "next"
@@ -120,18 +122,13 @@ def finetune_several(
         DataError: A task has too few examples.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
-    seed = plan.seed
-    events = store.events(columns=LOG_COLUMNS)
-    meanings = meanings_of(tasks)
-    config = plan.network(SeveralConfig(tasks=meanings, weighting=weighting, weights=dict(weights or {})))
-    scorer = needed_scorer(artifacts, dataset, needs_it="a model of several tasks")
-    rows = {name: read_rows(name, store, dataset, events, seed=seed) for name in meanings}
-    cut = cut_together(rows, fewest=_FEWEST)
-    popularity_V = _met(cut, len(dataset.item_ids))
-    world = log_world(dataset, events, vectors_VD=scorer.item_vectors_VD, popularity_V=popularity_V)
-    learner = SeveralLearner(world, cut, config=config, reading=HistoryClickConfig(), seed=seed)
-    flm = flm_fingerprint(artifacts)
-    fitted = _trained(learner, plan, (FOLDER, config.as_dict(), flm, *_columns(cut)))
+    seed, meanings = plan.seed, meanings_of(tasks)
+    usual = SeveralConfig(tasks=meanings, weighting=weighting, weights=dict(weights or {}))
+    plan.network(usual)  # what is wrong with it is said before the log is read
+    told = read_several(store, dataset, artifacts=artifacts, tasks=tasks, seed=seed)
+    world, cut, flm = told.world, told.cut, told.flm
+    learner, options, config = told.ready(plan, usual)
+    fitted = plan.fit(learner, options, examples=(FOLDER, config.as_dict(), *told.facts))
     report = fitted.report
     judge = _Judge(dataset, cut, seed)
     metrics = judge.measured(learner)
@@ -143,7 +140,8 @@ def finetune_several(
             # Choices of validation are drawn by the seed of the run, so that both models choose among the same items.
             own = replace(config, tasks={name: meanings[name]}, weighting="fixed", weights={})
             single = SeveralLearner(world, cut, config=own, reading=HistoryClickConfig(), seed=seed)
-            _trained(single, replace(plan, seed=derive_seed(seed, f"several/{name}"), folder=None, find_rate=False), ())
+            way = replace(plan, seed=derive_seed(seed, f"several/{name}"), folder=None, find_rate=False)
+            way.fit(single, replace(_options(single, way), keep_epochs=0))
             alone[name] = judge.measured(single)[name]
             found[name] = compare_head(name, shared[name], single.row_losses("valid")[name])
     columns = profile_columns(dataset)
@@ -170,6 +168,54 @@ def finetune_several(
         advice=_advice(found),
         notices=fitted.notices,
     )
+
+
+@dataclass(frozen=True)
+class SeveralExamples:
+    """Tasks of one log, ready to be learnt from.
+
+    Attributes:
+        world: What rows are judged by.
+        cut: Task -> its rows, all cut at the same moments.
+        flm: Hash of the model whose item vectors these are.
+    """
+
+    world: ClickWorld
+    cut: Mapping[str, CutRows]
+    flm: str
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What a run is about, for its fingerprint."""
+        return (self.flm, *_columns(self.cut))
+
+    def ready(self, plan: FitPlan, usual: SeveralConfig) -> tuple[SeveralLearner, FitOptions, SeveralConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Args:
+            plan: How.
+            usual: What is learnt where the plan says nothing.
+
+        Raises:
+            ConfigError: The plan names what there is not.
+        """
+        config = plan.network(usual)
+        how: dict[str, Any] = {"config": config, "reading": HistoryClickConfig(), "seed": plan.seed}
+        learner = SeveralLearner(self.world, self.cut, **how)
+        return learner, _options(learner, plan), config
+
+
+def read_several(
+    store: Store, dataset: Dataset, *, artifacts: Path, tasks: Sequence[str], seed: int = 0
+) -> SeveralExamples:
+    """Read the examples of a log; arguments and errors of `finetune_several`."""
+    scorer = needed_scorer(artifacts, dataset, needs_it="a model of several tasks")
+    events = store.events(columns=LOG_COLUMNS)
+    rows = {name: read_rows(name, store, dataset, events, seed=seed) for name in meanings_of(tasks)}
+    cut = cut_together(rows, fewest=_FEWEST)
+    popularity_V = _met(cut, len(dataset.item_ids))
+    world = log_world(dataset, events, vectors_VD=scorer.item_vectors_VD, popularity_V=popularity_V)
+    return SeveralExamples(world, cut, flm_fingerprint(artifacts))
 
 
 def meanings_of(tasks: Sequence[str]) -> dict[str, Meaning]:
@@ -251,12 +297,9 @@ def _scale(rows: TaskRows) -> tuple[float, float]:
     return float(rows.labels_N.min()), float(rows.labels_N.max())
 
 
-def _trained(learner: SeveralLearner, plan: FitPlan, examples: Sequence[Any]) -> Fitted:
+def _options(learner: SeveralLearner, plan: FitPlan) -> FitOptions:
     batch_size = max(32, min(512, learner.num_examples // _STEPS_PER_EPOCH))
-    options = plan.options(metric="loss", batch_size=batch_size, learning_rate=2e-3)
-    if plan.folder is None:
-        options = replace(options, keep_epochs=0)
-    return plan.fit(learner, options, examples=examples)
+    return plan.options(metric="loss", batch_size=batch_size, learning_rate=2e-3)
 
 
 def _columns(cut: Mapping[str, CutRows]) -> list[NDArray[Any]]:

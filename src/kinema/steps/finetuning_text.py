@@ -14,7 +14,7 @@ import polars as pl
 
 from kinema.artifacts import Manifest, read_manifest, sha256_file, write_artifact
 from kinema.encoders.weights import PACKAGED
-from kinema.progress import Progress
+from kinema.progress import Progress, silent
 from kinema.schema import Reject
 from kinema.seeds import generator
 from kinema.sources.whole_tables import read_whole_table
@@ -33,6 +33,7 @@ from kinema.steps.text_rows import (
 from kinema.tasks.delta_reading import DELTA_FOLDER
 from kinema.tasks.text_classifier import HEAD, TextClassifier, TextLearner, load_text_classifier, text_metrics
 from kinema.tasks.text_tokens import LabelledTexts
+from kinema.training.fit_options import FitOptions
 from kinema.training.parameter_choice import Choice, Chosen, choose
 from kinema.training.parameter_delta import DeltaFacts, put_on, save_delta
 from kinema.training.text_learning import RATES
@@ -134,30 +135,15 @@ def finetune_text(
     """
     started = time.perf_counter()
     columns, training, plan = columns or TextColumns(), training or TextTraining(), plan or FitPlan()
-    choice = plan.network(USUAL)
-    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
-    frames, rejects, notices = read_tables({"train": train, "valid": valid, "test": test}, columns, seed=plan.seed)
-    classes = find_classes(frames["train"], columns)
-    rows = {name: number_rows(frame, columns, classes, name) for name, frame in frames.items()}
-    network, tokenizer = _load(training.encoder, training.head, len(classes), seed=plan.seed)
-    encoder: Any = network.encoder
-    vectors_VD = encoder.get_input_embeddings().weight.detach().numpy()
-    chosen = choose(network, choice, heads=(HEAD,), seed=plan.seed)
-    learning, more = _more_rows(rows["train"], training.changes, plan.seed, plan.progress)
-    sets = {
-        name: one.tokens(tokenizer, max_tokens=training.max_tokens)
-        for name, one in (rows | {"train": learning}).items()
-    }
-    texts = [*learning.firsts, *(learning.seconds or ())]
-    change = changer(training.changes, tokenizer, vectors_VD, texts)
-    learner = TextLearner(
-        network,
-        sets["train"],
-        sets["valid"],
-        changed=None if change is None else _again(learning, change, tokenizer, max_tokens=training.max_tokens),
-    )
-    said = [] if change is None else [training.changes.synonyms, training.changes.table, texts]
-    fitted = plan.fit(learner, options, examples=[*_facts(chosen, training, classes, sets), *said])
+    plan.options(
+        **OPTIONS, learning_rate=RATES[plan.network(USUAL).method]
+    )  # what is wrong is said before tables are read
+    tables = {"train": train, "valid": valid, "test": test}
+    told = read_texts(tables, columns, training, seed=plan.seed, progress=plan.progress)
+    rows, classes = told.rows, told.classes
+    made = told.made(plan)
+    learner, sets, chosen = made.learner, made.sets, made.chosen
+    fitted = plan.fit(learner, made.options, examples=made.facts)
     metrics: dict[str, dict[str, float]] = {
         name: text_metrics(sets[name].labels_N, learner.predict(sets[name]))
         | {"most_common": _most_common(rows["train"].labels, rows[name].labels)}
@@ -187,9 +173,98 @@ def finetune_text(
         delta=facts,
         num_all=chosen.num_all,
         seconds=time.perf_counter() - started,
-        notices=(*notices, *more, *fitted.notices),
-        rejects=rejects,
+        notices=(*told.notices, *fitted.notices),
+        rejects=told.rejects,
     )
+
+
+@dataclass(frozen=True)
+class MadeText:
+    """A text classifier as a plan asks for it, before it has learnt.
+
+    Attributes:
+        learner: Changed by training.
+        options: Of training.
+        chosen: What learns.
+        sets: Table -> its texts as tokens.
+        facts: What a run is about, for its fingerprint.
+    """
+
+    learner: TextLearner
+    options: FitOptions
+    chosen: Chosen
+    sets: Mapping[str, LabelledTexts]
+    facts: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class TextExamples:
+    """Texts with labels, ready to be learnt from.
+
+    Attributes:
+        rows: Table -> its rows.
+        learning: Rows that are learnt from: those of ``train``, some of them once more in other words.
+        classes: Labels, in the order of their numbers.
+        training: What is made, and how texts are read.
+        notices: What a person should know.
+        rejects: Lines that could not be read.
+    """
+
+    rows: Mapping[str, TextRows]
+    learning: TextRows
+    classes: tuple[str, ...]
+    training: TextTraining
+    notices: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+
+    def made(self, plan: FitPlan) -> MadeText:
+        """The task as a plan asks for it; test is no part of what it learns from or looks at.
+
+        Raises:
+            ConfigError: The plan names what there is not, or the encoder cannot be loaded or cannot take what is to learn.
+        """
+        choice, training, learning = plan.network(USUAL), self.training, self.learning
+        options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
+        network, tokenizer = _load(training.encoder, training.head, len(self.classes), seed=plan.seed)
+        encoder: Any = network.encoder
+        vectors_VD = encoder.get_input_embeddings().weight.detach().numpy()
+        chosen = choose(network, choice, heads=(HEAD,), seed=plan.seed)
+        read = {**self.rows, "train": learning}
+        sets = {name: one.tokens(tokenizer, max_tokens=training.max_tokens) for name, one in read.items()}
+        texts = [*learning.firsts, *(learning.seconds or ())]
+        change = changer(training.changes, tokenizer, vectors_VD, texts)
+        again = None if change is None else _again(learning, change, tokenizer, max_tokens=training.max_tokens)
+        learner = TextLearner(network, sets["train"], sets["valid"], changed=again)
+        said = () if change is None else (training.changes.synonyms, training.changes.table, texts)
+        facts = (*_facts(chosen, training, self.classes, sets), *said)
+        return MadeText(learner, options, chosen, sets, facts)
+
+
+def read_texts(
+    tables: Mapping[str, Path | None],
+    columns: TextColumns,
+    training: TextTraining,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> TextExamples:
+    """Read tables.
+
+    Args:
+        tables: ``train``, and perhaps ``valid`` and ``test``.
+        columns: Which columns count.
+        training: What is made, and how texts are read.
+        seed: Of rows that are drawn.
+        progress: Told what takes long.
+
+    Raises:
+        DataError: A file, column or label is not what it must be.
+    """
+    frames, rejects, notices = read_tables(tables, columns, seed=seed)
+    classes = find_classes(frames["train"], columns)
+    rows = {name: number_rows(frame, columns, classes, name) for name, frame in frames.items()}
+    learning, more = _more_rows(rows["train"], training.changes, seed, progress)
+    return TextExamples(rows, learning, classes, training, (*notices, *more), rejects)
 
 
 def predict_text(*, folder: Path, table: Path, to: Path) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinema.encoders.frames import FrameTokens
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
-from kinema.progress import Progress
+from kinema.progress import Progress, silent
 from kinema.retrieval.content_search import SearchSpace
 from kinema.seeds import generator
 from kinema.steps.copies import load_copies
@@ -29,6 +29,7 @@ from kinema.tasks.match_measures import K, Scores, chance, gain, means, measure
 from kinema.tasks.visual import Moments, Questions, VisualConfig, VisualLearner, VisualNetwork
 from kinema.tasks.visual_model import VisualModel, moments_of
 from kinema.training.adaptation.clips import sample_clips
+from kinema.training.fit_options import FitOptions
 from kinema.training.picture_changes import strange, unusual, usual
 
 FOLDER: Final = "visual"
@@ -128,25 +129,13 @@ def finetune_visual(
         DataError: Fewer than 20 clips can be read.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
-    config, options = plan.network(VisualConfig()), plan.options(**_USUAL)
-    features = dataset.features
-    vectors_MD, offsets = moments_of(features)
-    _check_encoder(features["frames"], clips)
-    groups_V = same_pictures(features["frames"], load_copies(artifacts / "duplicates", dataset.item_ids))
-    seed = plan.seed
-    pictures, items_C = _read(dataset.items, np.diff(offsets) > 0, clips, seed=seed, progress=plan.progress)
-    parts = _divide(groups_V[items_C], seed=seed)
-    asked = _ask(pictures, items_C, parts, clips.encoder, seed=seed, progress=plan.progress)
-    among_V = np.zeros(len(groups_V), dtype=np.bool_)
-    among_V[items_C[parts["train"]]] = True
-    moments = Moments.of(vectors_MD, offsets, among_V, config)
-    network = VisualNetwork(moments.carrier.map_DE.shape[1])
-    valid = Questions.joined([asked[kind] for kind in _VALID])
-    learner = VisualLearner(network, moments, asked["train"], valid, groups_V=groups_V, config=config)
+    plan.network(VisualConfig())  # what is wrong with it is said before clips are read
+    features, seed = dataset.features, plan.seed
+    read = read_visual(dataset, clips, artifacts=artifacts, seed=seed, progress=plan.progress)
+    asked, groups_V, parts = read.asked, read.groups_V, read.parts
+    learner, options, config = read.ready(plan)
     before = {kind: learner.scores(one) for kind, one in asked.items() if kind != "train"}
-    questions = [array for one in (asked["train"], valid) for array in (one.frames_ND, one.items_C)]
-    facts = ("visual", asdict(config), *questions, moments.rows_MR, offsets, groups_V)
-    fitted = plan.fit(learner, options, examples=facts)
+    fitted = plan.fit(learner, options, examples=("visual", asdict(config), *read.facts, learner.moments.rows_MR))
     after = {kind: learner.scores(one) for kind, one in asked.items() if kind != "train"}
     today = {kind: mean_scores(features["frames"], one) for kind, one in asked.items() if kind != "train"}
     report = _report(
@@ -164,6 +153,66 @@ def finetune_visual(
         artifacts / FOLDER, seed=seed
     )
     return report
+
+
+@dataclass(frozen=True)
+class VisualExamples:
+    """Questions of every kind, ready to be learnt from.
+
+    Attributes:
+        asked: Kind -> questions.
+        parts: ``train``, ``valid`` and ``test`` -> places of clips.
+        groups_V: int64, items that show the same have one number.
+        among_V: bool, clips that are learnt from.
+        vectors_MD: Moments of all clips.
+        offsets: int64 [V + 1].
+    """
+
+    asked: Mapping[str, Questions]
+    parts: Mapping[str, NDArray[np.int64]]
+    groups_V: NDArray[np.int64]
+    among_V: NDArray[np.bool_]
+    vectors_MD: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    @property
+    def valid(self) -> Questions:
+        """What validation asks."""
+        return Questions.joined([self.asked[kind] for kind in _VALID])
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What a run is about, for its fingerprint."""
+        questions = [array for one in (self.asked["train"], self.valid) for array in (one.frames_ND, one.items_C)]
+        return (*questions, self.offsets, self.groups_V)
+
+    def ready(self, plan: FitPlan) -> tuple[VisualLearner, FitOptions, VisualConfig]:
+        """The task as a plan asks for it; test is no part of it.
+
+        Raises:
+            ConfigError: The plan names what there is not.
+        """
+        config, options = plan.network(VisualConfig()), plan.options(**_USUAL)
+        moments = Moments.of(self.vectors_MD, self.offsets, self.among_V, config)
+        network = VisualNetwork(moments.carrier.map_DE.shape[1])
+        how: dict[str, Any] = {"groups_V": self.groups_V, "config": config}
+        return VisualLearner(network, moments, self.asked["train"], self.valid, **how), options, config
+
+
+def read_visual(
+    dataset: Dataset, clips: Clips, *, artifacts: Path, seed: int = 0, progress: Progress = silent
+) -> VisualExamples:
+    """Read clips and change their frames; arguments and errors of `finetune_visual`."""
+    features = dataset.features
+    vectors_MD, offsets = moments_of(features)
+    _check_encoder(features["frames"], clips)
+    groups_V = same_pictures(features["frames"], load_copies(artifacts / "duplicates", dataset.item_ids))
+    pictures, items_C = _read(dataset.items, np.diff(offsets) > 0, clips, seed=seed, progress=progress)
+    parts = _divide(groups_V[items_C], seed=seed)
+    asked = _ask(pictures, items_C, parts, clips.encoder, seed=seed, progress=progress)
+    among_V = np.zeros(len(groups_V), dtype=np.bool_)
+    among_V[items_C[parts["train"]]] = True
+    return VisualExamples(asked, parts, groups_V, among_V, vectors_MD, offsets)
 
 
 def same_pictures(frames: ModalityFeatures, copies_V: NDArray[np.int64] | None) -> NDArray[np.int64]:

@@ -16,10 +16,12 @@ from kinema.extras import require
 from kinema.progress import Progress, silent
 from kinema.steps.finetuning_options import Asked, FitPlan, examples_fingerprint
 from kinema.steps.setting_line import write_settings
-from kinema.steps.tuning_tasks import TUNABLE, Tunable
+from kinema.steps.tunable import Tunable
+from kinema.steps.tuning_tasks import TUNABLE
 from kinema.store.claims import Claims
 from kinema.tasks.measures import lower_is_better
 from kinema.training.given_values import check_names
+from kinema.training.task_extras import check_extras
 from kinema.training.task_settings import NETWORK, TaskSettings, split, task_settings
 from kinema.tuning.domains import Choice, Domain, read_space, stretched
 from kinema.tuning.report import choose, verdict
@@ -102,11 +104,14 @@ def tune_task(job: TuneJob) -> TaskTuning:
 
 
 def _searched(job: TuneJob) -> TaskTuning:
-    place = {**job.place, "task": job.task, "seed": job.seed}
-    tunable = TUNABLE[job.task](place)
     given = task_settings(job.finetune, job.task)
     fixed = split(job.asked.changes, where="--set")
-    domains, base, start = _space(job, tunable, fixed.over(given), fixed)
+    both = fixed.over(given)
+    check_extras(job.task, both.extras, where=f"--set or [finetune.{job.task}]")
+    told_now = {"extras": dict(both.extras), "network": dict(both.network)}
+    place = {**job.place, **told_now, "task": job.task, "seed": job.seed}
+    tunable = TUNABLE[job.task](place)
+    domains, base, start = _space(job, tunable, both, fixed)
     metric = tunable.ready(FitPlan(base, seed=job.seed))[1].metric
     described = {name: repr(domain) for name, domain in domains.items()}
     facts = [
@@ -117,6 +122,7 @@ def _searched(job: TuneJob) -> TaskTuning:
         described,
         start,
         job.seed,
+        place["extras"],
     ]
     notices = [*tunable.notices, *_begin(job, fingerprint(facts))]
     now = start | {name: one for name, one in _flat(given).items() if name in domains and one in domains[name]}

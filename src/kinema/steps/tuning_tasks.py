@@ -1,70 +1,55 @@
-"""Which tasks can be searched: how each reads its examples, and what each validation example says.
+"""Which tasks can be searched, and how those of a log read their examples; the others are in `kinema.steps.tuning_content`.
 
 A new task is one function and one line of `TUNABLE`; its space is one entry of `kinema.tuning.task_space`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.settings import FILE_NAME, load_settings
-from kinema.steps.clip_library import find_labels, project_library
-from kinema.steps.dataset import Dataset, read_dataset
+from kinema.flm.sharing import theta_fingerprint
+from kinema.steps.click_learning import history_change
 from kinema.steps.finetuning import read_table_clicks
-from kinema.steps.finetuning_clips import USUAL, divide_clips
 from kinema.steps.finetuning_engagement import read_engagement
 from kinema.steps.finetuning_log import read_log_clicks
+from kinema.steps.finetuning_next import find_source, read_next
 from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.finetuning_rating import read_log_ratings
-from kinema.steps.slates import trained_profile_schema
-from kinema.store.sql import SqlStore
+from kinema.steps.finetuning_several import meanings_of, read_several
+from kinema.steps.tunable import Tunable, opened, read_project
+from kinema.steps.tuning_content import clips, match, rerank, text, visual
 from kinema.tasks.click import probabilities
 from kinema.tasks.field_specs import parse_spec
+from kinema.tasks.next_item import NextItem
 from kinema.tasks.rating import outputs
+from kinema.tasks.several import SeveralConfig, SeveralLearner
 from kinema.training.fitting import FitOptions
-from kinema.training.task_settings import TaskSettings, task_settings
+from kinema.training.task_extras import ClickExtras, changes_of
 from kinema.tuning.gains import GAINS_OF_CHANCES
 
-
-@dataclass(frozen=True)
-class Tunable:
-    """A task with its examples, to be trained again and again.
-
-    Attributes:
-        ready: A plan -> the learner, its options, the configuration of its network.
-        gains: A trained learner and a metric -> float64 [N], what each validation example says, larger is better, their
-            mean the metric; None where the metric is no mean over examples.
-        groups_N: Who each validation example is about; a group is drawn together when chance is asked for.
-        facts: What the search is about, for its fingerprint.
-        notices: What a person should know.
-    """
-
-    ready: Callable[[FitPlan], tuple[Any, FitOptions, Any]]
-    gains: Callable[[Any, str], NDArray[np.float64] | None]
-    groups_N: NDArray[np.integer]
-    facts: tuple[Any, ...]
-    notices: tuple[str, ...] = ()
+_ONE: Final = "one network is searched for, and nothing but validation is looked at: ensemble, distil and clean wait for kinema finetune"
 
 
 def log_clicks(place: Mapping[str, Any]) -> Tunable:
-    """Clicks of a project's log; ``place`` has ``project``, ``label`` and ``seed``."""
-    folder = Path(place["project"])
-    with _opened(folder) as store:
-        dataset = _dataset(folder, store)
+    """Clicks of a project's log; ``place`` has ``project``, ``label``, ``seed`` and ``extras``, of which one network takes ``augment``."""
+    folder, extras = Path(place["project"]), ClickExtras.from_mapping(place.get("extras", {}))
+    with opened(folder) as store:
+        dataset = read_project(folder, store)
         artifacts = folder / "artifacts"
         clicks = read_log_clicks(store, dataset, artifacts=artifacts, label=place["label"], seed=place["seed"])
-    valid = clicks.parts["valid"]
+        valid = clicks.parts["valid"]
+        change = history_change(extras.changes, store, dataset, before_ms=int(clicks.exposures.times_ms_N[valid[0]]))
     labels_N = clicks.exposures.outcomes[clicks.label][valid]
 
     def gains(learner: Any, metric: str) -> NDArray[np.float64] | None:
         return _of_chances(metric, lambda: learner.probabilities(valid), labels_N)
 
-    return Tunable(clicks.ready, gains, clicks.exposures.users_N[valid], clicks.facts, clicks.notices)
+    notices = (*clicks.notices, *([_ONE] if extras.ensemble > 1 or extras.clean else []))
+    users_N = clicks.exposures.users_N[valid]
+    return Tunable(lambda plan: clicks.ready(plan, change), gains, users_N, clicks.facts, notices)
 
 
 def table_clicks(place: Mapping[str, Any]) -> Tunable:
@@ -86,22 +71,27 @@ def table_clicks(place: Mapping[str, Any]) -> Tunable:
 
 
 def engagement(place: Mapping[str, Any]) -> Tunable:
-    """Engagement of a project's log; ``place`` has ``project``."""
+    """Engagement of a project's log; ``place`` has ``project`` and ``extras``, of which ``augment`` counts."""
     folder = Path(place["project"])
-    with _opened(folder) as store:
-        told = read_engagement(store, _dataset(folder, store), artifacts=folder / "artifacts")
+    with opened(folder) as store:
+        dataset = read_project(folder, store)
+        told = read_engagement(store, dataset, artifacts=folder / "artifacts")
+        valid = told.parts["valid"]
+        changes = changes_of(place.get("extras", {}), where="[finetune.engagement]")
+        before_ms = int(told.exposures.times_ms_N[valid[0]])
+        change = history_change(changes, store, dataset, before_ms=before_ms)
 
     def gains(learner: Any, metric: str) -> NDArray[np.float64] | None:
         return -learner.relative_losses() if metric == "loss" else None
 
-    return Tunable(told.ready, gains, told.exposures.users_N[told.parts["valid"]], told.facts)
+    return Tunable(lambda plan: told.ready(plan, change), gains, told.exposures.users_N[valid], told.facts)
 
 
 def rating(place: Mapping[str, Any]) -> Tunable:
     """Ratings of a project's log; ``place`` has ``project``."""
     folder = Path(place["project"])
-    with _opened(folder) as store:
-        told = read_log_ratings(store, _dataset(folder, store, as_trained=False))
+    with opened(folder) as store:
+        told = read_log_ratings(store, read_project(folder, store, as_trained=False))
     valid = told.parts["valid"]
 
     def gains(learner: Any, metric: str) -> NDArray[np.float64] | None:
@@ -114,20 +104,39 @@ def rating(place: Mapping[str, Any]) -> Tunable:
     return Tunable(told.ready, gains, valid.users_N, told.facts)
 
 
-def clips(place: Mapping[str, Any]) -> Tunable:
-    """Classes of a project's clips; ``place`` has ``project``, ``seed`` and ``label``, a column of the catalogue or None for names."""
+def next_items(place: Mapping[str, Any]) -> Tunable:
+    """What comes next in a project's log; ``place`` has ``project``, ``source`` (a folder, or None for its own model), ``learn`` and ``seed``."""
+    folder, source = Path(place["project"]), None if place["source"] is None else Path(place["source"])
+    with opened(folder) as store:
+        dataset = read_project(folder, store)
+    theirs = find_source(source, folder / "artifacts")
+    told = read_next(dataset, theirs, own=source is None, seed=place["seed"])
+    selection = told.selection()
+    names = {"ndcg": "with_memory", "sequential": "sequential"}
+
+    def gains(learner: NextItem, metric: str) -> NDArray[np.float64] | None:
+        return selection.glanced(learner.network.flm)[1][names[metric]] if metric in names else None
+
+    def ready(plan: FitPlan) -> tuple[Any, FitOptions, Any]:
+        return told.ready(plan, place["learn"], selection)
+
+    users_C, _ = selection.glanced(told.start.network.flm)
+    return Tunable(ready, gains, users_C, ("next", theta_fingerprint(theirs), place["learn"], *told.facts))
+
+
+def several(place: Mapping[str, Any]) -> Tunable:
+    """Several tasks of a project's log; ``place`` has ``project``, ``tasks``, ``weighting``, ``weights`` and ``seed``."""
     folder = Path(place["project"])
-    settings = load_settings(folder / FILE_NAME)
-    inputs = FitPlan(TaskSettings(network=task_settings(settings.finetune, "clips").network)).network(USUAL).inputs
-    with _opened(folder) as store:
-        library = project_library(store, settings, folder, inputs=inputs)
-        labels = find_labels(library, store.items(), column=place["label"])
-    told = divide_clips(library, labels, inputs=inputs, seed=place["seed"])
+    usual = SeveralConfig(meanings_of(place["tasks"]), weighting=place["weighting"], weights=place["weights"])
+    with opened(folder) as store:
+        how: dict[str, Any] = {"artifacts": folder / "artifacts", "tasks": place["tasks"], "seed": place["seed"]}
+        told = read_several(store, read_project(folder, store), **how)
+    users_N = np.concatenate([one.rows.users_N[one.parts["valid"]] for one in told.cut.values()])
 
-    def gains(learner: Any, metric: str) -> NDArray[np.float64] | None:
-        return cast("NDArray[np.float64] | None", learner.valid_gains(metric))
+    def gains(learner: SeveralLearner, metric: str) -> NDArray[np.float64] | None:
+        return -learner.relative_losses() if metric == "loss" else None
 
-    return Tunable(told.ready, gains, told.valid_groups(), told.facts, labels.notices)
+    return Tunable(lambda plan: told.ready(plan, usual), gains, users_N, ("several", usual.as_dict(), *told.facts))
 
 
 TUNABLE: Final[Mapping[str, Callable[[Mapping[str, Any]], Tunable]]] = {
@@ -135,7 +144,13 @@ TUNABLE: Final[Mapping[str, Callable[[Mapping[str, Any]], Tunable]]] = {
     "click_table": table_clicks,
     "engagement": engagement,
     "rating": rating,
+    "next": next_items,
+    "several": several,
     "clips": clips,
+    "match": match,
+    "visual": visual,
+    "rerank": rerank,
+    "text": text,
 }
 """Section of `kinema.toml` -> what reads the task's examples."""
 
@@ -145,23 +160,3 @@ def _of_chances(
 ) -> NDArray[np.float64] | None:
     found = GAINS_OF_CHANCES.get(metric)
     return None if found is None else found(chances(), labels_N.astype(np.float32))
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[SqlStore]:
-    """The store of a project."""
-    store = SqlStore.open(folder / load_settings(folder / FILE_NAME).store.path)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _dataset(folder: Path, store: SqlStore, *, as_trained: bool = True) -> Dataset:
-    """One reading of a project, with the profile columns of its model or with those of today."""
-    return read_dataset(
-        store,
-        kinds=load_settings(folder / FILE_NAME).histories.kinds,
-        features_folder=folder / "artifacts" / "features",
-        profile_schema=trained_profile_schema(folder / "artifacts" / "flm") if as_trained else None,
-    )

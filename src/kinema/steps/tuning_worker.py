@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from kinema.steps.finetuning_options import FitPlan
-from kinema.steps.tuning_tasks import TUNABLE, Tunable
+from kinema.steps.tunable import Tunable
+from kinema.steps.tuning_tasks import TUNABLE
 from kinema.tasks.measures import lower_is_better
 from kinema.training.fitting import fit
 from kinema.training.task_settings import TaskSettings, split
@@ -40,6 +42,7 @@ def run_trial(
     """
     plan = FitPlan(split(settings, where="the trial").over(base), seed=seed, where="the trial")
     learner, options, _ = tunable.ready(plan)
+    options = replace(options, keep_epochs=0)  # nothing of a trial is kept
     sign = -1.0 if lower_is_better(options.metric) else 1.0
     watch = TrialWatch(options.metric, sign=sign, ask=ask, seconds=seconds)
     report = fit(learner, options, seed=seed, watchers=[watch])

@@ -207,6 +207,17 @@ class SeveralLearner:
                 found[f"{name}.auc"] = auc(self.chances(name, rows), one.rows.labels_N[rows])
         return found | {"loss": float(weights_T @ shares_T / weights_T.sum())}
 
+    def relative_losses(self) -> NDArray[np.float64]:
+        """What each held-out row of each task adds to ``loss`` of `validate`, float64 [N]: their mean is that number."""
+        weights_T, losses = np.array(self.config.loss_weights), self.row_losses("valid")
+        whole = sum(len(one) for one in losses.values())
+        return np.concatenate(
+            [
+                one_N.astype(np.float64) * (weight * whole / (len(one_N) * self._constants[name] * weights_T.sum()))
+                for (name, one_N), weight in zip(losses.items(), weights_T, strict=True)
+            ]
+        )
+
     def row_losses(self, part: str) -> dict[str, NDArray[np.float32]]:
         """Task -> loss of each row of a part; choices are made from items drawn once, the same for every model."""
         found = {}

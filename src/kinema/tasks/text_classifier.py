@@ -202,6 +202,7 @@ class TextLearner:
     Attributes:
         network: See the class.
         num_examples: Training examples.
+        valid: See the class.
 
     Raises:
         DataError: A label is not one of the network's classes.
@@ -218,7 +219,7 @@ class TextLearner:
     ) -> None:
         self.network = network
         self.num_examples = len(train)
-        self._train, self._valid, self._part_size = train, valid, part_size
+        self._train, self.valid, self._part_size = train, valid, part_size
         self._changed = changed
         num_classes = network.get_parameter("head.out.bias").numel()
         highest = max(int(one.labels_N.max()) for one in (train, valid))
@@ -247,7 +248,7 @@ class TextLearner:
 
     def validate(self) -> Mapping[str, float]:
         """``accuracy``, ``log_loss`` and, of two classes, ``auc``."""
-        return text_metrics(self._valid.labels_N, self.predict(self._valid))
+        return text_metrics(self.valid.labels_N, self.predict(self.valid))
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """Vectors of the tokens, where they learn."""

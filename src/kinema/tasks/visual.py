@@ -161,6 +161,7 @@ class VisualLearner:
     Attributes:
         network: See the class.
         num_examples: Questions that are learnt from.
+        moments: See the class.
     """
 
     def __init__(
@@ -174,7 +175,7 @@ class VisualLearner:
         config: VisualConfig,
     ) -> None:
         self.network, self.num_examples = network, len(train.items_C)
-        self._moments, self._config, self._groups = moments, config, groups_V
+        self.moments, self._config, self._groups = moments, config, groups_V
         self._train, self._valid = train, valid
         self._frames = torch.from_numpy(moments.enter(train.frames_ND))
         self._rows = torch.from_numpy(moments.rows_MR)
@@ -187,8 +188,8 @@ class VisualLearner:
         stay = self._config.stay * self.network.moved()
         if len(distinct) < 2:
             return stay
-        lengths = np.diff(self._moments.offsets)[distinct]
-        places_KT = self._moments.offsets[distinct][:, None] + np.arange(lengths.max())
+        lengths = np.diff(self.moments.offsets)[distinct]
+        places_KT = self.moments.offsets[distinct][:, None] + np.arange(lengths.max())
         there_KT = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
         rows_KTE = self.network(self._rows[np.where(there_KT.numpy(), places_KT, 0).ravel()]).view(*there_KT.shape, -1)
         asked_BE = self.network(self._frames[rows_B])
@@ -213,12 +214,12 @@ class VisualLearner:
         """How near all clips are to questions; for `kinema.tasks.match_measures.measure`."""
         with torch.inference_mode():
             rows_ME = self.network(self._rows).numpy()
-            asked_NE = self.network(torch.from_numpy(self._moments.enter(questions.frames_ND))).numpy()
-        return moment_scores(asked_NE, questions.offsets, rows_ME, self._moments.offsets)
+            asked_NE = self.network(torch.from_numpy(self.moments.enter(questions.frames_ND))).numpy()
+        return moment_scores(asked_NE, questions.offsets, rows_ME, self.moments.offsets)
 
     def carrier(self) -> Carrier:
         """What was learnt, for `kinema.tasks.visual_model.VisualModel`."""
-        start = self._moments.carrier
+        start = self.moments.carrier
         return Carrier(start.mean_D, start.scale_D, start.map_DE @ self.network.turn.detach().numpy())
 
 

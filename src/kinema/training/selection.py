@@ -146,6 +146,23 @@ class Selection:
         weight = max(tried, key=lambda one: (tried[one], -one))
         return {"sequential": alone, "with_memory": tried[weight], "memory_weight": weight}
 
+    def glanced(self, network: FLMNetwork) -> tuple[NDArray[np.integer], dict[str, NDArray[np.float64]]]:
+        """What `look` says, case by case.
+
+        Args:
+            network: In evaluation mode.
+
+        Returns:
+            Users of the cases that are looked at, and ``sequential`` and ``with_memory`` of each.
+        """
+        rows = self._glance
+        cases, blocked_CV = self._cases.take(rows), self._blocked_CV[rows]
+        logits = self._sequential(network, cases, None if self._profiles_CP is None else self._profiles_CP[rows])
+        found = {"sequential": ndcg_per_case(logits, cases, blocked_CV)}
+        if self._memory_CV is not None:
+            logits = logits + self.look(network)["memory_weight"] * self._memory_CV[rows]
+        return cases.users_C, found | {"with_memory": ndcg_per_case(logits, cases, blocked_CV)}
+
     def choose(self, network: FLMNetwork) -> tuple[Mixture, Liken | None, dict[str, Any]]:
         """Close modalities that do harm, then weigh the branches.
 

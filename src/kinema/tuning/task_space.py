@@ -59,5 +59,42 @@ SPACES: Final[Mapping[str, tuple[Dimension, ...]]] = {
         Dimension("network.dropout", between(0.0, 0.6)),
         Dimension("network.smoothing", between(0.0, 0.2)),
     ),
+    "next": (
+        # The step of what is shared; that of the items' own vectors stays as it is, see kinema.steps.finetuning_next.
+        *_STEP,
+        Dimension("weight_decay", one_of(0.0, 0.01, 0.1)),
+    ),
+    "several": (
+        *_STEP,
+        Dimension("network.weighting", one_of("fixed", "uncertainty", "conflicts")),
+        Dimension("network.hidden", one_of(32, 64, 128)),
+        Dimension("network.num_negatives", one_of(3, 7, 15)),
+        Dimension("network.dropout", between(0.0, 0.4)),
+    ),
+    "match": (
+        *_STEP,
+        Dimension("network.directions", one_of(16, 32, 64, 128)),
+        Dimension("network.temperature", factor(0.4, 4.0)),
+        # How far the towers may leave the plain encoder: the fewer the pairs, the less.
+        Dimension("network.stay", factor(0.1, 10.0)),
+        Dimension("network.forget_text", between(0.0, 0.6)),
+    ),
+    "visual": (
+        *_STEP,
+        Dimension("network.directions", one_of(64, 128, 256)),
+        Dimension("network.temperature", factor(0.4, 4.0)),
+        Dimension("network.stay", factor(0.1, 10.0)),
+    ),
+    "rerank": (
+        *_STEP,
+        Dimension("weight_decay", one_of(0.0, 0.01, 0.1)),
+        # What learns stays: each way has a step size of its own. How much of it there is, is searched.
+        Dimension("network.rank", one_of(4, 8, 16)),
+    ),
+    "text": (
+        *_STEP,
+        Dimension("weight_decay", one_of(0.0, 0.01, 0.1)),
+        Dimension("network.rank", one_of(4, 8, 16)),
+    ),
 }
 """Task -> settings that are searched; a new task is one entry more."""

@@ -48,13 +48,23 @@ def finetune(output: Output, *, folder: Path | None, tasks: str, weights: str, a
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
-    how |= {"tasks": [one.strip() for one in tasks.split(",") if one.strip()], "weights": _weights(weights)}
+    how |= {"tasks": named_tasks(tasks), "weights": given_weights(weights)}
     with Project.find(folder) as project, output.progress("finetune several") as progress:
         report = project.finetune.several(**how, **asked.options(progress))
     output.show(report, lambda console: _people(console, report))
 
 
-def _weights(text: str) -> dict[str, float]:
+def named_tasks(text: str) -> list[str]:
+    """What ``--tasks`` says."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def given_weights(text: str) -> dict[str, float]:
+    """What ``--weights`` says.
+
+    Raises:
+        ConfigError: It is not written as weights are.
+    """
     found = {}
     for one in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = one.partition("=")
