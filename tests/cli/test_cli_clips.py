@@ -85,7 +85,8 @@ def test_a_project_learns_from_a_table_and_from_its_catalogue(place, model, tmp_
     table = ["--labels", tmp_path / "labels.csv", "--column", "way"]
     by_table = json.loads(run("finetune", "clips", *shop, *QUICK, *table, "--json").stdout)
     assert by_table["metrics"]["test"] == by_column["metrics"]["test"]
-    tunable = TUNABLE["clips"]({"project": str(tmp_path / "shop"), "label": "category", "seed": 0})
+    place = {"project": str(tmp_path / "shop"), "labels": {"column": "category"}, "min_clips": 5, "seed": 0}
+    tunable = TUNABLE["clips"](place | {"network": {"inputs": "motion"}})
     with pytest.raises(ConfigError, match="inputs must be those that clips were chosen by, 'motion', is 'both'"):
         run_trial(tunable, {}, base=TaskSettings(network={"inputs": "both"}), seed=0, ask=lambda *_: True)
     for metric, sign in (("log_loss", -1), ("accuracy", 1)):

@@ -166,6 +166,6 @@ def test_a_search_of_a_table_needs_no_project(jobs, tmp_path, monkeypatch):
 def test_extras_of_another_task_are_refused_in_a_search(shop):
     with (
         Project.open(shop) as project,
-        pytest.raises(ConfigError, match="'ensemble' in .* must be of click, is of rat"),
+        pytest.raises(ConfigError, match=r"'ensemble' in .* must be of click, is of rat"),
     ):
         project.tune.rating(settings={"ensemble": 2})
