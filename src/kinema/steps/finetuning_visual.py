@@ -129,7 +129,7 @@ def finetune_visual(
         DataError: Fewer than 20 clips can be read.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
-    plan.network(VisualConfig())  # what is wrong with it is said before clips are read
+    plan.network(VisualConfig()), plan.options(**_USUAL)  # what is wrong with them is said before clips are read
     features, seed = dataset.features, plan.seed
     read = read_visual(dataset, clips, artifacts=artifacts, seed=seed, progress=plan.progress)
     asked, groups_V, parts = read.asked, read.groups_V, read.parts
