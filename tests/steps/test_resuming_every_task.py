@@ -8,7 +8,9 @@ from every_task import LEARN
 from kinema.project import Project
 
 EPOCHS = 2
-OPTIONS = {"seed": 3, "max_epochs": EPOCHS, "patience": EPOCHS, "batch_size": 8}
+OPTIONS = {"seed": 3, "max_epochs": EPOCHS, "patience": EPOCHS}
+SIZES = {"rating": 256, "several": 256, "visual": 32}
+"""Examples per step; 8 where there are few."""
 
 
 class _StoppedError(Exception):
@@ -18,7 +20,7 @@ class _StoppedError(Exception):
 def learn(home, name, shop_name, *, progress):
     """One task on a project of its own; the report, and every array of its artefact."""
     with Project.open(home / shop_name) as project:
-        report = LEARN[name](project, **OPTIONS, progress=progress)
+        report = LEARN[name](project, **OPTIONS, batch_size=SIZES.get(name, 8), progress=progress)
     arrays = {one.relative_to(report.folder): one.read_bytes() for one in report.folder.rglob("*.safetensors")}
     return report, arrays
 
