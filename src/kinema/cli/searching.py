@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.learning import nearby_settings, parsed_settings
-from kinema.cli.output import Output, table
+from kinema.cli.output import Output, print_notices, table
 
 if TYPE_CHECKING:
     from kinema.steps.project_tune import Tune
@@ -115,8 +115,7 @@ def show_search(console: Console, found: "TaskTuning") -> None:
     if found.importances:
         console.print("importance: " + ", ".join(f"{name} {one:.2f}" for name, one in found.importances.items()))
     console.print(found.verdict, markup=False)
-    for notice in found.notices:
-        console.print(f"note: {notice}", markup=False)
+    print_notices(console, found.notices)
     console.print(f"report: {found.report}", markup=False)
     console.print("written into kinema.toml:" if found.written else "for kinema.toml, or use --write:", markup=False)
     console.print(found.snippet, markup=False)

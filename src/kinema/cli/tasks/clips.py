@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options, nearby_settings
+from kinema.cli.learning import learning_options, table_plan
 from kinema.cli.output import Output, common_options, project_option, table
 from kinema.errors import ConfigError
 
@@ -72,7 +72,6 @@ def finetune(
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
     from kinema.steps.clip_library import AskedClips, labelled_clips  # noqa: PLC0415  # as above
     from kinema.steps.finetuning_clips import USUAL, finetune_clips  # noqa: PLC0415  # as above
-    from kinema.steps.finetuning_options import plan_for  # noqa: PLC0415  # as above
 
     labels = {name: how.pop(name) for name in ("table", "column", "key", "pattern")}
     with output.progress("finetune clips") as progress:
@@ -84,9 +83,7 @@ def finetune(
         elif to is None:
             raise ConfigError("--clips must come with --to, the folder of the model; give one")
         else:
-            nearby, _ = nearby_settings(folder)
-            kept: dict[str, Any] = {"folder": to.with_name(f"{to.name}-run"), "asked": asked, "progress": progress}
-            plan = plan_for("clips", finetune=nearby.finetune, seed=nearby.runtime.seed, **kept).with_network(**how)
+            plan = table_plan("clips", folder, to=to, asked=asked, progress=progress).with_network(**how)
             inputs = plan.network(USUAL).inputs
             library, found = labelled_clips(AskedClips(clips, to, **labels), inputs=inputs, progress=progress)
             report = finetune_clips(library, found, folder=to, min_clips=min_clips, plan=plan)
