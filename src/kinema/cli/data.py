@@ -108,10 +108,11 @@ def _take_in(output: Output, folder: Path | None, videos: Path) -> None:
 
     def people(console: Console) -> None:
         rows = [[one.id, ", ".join(one.similar), ", ".join(one.audience), one.reason] for one in report.items]
-        console.print(table("new clips", ["item", "nearest items", "users it fits", "problem"], rows))
+        if rows:
+            console.print(table("new clips", ["item", "nearest items", "users it fits", "problem"], rows))
         console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
         for notice in report.notices:
-            console.print(notice)
+            console.print(f"note: {notice}", markup=False)
 
     output.show(report, people)
 
