@@ -177,6 +177,8 @@ def visual_of_project(shop: Shop, *, plan: FitPlan | None = None) -> VisualRepor
         limits.max_clip_pixels,
         media.sampling,
         shop.workers,
+        timeout_s=limits.decode_seconds,
+        memory_mb=limits.clip_memory_mb,
     )
     return finetune_visual(shop.slates.dataset, clips, artifacts=shop.artifacts, plan=plan or FitPlan(seed=shop.seed))
 
