@@ -58,6 +58,10 @@ def test_a_clip_that_cannot_be_read_says_why_and_stays(shop, tmp_path):
     (item,) = shop.take_in(tmp_path / "broken.mp4").items
     assert item.id == "broken"
     assert "cannot decode" in item.reason
+    again = shop.take_in(tmp_path / "broken.mp4")
+    assert again.notices[0].startswith(
+        "'live/broken.mp4' is the clip of item 'broken', which was there before; cannot decode"
+    )
 
 
 def test_a_clip_with_the_name_of_an_item_is_an_item_of_its_own(shop, tmp_path, data_dir):

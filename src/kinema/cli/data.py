@@ -24,7 +24,11 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--videos", type=_FILE, help="Folder of video files; each becomes an item, sidecar JSON is read.")
+@click.option(
+    "--videos",
+    type=_FILE,
+    help="Folder of video files, with --live also one file; each becomes an item, sidecar JSON is read.",
+)
 @click.option("--items", type=_FILE, help="Table of items: CSV, JSON lines or Parquet.")
 @click.option("--users", type=_FILE, help="Table of users.")
 @click.option("--events", type=_FILE, help="Table of events.")

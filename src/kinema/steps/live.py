@@ -227,17 +227,20 @@ def take_in(
         new = slice(num_known, None)  # numbers are given in the order of arrival
         for name, title in zip(maker.dataset.item_ids[new], maker.dataset.titles[new], strict=True):
             found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
-    return LiveReport(tuple(found), watch.seconds, (*_unchanged(store, place, root, found), *report.notices))
+    return LiveReport(tuple(found), watch.seconds, (*_unchanged(store, place, root, found, reasons), *report.notices))
 
 
-def _unchanged(store: Store, place: Path, media_root: Path, found: Sequence[LiveItem]) -> Iterator[str]:
-    """What is said of files that brought no new item."""
+def _unchanged(
+    store: Store, place: Path, media_root: Path, found: Sequence[LiveItem], reasons: Mapping[str, str]
+) -> Iterator[str]:
+    """What is said of files that brought no new item; reasons are those of items whose clip cannot be used."""
     inside = place.relative_to(media_root.resolve()).as_posix()
-    if not place.is_dir() and not found:
-        owner = dict(store.media().drop_nulls().select("media_path", "id").iter_rows()).get(inside)
-        yield f"'{inside}' is the clip of item '{owner}', which was there before; its vectors are up to date"
+    owner = dict(store.media().drop_nulls().select("media_path", "id").iter_rows()).get(inside)
+    if owner is not None and not found:
+        state = reasons.get(owner, "its vectors are up to date")
+        yield f"'{inside}' is the clip of item '{owner}', which was there before; {state}"
     lost = [one for one in store.rejects() if one.kind == "clip" and Path(one.file).is_relative_to(place)]
-    if place.is_dir() and lost:
+    if lost:
         yield f"set aside: {len(lost)} files, such as '{Path(lost[0].file).name}': {lost[0].reason}"
 
 
