@@ -162,7 +162,7 @@ class Project:
         """Read files into the store; the same file twice changes nothing.
 
         Args:
-            videos: Folder of video files; becomes the media root.
+            videos: Folder of video files; the first one becomes the media root, which later ones lie in.
             items: Table of items: CSV, JSON lines or Parquet.
             users: Table of users.
             events: Table of events.
@@ -178,10 +178,11 @@ class Project:
             DataError: Nothing to read, a required column is missing, or a bad row with ``strict``.
         """
         from kinema.steps.ingest import ingest  # noqa: PLC0415  # the facade starts light
+        from kinema.steps.media_folder import media_folder  # noqa: PLC0415  # the same
 
-        root = Path(videos).resolve() if videos is not None else self.media_root
-        if videos is not None:
-            self.store.set_meta(_MEDIA_ROOT, os.path.relpath(Path(videos).resolve(), self.folder))
+        root = media_folder(_path(videos), current=self.media_root, settings=self.settings, store=self.store)
+        if videos is not None and root is not None:
+            self.store.set_meta(_MEDIA_ROOT, os.path.relpath(root, self.folder))
         if events is not None and (truth := Path(events).resolve().parent / "truth.json").is_file():
             self.store.set_meta(_TRUTH, os.path.relpath(truth.parent, self.folder))
         given: dict[str, Any] = {"videos": videos, "items": items, "users": users, "events": events}

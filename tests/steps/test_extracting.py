@@ -40,7 +40,16 @@ def test_a_project_takes_encoders_of_ones_own_beside_its_settings(tmp_path):
         assert dataset.features["light"].present_V.sum() == 2
         tokens = read_tokens(project.artifacts / "features", dataset.items)
         assert tokens["light"].lengths().max() == 2
-        assert list(project.extract().counts) == ["motion"]
+        assert list(project.dataset().features) == ["motion", "light"]
+        render_clip(tmp_path / "new.avi", seed=9, seconds=0.5, width=64, height=48)
+        project.take_in(tmp_path / "new.avi")
+        assert project.dataset().features["light"].present_V.sum() == 2
+        again = project.extract()
+        assert list(again.counts) == ["motion"]
+        assert any(
+            one.startswith("without an encoder in this run, and left out of what follows: light;")
+            for one in again.notices
+        )
         assert project.extract(extra={"light": Bright(BrightReader(num_frames=2))}).counts["light"].cached == 2
 
 

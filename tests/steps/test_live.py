@@ -34,7 +34,11 @@ def test_a_clip_from_elsewhere_is_copied_understood_and_placed_at_once(shop, dat
     assert pictures == ["poster.webp"] * 3 + ["strip.webp"] * 3
     assert set(report.seconds) == {"take in", "understand", "bind", "place"}
     assert "bikes" in {one.id for one in shop.similar("small").items}
-    assert shop.take_in(data_dir / "clips" / "real" / "bikes.mp4").items == ()
+    again = shop.take_in(data_dir / "clips" / "real" / "bikes.mp4")
+    assert again.items == ()
+    assert again.notices[0] == (
+        "'live/bikes.mp4' is the clip of item 'bikes', which was there before; its vectors are up to date"
+    )
 
 
 def test_a_clip_is_published_when_it_comes_in_unless_it_says_otherwise(shop, tmp_path, data_dir):
@@ -54,6 +58,26 @@ def test_a_clip_that_cannot_be_read_says_why_and_stays(shop, tmp_path):
     (item,) = shop.take_in(tmp_path / "broken.mp4").items
     assert item.id == "broken"
     assert "cannot decode" in item.reason
+    again = shop.take_in(tmp_path / "broken.mp4")
+    assert again.notices[0].startswith(
+        "'live/broken.mp4' is the clip of item 'broken', which was there before; cannot decode"
+    )
+
+
+def test_a_clip_with_the_name_of_an_item_is_an_item_of_its_own(shop, tmp_path, data_dir):
+    shutil.copy(data_dir / "clips" / "real" / "bikes.mp4", tmp_path / "small.mp4")
+    (item,) = shop.take_in(tmp_path / "small.mp4").items
+    assert (item.id, item.reason) == ("live/small", "")
+    assert "small" in item.similar
+
+
+def test_files_of_a_folder_that_are_set_aside_are_named(shop):
+    folder = shop.media_root / "later"
+    folder.mkdir()
+    (folder / "notes.docx").write_text("text")
+    report = shop.take_in(folder)
+    assert report.items == ()
+    assert report.notices[0].startswith("set aside: 1 files, such as 'notes.docx': clip must be a video file")
 
 
 def test_another_clip_of_the_same_name_keeps_its_name_with_a_number(tmp_path):
@@ -89,6 +113,10 @@ def test_what_is_no_clip_is_refused(tmp_path):
         placed(tmp_path / "nothing.mp4", tmp_path / "media")
     with pytest.raises(DataError, match=r"'notes.txt' must be a video file by its name"):
         placed(tmp_path / "notes.txt", tmp_path / "media")
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(DataError, match=r"'empty.mp4' must be a video file, is empty \(0 bytes\)"):
+        placed(tmp_path / "empty.mp4", tmp_path / "media")
+    assert not (tmp_path / "media").exists()
     (tmp_path / "clips").mkdir()
     with pytest.raises(DataError, match=r"must lie inside the media folder"):
         placed(tmp_path / "clips", tmp_path / "media")

@@ -109,6 +109,19 @@ def sample(files, folder, **changes):
     return sample_clips(files, folder=folder, **options | changes)
 
 
+def test_limits_of_one_clip_reach_the_decoding_processes(tmp_path, monkeypatch):
+    seen = {}
+
+    def read(requests, **limits):
+        seen.update(limits, decode_seconds=[one.decode_seconds for one in requests])
+        return iter(())
+
+    monkeypatch.setattr(clips_module, "read_clips", read)
+    with pytest.raises(ValueError, match="zip"):
+        sample([("a.avi", tmp_path / "a.avi")], tmp_path / "kept", clip_timeout_s=7.0, clip_memory_mb=99, workers=1)
+    assert seen == {"num_workers": 1, "timeout_s": 7.0, "memory_mb": 99, "decode_seconds": [3.5]}
+
+
 def test_decoded_frames_are_kept_and_a_killed_run_goes_on(tmp_path, monkeypatch):
     files = [(f"{name}.avi", render_clip(tmp_path / f"{name}.avi", seconds=0.5, seed=name)) for name in range(3)]
     (tmp_path / "bad.avi").write_bytes(b"no clip")

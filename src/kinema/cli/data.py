@@ -24,7 +24,11 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--videos", type=_FILE, help="Folder of video files; each becomes an item, sidecar JSON is read.")
+@click.option(
+    "--videos",
+    type=_FILE,
+    help="Folder of video files, with --live also one file; each becomes an item, sidecar JSON is read.",
+)
 @click.option("--items", type=_FILE, help="Table of items: CSV, JSON lines or Parquet.")
 @click.option("--users", type=_FILE, help="Table of users.")
 @click.option("--events", type=_FILE, help="Table of events.")
@@ -108,10 +112,11 @@ def _take_in(output: Output, folder: Path | None, videos: Path) -> None:
 
     def people(console: Console) -> None:
         rows = [[one.id, ", ".join(one.similar), ", ".join(one.audience), one.reason] for one in report.items]
-        console.print(table("new clips", ["item", "nearest items", "users it fits", "problem"], rows))
+        if rows:
+            console.print(table("new clips", ["item", "nearest items", "users it fits", "problem"], rows))
         console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
         for notice in report.notices:
-            console.print(notice)
+            console.print(f"note: {notice}", markup=False)
 
     output.show(report, people)
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
+from kinema.encoders.devices import check_device
 from kinema.encoders.modality import Clip, Reader, Tokens, Wants
 from kinema.encoders.pooling import pool_segments
 from kinema.encoders.weights import load_pretrained, weights_digest
@@ -120,6 +121,7 @@ class AudioTransformerEncoder:
     def load(cls, name: str, *, device: str, cache: Path | None) -> "AudioTransformerEncoder":
         """Load a folder or hub name; see `kinema.encoders.sound.load_sound_encoder`."""
         set_thread_policy()
+        check_device(device)
         transformers = require("transformers")
         model = load_pretrained(
             transformers.AutoModel.from_pretrained, name, dtype=torch.float32, role="sound", cache_dir=cache

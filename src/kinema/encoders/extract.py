@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ from kinema.encoders.pooling import Pooling
 from kinema.encoders.text import TextEncoder, item_text
 from kinema.encoders.text_transcripts import TRANSCRIPT, encode_transcripts, text_key, transcript_keys
 from kinema.encoders.text_vectors import encode_texts, text_folder
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed, require
 from kinema.media.sampling import Mode
 from kinema.progress import Progress, silent
@@ -100,6 +101,7 @@ def extract(
     clip_memory_mb: int = CLIP_MEMORY_MB,
     pictures: Path | None = None,
     sampling: Mode = "even",
+    partial: bool = False,
     begun: BegunReading | None = None,
     progress: Progress = silent,
 ) -> ExtractReport:
@@ -126,6 +128,7 @@ def extract(
         pictures: Folder for a poster and a preview strip of each clip, named by its content key; a clip that has its vectors
             already is decoded for them. None, or no Pillow, for none.
         sampling: Which frames are taken, see `kinema.media.sampling.sample_frames`.
+        partial: These are some items of a catalogue: what other modalities it has stays current.
         begun: A clip of these that is being read already; None for none.
         progress: Told after each group of clips and each batch of texts.
 
@@ -174,13 +177,14 @@ def extract(
             none = items.height - num_said - failed
             counts[TRANSCRIPT] = ModalityCounts(computed, num_said - computed, missing=none, failed=failed)
         outcome = ClipRun(modalities, settings=settings, claims=claims, along=beside).run(plan.files, progress=progress)
-    _write_manifest(folder, {TEXT: text, TRANSCRIPT: text if is_said else None}, modalities)
+    texts = {TEXT: text, TRANSCRIPT: text if is_said else None}
+    dropped = _write_manifest(folder, texts, modalities, partial=partial)
     counts |= {name: _count(plan, one, made=outcome.made[name]) for name, one in modalities.items()}
     return ExtractReport(
         counts=counts,
         rejects=rejects_of(items, plan, outcome),
         seconds=time.perf_counter() - start,
-        notices=(*filter(None, (unread, said)), *notices_of(plan, modalities.values(), sampling=sampling)),
+        notices=(*filter(None, (unread, said, dropped)), *notices_of(plan, modalities.values(), sampling=sampling)),
     )
 
 
@@ -317,10 +321,16 @@ def _count(plan: Plan, modality: ClipModality, *, made: set[str]) -> ModalityCou
 
 
 def _write_manifest(
-    folder: Path, texts: Mapping[str, TextEncoder | None], modalities: Mapping[str, ClipModality]
-) -> None:
-    """Say which vectors are current. The folder only grows, so its files are not listed; shards check themselves."""
-    current = {}
+    folder: Path, texts: Mapping[str, TextEncoder | None], modalities: Mapping[str, ClipModality], *, partial: bool
+) -> str:
+    """Say which vectors are current, and return what is to be said of those that no longer are.
+
+    The folder only grows, so its files are not listed; shards check themselves.
+    """
+    before: dict[str, dict[str, str]] = {}
+    with suppress(NotBuiltError, StaleArtifactError):
+        before = _current(folder)
+    current = before.copy() if partial else {}
     for modality, encoder in texts.items():
         if encoder is not None:
             place = text_folder(folder, modality, encoder).name
@@ -342,3 +352,8 @@ def _write_manifest(
     draft = folder / f".{MANIFEST}.{os.getpid()}.draft"
     draft.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
+    left = ", ".join(sorted(before.keys() - current.keys() - {TRANSCRIPT}))
+    return left and (
+        f"without an encoder in this run, and left out of what follows: {left}; the vectors are kept, and an extraction with it "
+        "finds them again"
+    )

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kinema.encoders.devices import check_device
 from kinema.encoders.vision import in_chunks
 from kinema.encoders.vit import VitFrameEncoder, shared_width
 from kinema.encoders.weights import cnn_architecture, load_pretrained
@@ -117,6 +118,7 @@ def load_shared_space(
         MissingExtraError: torch or transformers is not installed.
     """
     set_thread_policy()
+    check_device(device)
     transformers = require("transformers")
     model, processor, tokenizer = (
         load_pretrained(auto.from_pretrained, name, role="frames", cache_dir=cache, **settings)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
 from kinema.encoders.checkpoint_files import checkpoint_json
+from kinema.encoders.devices import check_device
 from kinema.encoders.languages import readable
 from kinema.encoders.text_pooling import Pooling, declared_pooling, pool_tokens, prepare_tokenizer, usual_pooling
 from kinema.encoders.text_windows import text_windows
@@ -198,7 +199,7 @@ def load_text_encoder(
         The encoder.
 
     Raises:
-        ConfigError: The name leads to no checkpoint, or a number is out of range.
+        ConfigError: The name leads to no checkpoint, a number is out of range, or there is no such device.
         MissingExtraError: torch, the package of a packaged name, or transformers for any other, is not installed.
         StaleArtifactError: The packaged file is damaged.
     """
@@ -207,6 +208,7 @@ def load_text_encoder(
             f"the text encoder needs max_tokens >= 8 and batch_size >= 1, got {max_tokens} and {batch_size}"
         )
     set_thread_policy()
+    check_device(device)
     tokenizer, model = read_text_network(name, cache=cache)
     source = _source(name, _place(name), cache)
     if pooling is None:

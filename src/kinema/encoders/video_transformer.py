@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kinema.artifacts import fingerprint
 from kinema.encoders.checkpoint_files import checkpoint_json
+from kinema.encoders.devices import check_device
 from kinema.encoders.frames import FrameReader
 from kinema.encoders.modality import Clip, ClipEncoder, Tokens, Wants
 from kinema.encoders.motion import FLOW, load_motion_encoder
@@ -191,6 +192,7 @@ def load_video_transformer(
         MissingExtraError: torch or transformers is not installed.
     """
     set_thread_policy()
+    check_device(device)
     model = load_pretrained(
         require("transformers").AutoModel.from_pretrained, name, dtype=torch.float32, role="motion", cache_dir=cache
     )

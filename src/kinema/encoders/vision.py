@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.encoders.devices import check_device
 from kinema.encoders.weights import cnn_architecture, load_pretrained
 from kinema.errors import ConfigError
 from kinema.extras import require
@@ -55,15 +56,16 @@ def load_frame_encoder(
         The encoder.
 
     Raises:
-        ConfigError: The name leads to no checkpoint, or ``frame_side`` does not suit it.
+        ConfigError: The name leads to no checkpoint, ``frame_side`` does not suit it, or there is no such device.
         MissingExtraError: torch, transformers or the package of a packaged name is not installed.
         StaleArtifactError: The packaged file is damaged.
     """
+    set_thread_policy()
+    check_device(device)
     if cnn_architecture(name):
         from kinema.encoders.cnn import CnnFrameEncoder  # noqa: PLC0415  # torch only where it is used
 
         return CnnFrameEncoder.load(name, frame_side=CNN_SIDE if frame_side is None else frame_side, device=device)
-    set_thread_policy()
     auto = require("transformers").AutoConfig
     from kinema.encoders.hub_cnn import HubCnnFrameEncoder, is_convolutional  # noqa: PLC0415  # the same
     from kinema.encoders.vit import VitFrameEncoder  # noqa: PLC0415  # the same

@@ -1,7 +1,7 @@
 """A folder of video files as a catalogue.
 
 The item id is the path in the folder without its extension. Where files differ only in the extension, they keep it:
-``demo.mp4`` and ``demo.avi`` are two items. A JSON file beside a clip (``clip.json`` for ``clip.mp4``) gives fields of the
+``demo.mp4`` and ``demo.avi`` are two items. An id that another clip has becomes the path from the media folder on. A JSON file beside a clip (``clip.json`` for ``clip.mp4``) gives fields of the
 item. Files that cannot be decoded are found later, when they are decoded; here only what the file system knows is judged.
 """
 
@@ -94,7 +94,8 @@ def open_video_folder(
     Args:
         folder: Where the clips are.
         media_root: What ``media_path`` is relative to, ``folder`` or one above it; by default ``folder``.
-        owners: Media path -> id of the item that has it already; such a clip is that item.
+        owners: Media path -> id of the item that has it already; such a clip is that item, and no other clip gets its id
+            as long as its file is there: two uploads of one name are two items.
         without_media: Ids of known items that have no file yet. A clip whose name without extension is one of them
             becomes that item's file, in whatever folder it lies.
         only: One clip of the folder; the others are not looked at, however many there are.
@@ -114,7 +115,7 @@ def open_video_folder(
     paths = [path for path in found_paths if _is_usable(path, folder, root, rejects)]
     clips = [
         _with_sidecar(clip, rejects, owners or {})
-        for clip in _clips(paths, folder, root, without_media)
+        for clip in _clips(paths, folder, root, owners or {}, without_media)
         if only in (None, clip.path)
     ]
     if only is not None:
@@ -199,7 +200,11 @@ def _media_path(path: Path, folder: Path, root: Path) -> str:
     return (folder.resolve() / path.relative_to(folder)).relative_to(root).as_posix()
 
 
-def _clips(paths: list[Path], folder: Path, root: Path, without_media: Collection[str]) -> Iterator[Clip]:
+def _clips(
+    paths: list[Path], folder: Path, root: Path, owners: Mapping[str, str], without_media: Collection[str]
+) -> Iterator[Clip]:
+    """Each clip under an id that no other clip has."""
+    clip_of = {its_id: media_path for media_path, its_id in owners.items()}
     bare = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
     stems = Counter(path.stem for path in paths)
     wanted = set(without_media)
@@ -210,7 +215,11 @@ def _clips(paths: list[Path], folder: Path, root: Path, without_media: Collectio
             its_id = relative.as_posix()
         if its_id not in wanted and path.stem in wanted and stems[path.stem] == 1:
             its_id = path.stem
-        yield Clip(its_id, path, _media_path(path, folder, root), {})
+        media_path = _media_path(path, folder, root)
+        if clip_of.get(its_id, media_path) != media_path and (root / clip_of[its_id]).is_file():
+            longer = os.path.splitext(media_path)[0]  # noqa: PTH122  # with forward slashes everywhere
+            its_id = media_path if longer in clip_of else longer
+        yield Clip(its_id, path, media_path, {})
 
 
 def _with_sidecar(clip: Clip, rejects: list[Reject], owners: Mapping[str, str]) -> Clip:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import fingerprint
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
 from kinema.encoders.content_keys import inside
 from kinema.encoders.pooling import pool_frames
 from kinema.encoders.text import item_text, load_text_encoder
@@ -54,12 +55,16 @@ class ClipOptions:
         max_seconds: Only so much of each clip's beginning is looked at, seconds.
         max_pixels: Largest frame that is decoded.
         workers: Decoding processes; 0 decodes in this process.
+        timeout_s: A clip that takes more processor time is given up, seconds.
+        memory_mb: A clip whose decoding takes more memory is given up.
     """
 
     media_root: Path
     max_seconds: float = 600.0
     max_pixels: int = 2**25
     workers: int = 1
+    timeout_s: float = DECODE_SECONDS
+    memory_mb: int = CLIP_MEMORY_MB
 
 
 def adapt_frames(
@@ -123,6 +128,8 @@ def adapt_frames(
         max_seconds=clips.max_seconds,
         max_pixels=clips.max_pixels,
         workers=clips.workers,
+        clip_timeout_s=clips.timeout_s,
+        clip_memory_mb=clips.memory_mb,
         progress=progress,
     )
     world = _World([every[row] for row in chosen], np.array(chosen), frames, text_place, device)

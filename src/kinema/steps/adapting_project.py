@@ -78,7 +78,14 @@ def adapt_project(
         if media_root is None:
             raise NotBuiltError("no item has a clip to learn from; run: kinema ingest --videos FOLDER")
         limits = settings.limits
-        clips = ClipOptions(media_root, limits.max_clip_seconds, limits.max_clip_pixels, workers)
+        clips = ClipOptions(
+            media_root,
+            limits.max_clip_seconds,
+            limits.max_clip_pixels,
+            workers,
+            timeout_s=limits.decode_seconds,
+            memory_mb=limits.clip_memory_mb,
+        )
         report = adapt_frames(**parts, text_place=encoder_place(settings.encoders.text, folder), clips=clips)
     return _use(report, folder) if use and report.folder is not None else report
 

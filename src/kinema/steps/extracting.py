@@ -193,6 +193,7 @@ def extract_features(
         pictures=pictures,
         sampling=sampling,
         along=along,
+        partial=only is not None,
         begun=begun,
         progress=progress,
     )

@@ -202,6 +202,8 @@ def read_clips(shop: Shop) -> Clips:
         limits.max_clip_pixels,
         media.sampling,
         shop.workers,
+        timeout_s=limits.decode_seconds,
+        memory_mb=limits.clip_memory_mb,
     )
 
 

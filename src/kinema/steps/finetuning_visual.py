@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS
 from kinema.encoders.frames import FrameTokens
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.progress import Progress, silent
@@ -64,6 +65,8 @@ class Clips:
         max_pixels: Largest frame that is decoded.
         sampling: Which frames `kinema extract` takes.
         workers: Decoding processes.
+        timeout_s: A clip that takes more processor time is given up, seconds.
+        memory_mb: A clip whose decoding takes more memory is given up.
     """
 
     media_root: Path
@@ -72,6 +75,8 @@ class Clips:
     max_pixels: int
     sampling: Any = "even"
     workers: int = 1
+    timeout_s: float = DECODE_SECONDS
+    memory_mb: int = CLIP_MEMORY_MB
 
 
 @dataclass(frozen=True)
@@ -266,6 +271,8 @@ def _read(
             max_seconds=clips.max_seconds,
             max_pixels=clips.max_pixels,
             workers=clips.workers,
+            clip_timeout_s=clips.timeout_s,
+            clip_memory_mb=clips.memory_mb,
             progress=progress,
         )
         usable = np.flatnonzero(found.usable_M)

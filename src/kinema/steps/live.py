@@ -8,7 +8,7 @@ The clip is being decoded, in a process of its own, before anything is loaded th
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ def placed(video: Path, media_root: Path) -> Path:
         The file or folder inside the media folder.
 
     Raises:
-        DataError: There is no such file, it is no video by its name, or it is a folder elsewhere.
+        DataError: There is no such file, it is empty or no video by its name, or it is a folder elsewhere.
     """
     video, media_root = video.resolve(), media_root.resolve()
     if video.is_dir():
@@ -129,6 +129,10 @@ def placed(video: Path, media_root: Path) -> Path:
         raise DataError(f"'{video}' must be a video file or a folder of them, there is none; check the path")
     if video.suffix.lower() not in EXTENSIONS:
         raise DataError(f"'{video.name}' must be a video file by its name, is none; known: {', '.join(EXTENSIONS)}")
+    if video.stat().st_size == 0:
+        raise DataError(
+            f"'{video.name}' must be a video file, is empty (0 bytes); copy it again from where it comes from"
+        )
     if video.is_relative_to(media_root):
         return video
     folder = media_root / FOLDER
@@ -223,7 +227,21 @@ def take_in(
         new = slice(num_known, None)  # numbers are given in the order of arrival
         for name, title in zip(maker.dataset.item_ids[new], maker.dataset.titles[new], strict=True):
             found.append(_placed_item(maker, name, title, reasons.get(name, ""), num_shown))
-    return LiveReport(tuple(found), watch.seconds, report.notices)
+    return LiveReport(tuple(found), watch.seconds, (*_unchanged(store, place, root, found, reasons), *report.notices))
+
+
+def _unchanged(
+    store: Store, place: Path, media_root: Path, found: Sequence[LiveItem], reasons: Mapping[str, str]
+) -> Iterator[str]:
+    """What is said of files that brought no new item; reasons are those of items whose clip cannot be used."""
+    inside = place.relative_to(media_root.resolve()).as_posix()
+    owner = dict(store.media().drop_nulls().select("media_path", "id").iter_rows()).get(inside)
+    if owner is not None and not found:
+        state = reasons.get(owner, "its vectors are up to date")
+        yield f"'{inside}' is the clip of item '{owner}', which was there before; {state}"
+    lost = [one for one in store.rejects() if one.kind == "clip" and Path(one.file).is_relative_to(place)]
+    if lost:
+        yield f"set aside: {len(lost)} files, such as '{Path(lost[0].file).name}': {lost[0].reason}"
 
 
 def _media_paths(store: Store, place: Path, media_root: Path) -> set[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from kinema.encoders.clip_readers import read_clips
+from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS, read_clips
 from kinema.encoders.clip_worker import ClipRequest
 from kinema.encoders.frames import FrameReader
 from kinema.progress import Progress, silent
@@ -43,7 +43,8 @@ def sample_clips(
     max_seconds: float,
     max_pixels: int,
     workers: int,
-    clip_timeout_s: float = 120.0,
+    clip_timeout_s: float = DECODE_SECONDS,
+    clip_memory_mb: int = CLIP_MEMORY_MB,
     progress: Progress = silent,
 ) -> ClipFrames:
     """Decode clips; a run that was killed goes on where it stopped.
@@ -56,7 +57,8 @@ def sample_clips(
         max_seconds: Only so much of each clip's beginning is looked at, seconds.
         max_pixels: Largest frame that is decoded.
         workers: Decoding processes; 0 decodes in this process.
-        clip_timeout_s: A clip that takes longer is given up, seconds.
+        clip_timeout_s: A clip that takes longer is given up, seconds; decoding ends after half of it with what there is.
+        clip_memory_mb: A clip whose decoding takes more memory is given up.
         progress: Told after each clip.
 
     Returns:
@@ -72,13 +74,13 @@ def sample_clips(
             readers={"frames": FrameReader(frame_side, num_frames)},
             max_seconds=max_seconds,
             max_pixels=max_pixels,
+            decode_seconds=clip_timeout_s / 2,
         )
         for row in lacking
     ]
     fresh: list[tuple[int, int]] = []
-    for done, (row, reading) in enumerate(
-        zip(lacking, read_clips(requests, num_workers=workers, timeout_s=clip_timeout_s), strict=True), start=1
-    ):
+    readings = read_clips(requests, num_workers=workers, timeout_s=clip_timeout_s, memory_mb=clip_memory_mb)
+    for done, (row, reading) in enumerate(zip(lacking, readings, strict=True), start=1):
         some = reading.arrays.get("frames", {}).get("frames")
         if some is not None:
             pictures[row] = some[np.arange(num_frames) * len(some) // num_frames]
