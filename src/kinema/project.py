@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from kinema.store.profiles import ProfileSchema
 
 _MEDIA_ROOT: Final = "media_root"
-_TRUTH: Final = "truth_folder"
 
 
 class Project:
@@ -177,19 +176,11 @@ class Project:
         Raises:
             DataError: Nothing to read, a required column is missing, or a bad row with ``strict``.
         """
-        from kinema.steps.ingest import ingest  # noqa: PLC0415  # the facade starts light
-        from kinema.steps.media_folder import media_folder  # noqa: PLC0415  # the same
+        from kinema.steps.ingest_project import GivenFiles, ingest_project  # noqa: PLC0415  # the facade starts light
 
-        root = media_folder(_path(videos), current=self.media_root, settings=self.settings, store=self.store)
-        if videos is not None and root is not None:
-            self.store.set_meta(_MEDIA_ROOT, os.path.relpath(root, self.folder))
-        if events is not None and (truth := Path(events).resolve().parent / "truth.json").is_file():
-            self.store.set_meta(_TRUTH, os.path.relpath(truth.parent, self.folder))
-        given: dict[str, Any] = {"videos": videos, "items": items, "users": users, "events": events}
-        files: dict[str, Any] = {name: _path(one) for name, one in given.items()}
         known = None if source is None else (source[0], Path(source[1]))
-        how: dict[str, Any] = {"source": known, "mapping": mapping, "strict": strict, "progress": progress}
-        return ingest(store=self.store, **files, **how, media_root=root, rejects_folder=self.folder / "rejects")
+        given = GivenFiles(_path(videos), _path(items), _path(users), _path(events), known)
+        return ingest_project(self, given, mapping=mapping, strict=strict, progress=progress)
 
     def check(self) -> "CheckReport":
         """Counts, time range, density, and what was set aside."""
@@ -281,9 +272,13 @@ class Project:
         from kinema.steps.tuning import Search  # noqa: PLC0415
 
         job = PretrainJob(self.dataset(), self.settings.flm.model_dump(), self.artifacts, self._seed(seed), progress)
-        wanted = Search(tune_seconds, tune_trials, use_tuned)
-        how: dict[str, Any] = {"catalogue_only": catalogue_only, "source": _path(source), "zero_shot": zero_shot}
-        report = pretrain_as_asked(job, **how, wanted=wanted)
+        report = pretrain_as_asked(
+            job,
+            catalogue_only=catalogue_only,
+            source=_path(source),
+            zero_shot=zero_shot,
+            wanted=Search(tune_seconds, tune_trials, use_tuned),
+        )
         self.slates()  # binds the model, and keeps what that computes for the commands that follow
         return report
 
@@ -318,10 +313,7 @@ class Project:
         """
         from kinema.steps.evaluating_project import evaluate_project  # noqa: PLC0415  # brings torch
 
-        truth = self.store.meta(_TRUTH)
-        place: dict[str, Any] = {"artifacts": self.artifacts, "truth": self.folder / truth if truth else None}
-        how: dict[str, Any] = {"seed": self._seed(seed), "quick": quick, "command": command, "progress": progress}
-        return evaluate_project(self.dataset(), protocol, settings=self.settings, **place, **how)
+        return evaluate_project(self, protocol, seed=self._seed(seed), quick=quick, command=command, progress=progress)
 
     @property
     def finetune(self) -> "Finetune":

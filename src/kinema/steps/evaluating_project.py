@@ -1,21 +1,16 @@
 """`kinema evaluate` on a project: its log under a protocol, its settings, and the truth of a generated log."""
 
-from pathlib import Path
-
 from kinema.progress import Progress, silent
-from kinema.settings import Settings
-from kinema.steps.dataset import Dataset
 from kinema.steps.evaluating import EvaluationReport, evaluate_split, split_for
+from kinema.steps.ingest_project import TRUTH
+from kinema.steps.open_project import OpenProject
 from kinema.steps.truth import load_oracle
 
 
 def evaluate_project(
-    dataset: Dataset,
+    project: OpenProject,
     protocol: str,
     *,
-    settings: Settings,
-    artifacts: Path,
-    truth: Path | None,
     seed: int,
     quick: bool,
     command: str | None,
@@ -24,11 +19,8 @@ def evaluate_project(
     """Measure FLM against baselines on a project's data.
 
     Args:
-        dataset: The project's.
+        project: With a log; the right answers of a generated one are used where they are known.
         protocol: ``leave-one-out``, ``temporal`` or ``cold``.
-        settings: The project's.
-        artifacts: Folder of its artefacts.
-        truth: Folder of the right answers of a generated log; None for a real one.
         seed: Of every draw.
         quick: Leave out the models trained for comparison.
         command: What the user typed, for the report.
@@ -38,7 +30,9 @@ def evaluate_project(
         ConfigError: There is no such protocol.
         DataError: The log is too small for it.
     """
-    oracle = None if truth is None else load_oracle(truth, dataset)
+    dataset, settings = project.dataset(), project.settings
+    truth = project.store.meta(TRUTH)
+    oracle = load_oracle(project.folder / truth, dataset) if truth else None
     chosen = settings.evaluation
     split = split_for(
         dataset,
@@ -53,7 +47,7 @@ def evaluate_project(
         dataset=dataset,
         split=split,
         changes=settings.flm.model_dump(),
-        folder=artifacts / "evaluation" / protocol,
+        folder=project.artifacts / "evaluation" / protocol,
         command=command or f"kinema evaluate --protocol {protocol}",
         seed=seed,
         oracle=oracle,
