@@ -70,6 +70,11 @@ def test_what_validation_examples_say_is_the_metric(shop, jobs, name):
     assert len(found.gains_N) == len(tunable.groups_N)
     assert again.value == found.value, "a trial leaves nothing behind for the next one"
     np.testing.assert_array_equal(again.gains_N, found.gains_N)
+    if task == "several":
+        with pytest.raises(
+            ConfigError, match=r"num_negatives must be the same in all trials, 7, is 3: .* out of \[tune.sev"
+        ):
+            run_trial(tunable, {"network.num_negatives": 3}, base=base, seed=3, ask=lambda *_: True)
     if task == "click":
         assert any("one network is searched for" in one for one in tunable.notices)
 

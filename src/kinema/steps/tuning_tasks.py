@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.errors import ConfigError
 from kinema.flm.sharing import theta_fingerprint
 from kinema.steps.click_learning import history_change
 from kinema.steps.finetuning import read_table_clicks
@@ -28,6 +29,7 @@ from kinema.tasks.rating import outputs
 from kinema.tasks.several import SeveralConfig, SeveralLearner
 from kinema.training.fitting import FitOptions
 from kinema.training.task_extras import ClickExtras, changes_of
+from kinema.training.task_settings import TaskSettings
 from kinema.tuning.gains import GAINS_OF_CHANCES
 
 _ONE: Final = "one network is searched for, and nothing but validation is looked at: ensemble, distil and clean wait for kinema finetune"
@@ -125,7 +127,7 @@ def next_items(place: Mapping[str, Any]) -> Tunable:
 
 
 def several(place: Mapping[str, Any]) -> Tunable:
-    """Several tasks of a project's log; ``place`` has ``project``, ``tasks``, ``weighting``, ``weights`` and ``seed``."""
+    """Several tasks of a project's log; ``place`` has ``project``, ``tasks``, ``weighting``, ``weights``, ``network`` and ``seed``."""
     folder = Path(place["project"])
     usual = SeveralConfig(meanings_of(place["tasks"]), weighting=place["weighting"], weights=place["weights"])
     with opened(folder) as store:
@@ -136,7 +138,18 @@ def several(place: Mapping[str, Any]) -> Tunable:
     def gains(learner: SeveralLearner, metric: str) -> NDArray[np.float64] | None:
         return -learner.relative_losses() if metric == "loss" else None
 
-    return Tunable(lambda plan: told.ready(plan, usual), gains, users_N, ("several", usual.as_dict(), *told.facts))
+    drawn = FitPlan(TaskSettings(network=place["network"])).network(usual).num_negatives
+
+    def ready(plan: FitPlan) -> tuple[Any, FitOptions, Any]:
+        made = told.ready(plan, usual)
+        if made[2].num_negatives != drawn:
+            raise ConfigError(
+                f"num_negatives must be the same in all trials, {drawn}, is {made[2].num_negatives}: validation draws as many, and a "
+                "loss among more items is another loss; take it out of [tune.several]"
+            )
+        return made
+
+    return Tunable(ready, gains, users_N, ("several", usual.as_dict(), drawn, *told.facts))
 
 
 TUNABLE: Final[Mapping[str, Callable[[Mapping[str, Any]], Tunable]]] = {

@@ -68,7 +68,6 @@ SPACES: Final[Mapping[str, tuple[Dimension, ...]]] = {
         *_STEP,
         Dimension("network.weighting", one_of("fixed", "uncertainty", "conflicts")),
         Dimension("network.hidden", one_of(32, 64, 128)),
-        Dimension("network.num_negatives", one_of(3, 7, 15)),
         Dimension("network.dropout", between(0.0, 0.4)),
     ),
     "match": (
