@@ -305,10 +305,8 @@ class HistoryClick:
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """Own vectors of items, and kinds of events."""
-        network = self.network
-        members = network.members if isinstance(network, HistoryClickEnsemble) else [network]
-        tables = [table.weight for one in members for table in (one.ids, one.kinds)]  # type: ignore[union-attr]
-        return [one for one in tables if isinstance(one, nn.Parameter)]
+        networks = [one for one in self.network.modules() if isinstance(one, HistoryClickNetwork)]
+        return [parameter for one in networks for table in (one.ids, one.kinds) for parameter in table.parameters()]
 
     def _batch(
         self, rows: NDArray[np.int64], *, with_positions: bool, change: Callable[[Trailed], Trailed] | None = None

@@ -146,7 +146,7 @@ class HistoryFacts:
             users_K,
             items_K,
             times_K,
-            ends_B=world.trails.ends_before(users_K, times_K),
+            ends_B=world.trails.ends_before(users_K[:1], times_K[:1]).repeat(len(items_K)),
             positions_B=None,
             max_length=self.config.max_length,
             num_ids=self.num_ids,
