@@ -97,7 +97,7 @@ class HistoryBatch:
         ids_R: int64, number of each's own vector, from 1; 0 where it has none.
         targets_B: int64, place of the item in question among them.
         places_BL: int64, the same of the history.
-        there_BL: bool, whether there is an event. It and the other parts of the history may have one row, that of all examples.
+        there_BL: bool, whether there is an event. It and all below but the numbers may have one row, that of all examples.
         kinds_BL: int64, kinds of the events.
         gaps_BL: int64, buckets of the time since each event.
         hours_B: int64, of the day.
@@ -225,7 +225,7 @@ class HistoryClickNetwork(nn.Module):
         parts += [self.hours(batch.hours_B), self.weekdays(batch.weekdays_B), batch.numbers_BC]
         if self.profile is not None and batch.profiles_BP is not None:
             parts.append(self.profile(batch.profiles_BP))
-        x_BX = torch.cat(parts, dim=1)
+        x_BX = torch.cat([one.expand(len(target_BW), -1) for one in parts], dim=1)
         crossed_BX = x_BX
         for cross in self.crosses:
             crossed_BX = torch.addcmul(crossed_BX, x_BX, cross(crossed_BX))
