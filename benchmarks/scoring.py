@@ -86,6 +86,7 @@ if __name__ == "__main__":
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__},
+        "load": round(os.getloadavg()[0], 1),
         "scoring_500_ms": {
             name: {"median": statistics.median(one), "least": min(one), "repeats": one} for name, one in told.items()
         },
