@@ -15,10 +15,8 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +24,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from kinema.project import Project
 from kinema.recommend.pipeline import Recommender
-from kinema.schema import EventKind, Request
+from kinema.schema import Request
 from kinema.seeds import generator
 from kinema.settings import RecommendSettings
 from kinema.sources.town.taste import click_probs, freshness, liked_topics, taste
@@ -42,15 +39,6 @@ from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.opinions import OpinionParts, SecondOpinion, load_opinion
 from kinema.steps.slates import load_scorer, make_slates, trained_profile_schema
 from kinema.store.splits import Cases, temporal
-from kinema.store.trails import pack_trails
-from kinema.tasks.engagement import EngagementConfig, EngagementModel, fresh_network
-from kinema.tasks.engagement_labels import WATCH
-from kinema.tasks.history_click import ClickWorld
-from kinema.tasks.history_click_model import HistoryClickModel
-from kinema.tasks.history_engagement import HistoryEngagement
-from kinema.tasks.history_facts import HistoryFacts, HistoryReading
-from kinema.tasks.target_attention import HistoryClickConfig, HistoryClickNetwork
-from kinema.tasks.watch_time import DurationGroups
 
 RESULTS = Path(__file__).parent / "results"
 PLACES = 10
@@ -61,7 +49,6 @@ HEADS = {
     "all": {"click": 1.0, "like": 5.0, "watch": 0.5},
 }
 RESAMPLES = 2000
-ITEMS, WIDTH, EVENTS, CANDIDATES, ROUNDS = 10_000, 64, 50, 500, 60
 
 
 @dataclass(frozen=True)
@@ -192,7 +179,7 @@ def _early(demo: Path, place: Path, until_ms: int, full: Dataset) -> Project:
     """A project that knows what happened before a moment, with vectors that are there already."""
     events = pl.read_parquet(demo / "town" / "events.parquet")
     column = "timestamp_ms" if "timestamp_ms" in events.columns else "timestamp"
-    scale = 1 if int(events[column].max()) > 10**11 else 1000  # type: ignore[arg-type]  # numbers
+    scale = 1 if int(events[column].to_numpy().max()) > 10**11 else 1000
     events.filter(pl.col(column) * scale < until_ms).write_parquet(place / "events.parquet")
     project = Project.init(place / "project")
     project.ingest(
@@ -218,7 +205,9 @@ def _ways(whole: Project, project: Project, schema: Any) -> list[Way]:
     for weight in WEIGHTS:
         for ranker, heads in (("click", {"": {}}), ("engagement", HEADS)):
             for name, one in heads.items():
-                settings = RecommendSettings(ranker=ranker, ranker_weight=weight, head_weights=one)  # type: ignore[arg-type]  # known names
+                settings = RecommendSettings.model_validate(
+                    {"ranker": ranker, "ranker_weight": weight, "head_weights": one}
+                )
                 opinion = load_opinion(OpinionParts(whole.store, dataset, scorer, project.artifacts, settings))
                 ways.append(Way(ranker, opinion, f"weight {weight:g}" + (f", {name}" if name else "")))
     return ways
@@ -261,40 +250,6 @@ def _interval(gaps_C: NDArray[np.float64], users_C: NDArray[np.int32], seed: int
     return [round(float(one), 5) for one in (gaps_C.mean(), *np.percentile(means, [2.5, 97.5]))]
 
 
-def milliseconds() -> dict[str, float]:
-    """Processor time for 500 candidates of one user with 50 events in a catalogue of 10,000, one thread, median of 60."""
-    torch.set_num_threads(1)
-    random = np.random.default_rng(0)
-    columns = {"user": np.zeros(EVENTS, np.int32), "item": random.integers(0, ITEMS, EVENTS).astype(np.int32)}
-    log = pl.DataFrame(columns | {"timestamp_ms": np.arange(EVENTS) * 1_000_000, "kind": ["click"] * EVENTS})
-    trails = pack_trails(log, kinds=[EventKind.CLICK], num_users=1)
-    vectors_VD = random.normal(size=(ITEMS, WIDTH)).astype(np.float32)
-    world = ClickWorld(vectors_VD, np.zeros(ITEMS, np.float32), np.zeros(ITEMS, np.int64), trails)
-    network = HistoryClickNetwork(HistoryClickConfig(), num_ids=ITEMS, item_width=WIDTH, num_kinds=1)
-    facts = HistoryFacts.of(world, network, profile_columns=(), flm="")
-    config = EngagementConfig(heads=("click", "like", "finish", WATCH))
-    groups = DurationGroups.fit(random.random(200) * 5000, random.random(200) * 9000 + 1000, num_groups=4)
-    heads = EngagementModel(config, fresh_network(HistoryReading(network), config, seed=0).eval(), groups)
-    model = HistoryEngagement(heads, facts)
-    items_K, lengths_K = random.permutation(ITEMS)[:CANDIDATES], np.full(CANDIDATES, 5000.0)
-    click = HistoryClickModel(network.eval(), "click", facts)
-    asked: dict[str, Any] = {"user": 0, "items_K": items_K, "now_ms": 10**9}
-    return {
-        "click": _median_ms(lambda: click.probabilities(world, **asked)),
-        "engagement, four heads by MMoE": _median_ms(lambda: model.predict(world, **asked, duration_ms_K=lengths_K)),
-    }
-
-
-def _median_ms(answer: Callable[[], Any]) -> float:
-    """Processor time of an answer."""
-    taken = []
-    for _ in range(ROUNDS):
-        started = time.thread_time()
-        answer()
-        taken.append(1000 * (time.thread_time() - started))
-    return round(statistics.median(taken), 2)
-
-
 def table(found: dict[str, Any]) -> str:
     """The results for people."""
     lines = [
@@ -320,13 +275,6 @@ def table(found: dict[str, Any]) -> str:
         "",
         *(f"- {one}" for one in found["sharing"]),
     ]
-    lines += [
-        "",
-        *(
-            f"500 candidates of one user, {name}: {value} ms on one core."
-            for name, value in found["scoring_500_ms"].items()
-        ),
-    ]
     return "\n".join(lines) + "\n"
 
 
@@ -342,7 +290,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
         "seed": given.seed,
-        "scoring_500_ms": milliseconds(),
         **run(given.demo, num_valid=given.valid, num_test=given.test, seed=given.seed),
     }
     (RESULTS / "reranked_slates.json").write_text(json.dumps(found, indent=2) + "\n")

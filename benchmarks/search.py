@@ -21,7 +21,7 @@ import os
 import platform
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -183,10 +183,10 @@ def best(scores_V: NDArray[np.floating], count: int) -> list[int]:
 
 def joined(rankings: Sequence[Sequence[int]], count: int) -> list[int]:
     """Reciprocal rank fusion: Cormack, Clarke and Buettcher, SIGIR 2009."""
-    total: Counter[int] = Counter()
+    total: defaultdict[int, float] = defaultdict(float)
     for ranking in rankings:
         for place, row in enumerate(ranking, start=1):
-            total[row] += 1.0 / (60 + place)  # type: ignore[assignment]
+            total[row] += 1.0 / (60 + place)
     return sorted(total, key=lambda row: (-total[row], row))[:count]
 
 

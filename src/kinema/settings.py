@@ -279,7 +279,9 @@ def find_folder(start: Path) -> Path:
     if below:
         names = ", ".join(path.name for path in below)
         raise NotBuiltError(f"{len(below)} projects are below '{start.name}': {names}; choose one with --project")
-    raise NotBuiltError(f"no {FILE_NAME} in '{start.name}', above it or just below; run: kinema init NAME")
+    raise NotBuiltError(
+        f"no {FILE_NAME} in '{start.name}', above it or just below; name a project with --project, or run: kinema init NAME"
+    )
 
 
 def load_settings(path: Path) -> Settings:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from kinema.cli.main import main
 from kinema.errors import ConfigError, DataError, NotBuiltError
@@ -155,7 +156,6 @@ def test_items_that_follow_are_learnt_and_served_by_similar(shop, monkeypatch, t
 
 
 def test_pictures_are_learnt_and_served(shop, monkeypatch, tmp_path):
-    image = pytest.importorskip("PIL.Image")
     found = run("finetune", "visual", "--epochs", 2, shop=shop)
     assert found.exit_code == 0, (found.output, found.exception)
     assert "a part of the clip, changed in other ways" in found.output
@@ -164,7 +164,7 @@ def test_pictures_are_learnt_and_served(shop, monkeypatch, tmp_path):
     monkeypatch.setenv("KINEMA_FINETUNE__VISUAL__MAX_EPOCHS", "1")
     settled = told("finetune", "visual", "--set", "network.directions=8", "--seed", 3, shop=shop)["report"]
     assert (settled["epochs"], settled["notices"]) == (1, [])
-    image.fromarray(topic_picture(7)).save(tmp_path / "seven.png")
+    Image.fromarray(topic_picture(7)).save(tmp_path / "seven.png")
     monkeypatch.setenv("KINEMA_SEARCH__VISUAL", "true")
     by_picture = told("search", "--image", tmp_path / "seven.png", shop=shop)
     assert by_picture["weights"] == {"visual": 1.0}

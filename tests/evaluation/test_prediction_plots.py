@@ -22,7 +22,7 @@ def answers():
 @pytest.fixture(scope="module")
 def plots(answers):
     table = reliability(*answers)
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="matplotlib comes with the extra report")
     return {
         "Reliability of the probabilities": reliability_plot({"before": table, EVIL: table}),
         "ROC curve": roc_plot({EVIL: answers}),

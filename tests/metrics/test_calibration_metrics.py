@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.classification as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +16,6 @@ def columns(rows):
 
 
 def test_equal_width_agrees_with_torchmetrics():
-    theirs = pytest.importorskip("torchmetrics.functional.classification")
-    torch = pytest.importorskip("torch")
     random = np.random.default_rng(1)
     for num_bins in (1, 7, 15):
         probs = random.random(400)

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.classification as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,8 +86,6 @@ def test_infinite_scores_are_sorted_like_others():
 
 
 def test_values_agree_with_torchmetrics():
-    theirs = pytest.importorskip("torchmetrics.functional.classification")
-    torch = pytest.importorskip("torch")
     random = np.random.default_rng(3)
     for _ in range(10):
         labels, classes = random.integers(0, 2, 200), random.integers(0, 5, 200)
@@ -110,8 +110,6 @@ def test_values_agree_with_torchmetrics():
 
 
 def test_curves_agree_with_torchmetrics_and_the_area_below_is_the_auc():
-    theirs = pytest.importorskip("torchmetrics.functional.classification")
-    torch = pytest.importorskip("torch")
     random = np.random.default_rng(4)
     labels, scores = random.integers(0, 2, 300), random.integers(0, 30, 300) / 30
     asked = (torch.from_numpy(scores), torch.from_numpy(labels))

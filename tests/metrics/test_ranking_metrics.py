@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.retrieval as functional
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +46,6 @@ def test_a_case_worked_by_hand_has_its_values():
 
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_values_agree_with_torchmetrics_on_random_rankings(k):
-    functional = pytest.importorskip("torchmetrics.functional.retrieval")
-    torch = pytest.importorskip("torch")
     random = np.random.default_rng(k)
     for _ in range(25):
         num_items, num_targets = 30, int(random.integers(1, 6))

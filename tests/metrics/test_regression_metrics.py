@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.regression as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +14,6 @@ NUMBERS = st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_si
 
 
 def test_values_agree_with_torchmetrics():
-    theirs = pytest.importorskip("torchmetrics.functional.regression")
-    torch = pytest.importorskip("torch")
     random = np.random.default_rng(0)
     labels = random.normal(3, 2, 100)
     values = labels + random.normal(size=100)

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 from small_world import removed_adds_up
 
+from kinema.flm import config
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.model import Memory, Scorer
 from kinema.recommend.pipeline import Recommender
 from kinema.schema import Item, Request
 from kinema.store.features import ModalityFeatures, Profiles
 from kinema.store.histories import Histories
-
-config = pytest.importorskip("kinema.flm.config")
-loop = pytest.importorskip("kinema.training.loop", reason="the model needs torch", exc_type=ImportError)
+from kinema.training import loop
 
 NUM_SUBJECTS, PER_SUBJECT, NUM_USERS = 4, 12, 80
 NUM_WARM = NUM_SUBJECTS * PER_SUBJECT

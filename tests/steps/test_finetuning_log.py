@@ -17,6 +17,7 @@ from kinema.steps.opinions import OpinionParts, load_opinion
 from kinema.steps.slates import load_scorer, trained_profile_schema
 from kinema.steps.tuning_tasks import TUNABLE
 from kinema.steps.tuning_worker import run_trial
+from kinema.tasks.history_artifact import FACTS
 from kinema.training.task_settings import TaskSettings
 from kinema.tuning.worker import GivenUpError
 
@@ -82,6 +83,8 @@ def test_the_command_tells_what_was_learnt(shop):
     assert json.loads(done.stdout)["num_examples"]["train"] == 672
     people = CliRunner().invoke(main, ["finetune", "click", "-p", str(shop), "--epochs", "1", "--quiet"])
     assert "click on the log, by time" in people.output
+    kept = json.loads((shop / "artifacts" / "click" / FACTS).read_text())
+    assert kept["report"]["slices of test"]["all"]["all"]["rows"] == 84
 
 
 def test_what_is_served_is_calibrated_slice_by_slice(shop):

@@ -15,7 +15,7 @@ from kinema.steps.finetuning_project import match_texts, open_shop
 from kinema.steps.finetuning_visual import Clips, finetune_visual, needs_clips
 from kinema.steps.match_encoder import QueryEncoder
 from kinema.steps.match_pairs import ReadPairs
-from kinema.steps.predicting_match import predict_match
+from kinema.steps.predicting_match import load_matcher, predict_match
 from kinema.store.features import HeldTokens, ModalityFeatures
 from kinema.store.tokens import RaggedTokens
 from kinema.tasks.match_data import Pairs
@@ -93,7 +93,7 @@ def test_a_table_that_cannot_be_answered_is_refused(tmp_path, monkeypatch):
     MatchModel("texts", Tower({"text": one}), Tower({"text": one}), {"text": "there"}).save(tmp_path / "texts")
     text = ModalityFeatures("text", np.ones((2, 2), np.float32), np.ones(2, bool), np.ones(2, np.float32), "there")
     parts = {
-        "model": tmp_path,
+        "model": load_matcher(tmp_path),
         "dataset": SimpleNamespace(features={"text": text}, item_ids=["a", "b"], hidden_V=np.zeros(2, bool)),
         "settings": Settings(),
         "folder": tmp_path,
@@ -110,4 +110,4 @@ def test_a_table_that_cannot_be_answered_is_refused(tmp_path, monkeypatch):
     ):
         predict_match(table=tmp_path / "q.csv", to=tmp_path / "a.csv", **parts)
     with pytest.raises(NotBuiltError, match="no match artefact in 'texts'; run: kinema finetune match"):
-        predict_match(table=tmp_path / "q.csv", to=tmp_path / "a.csv", **(parts | {"model": tmp_path / "none"}))
+        load_matcher(tmp_path / "none")

@@ -3,9 +3,11 @@
 import shutil
 from dataclasses import replace
 
+import av
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from kinema.encoders.weights import find_checkpoint
 from kinema.errors import DataError, MissingExtraError, NotBuiltError, StaleArtifactError
@@ -74,10 +76,9 @@ def test_a_clip_finds_itself_in_another_container_first(shop, data_dir, file):
 
 
 def test_a_picture_finds_the_clip_it_was_cut_from(shop, data_dir, tmp_path):
-    av, image = pytest.importorskip("av"), pytest.importorskip("PIL.Image")
     with av.open(str(data_dir / "clips" / CLIPS["archer"])) as container:
         frame = next(one for number, one in enumerate(container.decode(video=0)) if number == 40)
-    image.fromarray(frame.to_ndarray(format="rgb24")).save(tmp_path / "archer.jpg", quality=80)
+    Image.fromarray(frame.to_ndarray(format="rgb24")).save(tmp_path / "archer.jpg", quality=80)
     found = shop.search(image=tmp_path / "archer.jpg")
     assert ids(found)[0] == "archer"
     assert found.weights == {"frames": 1.0}
@@ -123,8 +124,7 @@ def test_another_text_encoder_than_the_items_leaves_the_words_and_says_so(shop, 
 
 
 def test_other_media_settings_than_the_items_are_refused(shop, data_dir, tmp_path, monkeypatch):
-    image = pytest.importorskip("PIL.Image")
-    image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "black.png")
+    Image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "black.png")
     media = shop.settings.media.model_copy(update={"num_frames": 1})
     monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"media": media}))
     with pytest.raises(
@@ -138,10 +138,9 @@ def test_other_media_settings_than_the_items_are_refused(shop, data_dir, tmp_pat
 
 
 def test_files_that_are_not_what_they_should_be_are_refused(shop, tmp_path, monkeypatch):
-    image = pytest.importorskip("PIL.Image")
     (tmp_path / "fake.png").write_text("no picture")
     (tmp_path / "fake.mp4").write_text("no clip")
-    image.fromarray(np.zeros((40, 40, 3), dtype=np.uint8)).save(tmp_path / "black.png")
+    Image.fromarray(np.zeros((40, 40, 3), dtype=np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "black.png").read_bytes()[:60])
     for name in ("fake.png", "half.png"):
         with pytest.raises(
@@ -168,8 +167,7 @@ def test_a_clip_without_anything_to_compare_is_refused(shop, data_dir, monkeypat
 
 
 def test_what_a_project_lacks_is_said(tmp_path):
-    image = pytest.importorskip("PIL.Image")
-    image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "black.png")
+    Image.fromarray(np.zeros((20, 20, 3), dtype=np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "a.mp4").write_text("a clip")
     with Project.init(tmp_path / "bare") as project:
         with pytest.raises(NotBuiltError, match="the catalogue is empty; run: kinema ingest"):

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from click.testing import CliRunner
+from PIL import Image
 
 from kinema.cli.main import main
 from kinema.encoders.shared_space import load_shared_space
@@ -118,8 +119,7 @@ def test_the_command_line_says_which_way_was_used(shop):
 
 
 def test_a_picture_and_a_clip_are_compared_with_the_same_vectors(shop, tmp_path):
-    image = pytest.importorskip("PIL.Image")
-    image.fromarray(picture(COLOURS["ak"], 9)).save(tmp_path / "red.png")
+    Image.fromarray(picture(COLOURS["ak"], 9)).save(tmp_path / "red.png")
     write_clip(tmp_path / "green.avi", [picture(COLOURS["bk"], 8)] * 4)
     with Project.open(shop) as project:
         assert {item.id for item in project.search(image=tmp_path / "red.png").items[:2]} == {"ember", "brick"}

@@ -22,7 +22,7 @@ from kinema.steps.tuning_worker import run_trial
 from kinema.training.task_settings import TASKS, TaskSettings
 from kinema.tuning.task_space import SPACES
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="optuna comes with the extra tune")
 
 TOML = """# ours
 [finetune]
@@ -127,7 +127,7 @@ def test_a_run_is_kept_goes_on_and_begins_anew_when_asked(shop):
 
 
 def test_the_step_size_is_found_and_tensorboard_is_told(shop):
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="tensorboard comes with the extra logs")
     told = json.loads(call("finetune", "click", *TABLE, "--hidden", "8", "--find-rate", "--tensorboard", "--json"))
     rate = next(re.search(r"learning_rate = (\S+), by --find-rate", one) for one in told["notices"] if "by" in one)
     assert json.loads((shop / "model-run" / "report.json").read_text())["options"]["learning_rate"] == float(rate[1])

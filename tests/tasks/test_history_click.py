@@ -207,6 +207,17 @@ def test_candidates_of_one_user_get_what_they_would_get_one_by_one():
         np.testing.assert_allclose(together, torch.sigmoid(task.network(full)).numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("pooling", ["target", "mean"])
+def test_one_history_for_many_candidates_reads_like_a_history_for_each(pooling):
+    task = clicks(pooling)
+    items = np.arange(700) % 6
+    users, moments = np.ones(700, dtype=int), np.full(700, 25 * HOUR)
+    with torch.inference_mode():
+        plain = task.network.features(batch_of(task.world, users, items, moments))
+        quick = task.network.features(batch_of(task.world, users[:1], items, moments[:1]))
+    np.testing.assert_allclose(quick, plain, atol=1e-5)
+
+
 def test_an_unknown_user_gets_one_probability_per_item():
     task = clicks()
     model = HistoryClickModel.of(task, label="click", profile_columns=(), flm="abc", report={})

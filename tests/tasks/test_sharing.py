@@ -42,9 +42,12 @@ def test_experts_agree_with_networks_computed_one_by_one():
         assert torch.allclose(found_EBW[number], plain_expert(experts, number, X_BD), atol=1e-6)
 
 
-def test_mmoe_is_the_gated_sum_of_its_experts():
+@pytest.mark.parametrize("learning", [True, False])
+def test_mmoe_is_the_gated_sum_of_its_experts(learning):
     network = MMoE(2, 5, (4,), num_experts=3)
-    for task, found in enumerate(network(X_BD)):
+    with torch.set_grad_enabled(learning):
+        told = network(X_BD)
+    for task, found in enumerate(told):
         gate_BE = torch.softmax(X_BD @ network.gates[task].weight.T, dim=1)
         expected = sum(gate_BE[:, e, None] * plain_expert(network.experts, e, X_BD) for e in range(3))
         assert torch.allclose(found, expected, atol=1e-6)

@@ -22,7 +22,7 @@ from kinema.tuning.tuned import FILE_NAME, Tuned, load_tuned, save_tuned
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="optuna comes with the extra tune")
 
 NUM_USERS, NUM_ITEMS = 40, 30
 SETTINGS = "[flm]\nmax_epochs = 2\nnum_blocks = 1\nmax_length = 8\nd_model = 16\n"

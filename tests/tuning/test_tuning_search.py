@@ -22,7 +22,7 @@ from kinema.tuning.domains import Choice, Span
 from kinema.tuning.search import gains_of, search
 from kinema.tuning.study import DATABASE
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="optuna comes with the extra tune")
 
 DOMAINS = {"dropout": Span(0.0, 0.5), "num_blocks": Choice((1, 2, 3)), "learning_rate": Span(1e-3, 1e-1, log=True)}
 START = {"dropout": 0.2, "num_blocks": 1, "learning_rate": 4.321e-3}

@@ -20,7 +20,7 @@ from kinema.tuning.search import gains_of, search
 from kinema.tuning.study import DATABASE
 from kinema.tuning.workers import Workers
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="optuna comes with the extra tune")
 
 TESTS = str(Path(__file__).parents[1])
 

@@ -94,9 +94,16 @@ def nearby_settings(folder: "Path | None") -> "tuple[Settings, Path | None]":
 
     if folder is not None:
         return load_settings(folder / FILE_NAME), folder
-    here = Path.cwd()
-    found = next((place for place in (here, *here.parents) if (place / FILE_NAME).is_file()), None)
+    found = project_around(Path.cwd())
     return (check_settings({}) if found is None else load_settings(found / FILE_NAME)), found
+
+
+def project_around(place: "Path") -> "Path | None":
+    """The innermost project that a place lies in; None for none."""
+    from kinema.settings import FILE_NAME  # noqa: PLC0415  # as above
+
+    inside = place.resolve()
+    return next((one for one in (inside, *inside.parents) if (one / FILE_NAME).is_file()), None)
 
 
 def parsed_settings(settings: tuple[str, ...]) -> dict[str, Any]:

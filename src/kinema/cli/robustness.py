@@ -1,14 +1,19 @@
 """Options of `kinema finetune` that make a model hold: changed histories, ensembles, a clean test."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from kinema.steps.click_calibration import SliceError
+
+_ALL: Final = "all"
+_MOST_SLICES: Final = 8
 
 augment_option: Callable[..., Any] = click.option(
     "--augment",
@@ -43,26 +48,27 @@ def ensemble_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def show_slices(console: "Console", slices: "Mapping[str, Mapping[str, SliceError]]") -> None:
-    """A table of how far off each slice is."""
-    from kinema.cli.output import table  # noqa: PLC0415  # as the commands have it
-    from kinema.steps.click_calibration import largest  # noqa: PLC0415  # brings torch
+def show_slices(console: "Console", slices: "Mapping[str, Mapping[str, SliceError]]", *, report: "Path") -> None:
+    """A table of how far off a model is as a whole and on the slices where it is furthest off beyond chance.
 
+    Args:
+        console: Where to.
+        slices: Slicing -> slice -> its error.
+        report: File that has all of them.
+    """
+    from kinema.cli.output import table  # noqa: PLC0415  # as the commands have it
+    from kinema.tasks.click_slices import shown_slice  # noqa: PLC0415  # brings torch
+
+    told = {(name, key): one for name, found in slices.items() for key, one in found.items()}
+    worst = sorted((pair for pair in told if pair[0] != _ALL), key=lambda pair: -told[pair].beyond_chance)
+    shown = [pair for pair in told if pair[0] == _ALL] + worst[:_MOST_SLICES]
     rows = [
-        [
-            f"{name}={key}" if name != "all" else "all",
-            one.rows,
-            one.rate,
-            one.before,
-            one.after,
-            one.chance,
-            one.beyond_chance,
-        ]
-        for name, found in slices.items()
-        for key, one in found.items()
+        [shown_slice(*pair), one.rows, one.rate, one.before, one.after, one.chance, one.beyond_chance]
+        for pair, one in ((pair, told[pair]) for pair in shown)
     ]
     heads = ["slice", "examples", "rate", "error before", "after calibration", "by chance alone", "beyond chance"]
     console.print(table("calibration on the newest tenth", heads, rows))
-    if len(rows) > 1:
-        name, worst = largest(slices)
-        console.print(f"furthest off beyond chance: {name}, {worst.beyond_chance:.3f}", markup=False)
+    if len(told) > len(shown):
+        console.print(
+            f"furthest off beyond chance first; {len(told) - len(shown)} more in the report: {report}", markup=False
+        )

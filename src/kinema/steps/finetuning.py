@@ -192,7 +192,7 @@ def read_table_clicks(
     notices += _left_out(found, specs)
     fields = fit_fields(tables["train"], found, min_count=min_count)
     rows = {name: (fields.apply(frame), labels[name]) for name, frame in tables.items()}
-    digests = {name: sha256_file(paths[name]) for name in ("train", "valid") if paths.get(name) is not None}  # type: ignore[arg-type]  # not None
+    digests = {name: sha256_file(path) for name in ("train", "valid") if (path := paths.get(name)) is not None}
     facts = ("click_table", digests, label, [repr(one) for one in found], min_count)
     return TableClicks(fields, rows, tuple(notices), rejects, facts)
 

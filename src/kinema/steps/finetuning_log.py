@@ -5,7 +5,7 @@ Shape suffixes: V catalogue.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,15 +130,17 @@ def finetune_click_on_log(
         twin = learn_click(asked, world, exposures, parts, train=trained, change=change)
         metrics |= {f"clean {name}": measured(twin, parts[name], asked) for name in ("valid", "test")}
     folder, network = artifacts / FOLDER, learnt.task.network
+    held = Held(learnt.task, parts["test"])
+    slices = errors_by_slice(held, learnt.calibration, label=label, profile_columns=columns)
+    told = {name: {key: asdict(one) for key, one in found.items()} for name, found in slices.items()}
     HistoryClickModel.of(
         learnt.task,
         label=label,
         profile_columns=columns,
         flm=flm_fingerprint(artifacts),
         calibration=learnt.calibration.to_json(),
-        report=metrics,
+        report={**metrics, "slices of test": told},
     ).save(folder, seed=plan.seed)
-    held = Held(learnt.task, parts["test"])
     return LogClickReport(
         folder=folder,
         label=label,
@@ -150,7 +152,7 @@ def finetune_click_on_log(
         seconds=time.perf_counter() - started,
         num_parameters=sum(one.numel() for one in network.parameters()),
         notices=(*clicks.notices, *train.notices, _CLEAN if extras.clean else _SEEN),
-        slices=errors_by_slice(held, learnt.calibration, label=label, profile_columns=columns),
+        slices=slices,
         members=len(network.members) if isinstance(network, HistoryClickEnsemble) else 1,
     )
 

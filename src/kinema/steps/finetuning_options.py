@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,12 @@ from kinema.training.task_extras import check_extras
 from kinema.training.task_settings import TaskSettings, fit_options, split, task_settings
 from kinema.training.tensorboard_log import TensorBoardLog
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 RUNS: Final = "runs"
 _WRITTEN: Final = (FILE_NAME, "epochs.csv", "report.json", "refined", "epochs", "tensorboard")
-_Network = TypeVar("_Network")
+_Network = TypeVar("_Network", bound="DataclassInstance")
 
 
 class Learning(TypedDict, total=False):

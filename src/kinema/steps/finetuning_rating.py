@@ -174,7 +174,8 @@ def read_ratings(store: Store, dataset: Dataset) -> Ratings:
             f"the log must have at least {_FEWEST} events of kind rating with a value, has {rated.height}; "
             "run: kinema ingest --events FILE"
         )
-    low, high = float(rated["value"].min()), float(rated["value"].max())  # type: ignore[arg-type]  # numbers, by the filter
+    values_N = rated["value"].to_numpy()
+    low, high = float(values_N.min()), float(values_N.max())
     if low == high:
         raise DataError(f"ratings must differ, all {rated.height:,} are {low:g}; there is nothing to learn")
     return Ratings(

@@ -368,18 +368,9 @@ class _Judge:
         """float32 [V], what a head says of every item."""
         trunk = learner.network.reading.network
         items_V = np.arange(len(self.dataset.item_ids))
-        users_V, times_V = np.full(len(items_V), user), np.full(len(items_V), now_ms, dtype=np.int64)
+        how = {"max_length": trunk.config.max_length, "num_ids": trunk.num_ids}
         with torch.inference_mode():
-            batch = learner.world.batch(
-                users_V,
-                items_V,
-                times_V,
-                ends_B=learner.world.trails.ends_before(users_V, times_V),
-                positions_B=None,
-                max_length=trunk.config.max_length,
-                num_ids=trunk.num_ids,
-                one_user=True,
-            )
+            batch = learner.world.candidates(items_V, user=user, now_ms=now_ms, **how)
             return np.asarray(learner.network.told(name, trunk.features(batch)).numpy(), dtype=np.float32)
 
 

@@ -25,13 +25,26 @@ _COLUMNS: Final = {"texts": ("query", "text", "q", "search"), "items": ("item", 
 _BLOCK: Final = 256
 
 
+def load_matcher(place: Path) -> MatchModel:
+    """Read a matcher.
+
+    Args:
+        place: ``artifacts/match/texts``, ``artifacts/match/items``, or ``artifacts/match`` for the first.
+
+    Raises:
+        NotBuiltError: There is none.
+        StaleArtifactError: It is of another kind or version, or damaged.
+    """
+    return MatchModel.load(place if (place / MANIFEST).is_file() else place / "texts")
+
+
 def predict_match(
-    *, model: Path, table: Path, to: Path, dataset: Dataset, settings: Settings, folder: Path, num_items: int = 10
+    *, model: MatchModel, table: Path, to: Path, dataset: Dataset, settings: Settings, folder: Path, num_items: int = 10
 ) -> int:
     """Write the best items of each row.
 
     Args:
-        model: ``artifacts/match/texts``, ``artifacts/match/items``, or ``artifacts/match`` for the first.
+        model: From `load_matcher`.
         table: With a column ``query``, or ``item`` for a model of items.
         to: ``.parquet``, ``.jsonl`` or else CSV: the column, ``position`` from 0, ``item`` (``answer`` beside a column ``item``)
             and ``score``, the cosine.
@@ -44,28 +57,25 @@ def predict_match(
         Rows written. An item does not answer itself, hidden items answer nothing.
 
     Raises:
-        NotBuiltError: There is no such model.
         ConfigError: The answers would overwrite the table.
         DataError: The table cannot be read, lacks the column, or names an unknown item.
     """
-    place = model if (model / MANIFEST).is_file() else model / "texts"
-    found = MatchModel.load(place)
     frame, _ = read_whole_table(table)
     check_apart(table, to)
-    names = _COLUMNS[found.what]
+    names = _COLUMNS[model.what]
     column = next((one for one in names if one in frame.columns), "")
     if not column:
         raise DataError(f"'{table.name}' must have a column {names[0]}, has {', '.join(frame.columns)}; rename one")
     texts = ["" if one is None else str(one) for one in frame[column].to_list()]
-    rows_VE = found.items(dataset.features)
+    rows_VE = model.items(dataset.features)
     own_N = None
-    if found.what == "texts":
+    if model.what == "texts":
         queries = TextQueries(encoder_place(settings.encoders.text, folder), settings.runtime.device)
-        _check_encoder(found, queries)
-        asked_NE = query_rows(found, queries, [" ".join(text.split()) for text in texts])
+        _check_encoder(model, queries)
+        asked_NE = query_rows(model, queries, [" ".join(text.split()) for text in texts])
     else:
         own_N = _item_numbers(texts, dataset.item_ids, table)
-        asked_NE = found.ask.rows(dataset.features)[own_N]
+        asked_NE = model.ask.rows(dataset.features)[own_N]
     answers = _best(asked_NE, rows_VE, own_N, dataset.hidden_V, num_items)
     told = "answer" if column == "item" else "item"
     ids = dataset.item_ids

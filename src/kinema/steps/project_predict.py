@@ -14,7 +14,7 @@ from kinema.steps.finetuning_clips import FOLDER as CLIPS_FOLDER
 from kinema.steps.finetuning_text import predict_text
 from kinema.steps.open_project import OpenProject
 from kinema.steps.predicting_clips import PredictionReport, predict_clips, write_predictions
-from kinema.steps.predicting_match import predict_match
+from kinema.steps.predicting_match import load_matcher, predict_match
 from kinema.tasks.clip_classes import ClipModel
 
 
@@ -77,7 +77,7 @@ class Predict:
         """
         project = self._project
         return predict_match(
-            model=Path(model),
+            model=load_matcher(Path(model)),
             table=Path(table),
             to=Path(to),
             dataset=project.dataset(),

@@ -54,6 +54,18 @@ def click_slices(
     return found | _attributes(world.profiles_UP, users_N, profile_columns)
 
 
+def shown_slice(slicing: str, key: str) -> str:
+    """A slice as people read it, places from 1; a slicing with one slice by its name alone.
+
+    Example:
+        >>> [shown_slice("place", "0"), shown_slice("place", "9"), shown_slice("item", "cold"), shown_slice("all", "all")]
+        ['place=1', 'place=10 or later', 'item=cold', 'all']
+    """
+    if slicing == PLACE and key != UNKNOWN:
+        return f"{PLACE}={int(key) + 1}{' or later' if int(key) == _LAST_PLACE else ''}"
+    return slicing if slicing == key else f"{slicing}={key}"
+
+
 def _attributes(
     profiles_UP: NDArray[np.float32] | None, users_N: NDArray[np.integer], columns: Sequence[str]
 ) -> dict[str, NDArray[np.str_]]:

@@ -104,7 +104,7 @@ def guess_kind(column: pl.Series) -> str:
     if not len(written):
         return "ignore"
     if is_text(column):
-        if (written.str.contains("|", literal=True) | written.str.starts_with("[")).mean() >= 0.5:  # type: ignore[operator]  # a mean of booleans is a number
+        if (written.str.contains("|", literal=True) | written.str.starts_with("[")).sum() >= 0.5 * len(written):
             return "list"
         return "ignore" if _hardly_repeats(written) else "category"
     values = numbers(column)
@@ -115,7 +115,7 @@ def guess_kind(column: pl.Series) -> str:
 
 
 def _hardly_repeats(written: pl.Series) -> bool:
-    return len(written) >= _ENOUGH_ROWS and not written.is_duplicated().mean() >= _HARDLY  # type: ignore[operator]  # as above
+    return len(written) >= _ENOUGH_ROWS and not written.is_duplicated().sum() >= _HARDLY * len(written)
 
 
 def complete_specs(frame: pl.DataFrame, given: Sequence[FieldSpec], *, label: str) -> tuple[FieldSpec, ...]:

@@ -15,7 +15,8 @@ from kinema.artifacts import read_manifest, write_artifact
 from kinema.tasks.history_facts import HistoryFacts
 
 _NETWORK: Final = "network.safetensors"
-_FACTS: Final = "facts.json"
+FACTS: Final = "facts.json"
+"""File of JSON values: what the model must be asked with, and what was measured."""
 _POPULARITY: Final = "popularity_V"
 
 
@@ -79,7 +80,7 @@ def write_history_model(
     with write_artifact(folder, kind=kind.name, format_version=kind.format_version, **about) as draft:
         save_file(state | dict(arrays or {}) | {_POPULARITY: facts.popularity_V}, draft / _NETWORK)
         text = json.dumps(facts.as_dict() | dict(told), indent=1)
-        (draft / _FACTS).write_text(text + "\n", encoding="utf-8")
+        (draft / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
 def read_history_model(folder: Path, kind: HistoryKind) -> KeptHistory:
@@ -91,7 +92,7 @@ def read_history_model(folder: Path, kind: HistoryKind) -> KeptHistory:
     """
     version = kind.format_version
     manifest = read_manifest(folder, kind=kind.name, format_version=version, remedy=kind.remedy)
-    told = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    told = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     state: dict[str, NDArray[Any]] = load_file(folder / _NETWORK)
     facts = HistoryFacts.from_dict(told, np.asarray(state.pop(_POPULARITY), dtype=np.float32))
     return KeptHistory(manifest.config, facts, told, {name: torch.from_numpy(one) for name, one in state.items()})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -88,32 +88,30 @@ class ClickWorld:
         positions_B: NDArray[np.integer] | None,
         max_length: int,
         num_ids: int,
-        one_user: bool = False,
         change: Callable[[Trailed], Trailed] | None = None,
     ) -> HistoryBatch:
         """Examples as tensors.
 
         Args:
-            users_B: User numbers.
+            users_B: User numbers; one alone, with one moment, one end and no places, is that of all examples and is read once.
             items_B: Item numbers.
             times_ms_B: Moments.
             ends_B: Where what each user did before ends, see `Trails.ends_before`.
             positions_B: Place in the slate, -1 where unknown; None for all unknown.
             max_length: Newest events that are read.
             num_ids: Items from the first that have a vector of their own.
-            one_user: All examples are of one user and moment: the history is read once.
             change: What becomes of the histories first; for training.
         """
-        trails, asking = self.trails, slice(1) if one_user else slice(None)
-        places_BL, there_BL = trails.newest(users_B[asking], ends_B[asking], length=max_length)
+        trails = self.trails
+        places_BL, there_BL = trails.newest(users_B, ends_B, length=max_length)
         events_BL: NDArray[np.integer] = trails.items_E[places_BL] if len(trails.items_E) else np.zeros_like(places_BL)
         kinds_BL: NDArray[np.integer] = trails.kinds_E[places_BL] if len(trails.items_E) else places_BL
-        passed_BL = times_ms_B[asking, None] - (trails.times_ms_E[places_BL] if len(trails.items_E) else places_BL)
+        passed_BL = times_ms_B[:, None] - (trails.times_ms_E[places_BL] if len(trails.items_E) else places_BL)
         if change is not None:
             events_BL, kinds_BL, there_BL = change(Trailed(events_BL, kinds_BL, there_BL))
         rows_R, numbers = np.unique(np.concatenate([items_B, events_BL.ravel()]), return_inverse=True)
         local_ms_B = times_ms_B // _HOUR_MS
-        positions = np.full(len(items_B), -1) if positions_B is None else np.asarray(positions_B)
+        positions = np.full(len(users_B), -1) if positions_B is None else np.asarray(positions_B)
         profiles = None
         if self.profiles_UP is not None:
             known_B = users_B < len(self.profiles_UP)
@@ -133,6 +131,23 @@ class ClickWorld:
             profiles_BP=profiles,
         )
 
+    def candidates(
+        self, items_K: NDArray[np.integer], *, user: int, now_ms: int, max_length: int, num_ids: int
+    ) -> HistoryBatch:
+        """Items that one user may be shown at one moment; what is the user's is read once for all of them.
+
+        Args:
+            items_K: Item numbers.
+            user: User number; one behind the known ones has done nothing yet.
+            now_ms: The moment, UTC.
+            max_length: See `batch`.
+            num_ids: See `batch`.
+        """
+        users, moments = np.array([user]), np.array([now_ms], dtype=np.int64)
+        ends = self.trails.ends_before(users, moments)
+        how: dict[str, Any] = {"max_length": max_length, "num_ids": num_ids}
+        return self.batch(users, items_K, moments, ends_B=ends, positions_B=None, **how)
+
     def _numbers(
         self,
         users_B: NDArray[np.integer],
@@ -146,7 +161,7 @@ class ClickWorld:
         published_B = self.published_ms_V[items_B]
         dated_B = published_B > np.iinfo(np.int64).min
         age_B = np.where(dated_B, np.maximum(times_ms_B - np.where(dated_B, published_B, 0), 0), 0) / _DAY_MS
-        columns = (before_B, self.popularity_V[items_B], age_B)
+        columns = np.broadcast_arrays(before_B, self.popularity_V[items_B], age_B)
         return np.stack([np.log1p(one) / 4 for one in columns], axis=1).astype(np.float32)
 
 
@@ -305,10 +320,8 @@ class HistoryClick:
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """Own vectors of items, and kinds of events."""
-        network = self.network
-        members = network.members if isinstance(network, HistoryClickEnsemble) else [network]
-        tables = [table.weight for one in members for table in (one.ids, one.kinds)]  # type: ignore[union-attr]
-        return [one for one in tables if isinstance(one, nn.Parameter)]
+        networks = [one for one in self.network.modules() if isinstance(one, HistoryClickNetwork)]
+        return [parameter for one in networks for table in (one.ids, one.kinds) for parameter in table.parameters()]
 
     def _batch(
         self, rows: NDArray[np.int64], *, with_positions: bool, change: Callable[[Trailed], Trailed] | None = None

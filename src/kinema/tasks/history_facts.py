@@ -140,15 +140,6 @@ class HistoryFacts:
         return np.pad(self.popularity_V, (0, max(0, num_items - len(self.popularity_V))))[:num_items]
 
     def batch(self, world: ClickWorld, *, user: int, items_K: NDArray[np.integer], now_ms: int) -> HistoryBatch:
-        """Candidates of one user at one moment; the history is read once for all of them."""
-        users_K, times_K = np.full(len(items_K), user), np.full(len(items_K), now_ms, dtype=np.int64)
-        return world.batch(
-            users_K,
-            items_K,
-            times_K,
-            ends_B=world.trails.ends_before(users_K, times_K),
-            positions_B=None,
-            max_length=self.config.max_length,
-            num_ids=self.num_ids,
-            one_user=True,
-        )
+        """Candidates of one user at one moment, see `ClickWorld.candidates`."""
+        how = {"max_length": self.config.max_length, "num_ids": self.num_ids}
+        return world.candidates(items_K, user=user, now_ms=now_ms, **how)

@@ -26,6 +26,9 @@ NUM_WEEKDAYS: Final = 7
 NUM_POSITIONS: Final = 64
 """Place 0 stands for an unknown one, as when slates are made."""
 NUM_NUMBERS: Final = 3
+_TARGETS_AT_ONCE: Final = 250
+"""Items that are asked about at once for one history: of thousands, memory that is asked of the system anew for each answer would
+cost more than the answer."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class HistoryBatch:
         ids_R: int64, number of each's own vector, from 1; 0 where it has none.
         targets_B: int64, place of the item in question among them.
         places_BL: int64, the same of the history.
-        there_BL: bool, whether there is an event. It and the other parts of the history may have one row, that of all examples.
+        there_BL: bool, whether there is an event. It and all below but the numbers may have one row, that of all examples.
         kinds_BL: int64, kinds of the events.
         gaps_BL: int64, buckets of the time since each event.
         hours_B: int64, of the day.
@@ -134,10 +137,26 @@ class _Attention(nn.Module):
 
     def forward(self, events_BLW: Tensor, target_BW: Tensor) -> Tensor:
         """Logits float32 [B, L]; one row of events may stand for all."""
+        if len(events_BLW) == 1:
+            parts = [self._of_one_row(events_BLW[0], some) for some in torch.split(target_BW, _TARGETS_AT_ONCE)]
+            return torch.cat(parts)
         target_B1W = target_BW.unsqueeze(1)
         hidden_BLW = self.both(events_BLW * target_B1W).add_(self.event(events_BLW)).add_(self.target(target_B1W))
         logits_BL: Tensor = self.out(functional.relu(hidden_BLW, inplace=True)).squeeze(2)
         return logits_BL
+
+    def _of_one_row(self, events_LW: Tensor, target_BW: Tensor) -> Tensor:
+        """The same for one history: what a target does to the layer is put into its weights, and one product does the rest.
+
+        The layer is linear in the event: ``both(e * t) + event(e) + target(t) = (both * t + event) e + target(t)``. Written so,
+        only what comes out is as large as targets times events.
+        """
+        weights_BWW = torch.addcmul(self.event.weight, self.both.weight, target_BW.unsqueeze(1))
+        shifts_BW = functional.linear(target_BW, self.target.weight, self.event.bias)
+        hidden = torch.mm(events_LW, weights_BWW.view(-1, events_LW.shape[1]).T).add_(shifts_BW.view(-1))
+        hidden_LBW = functional.relu(hidden, inplace=True).view(len(events_LW), *target_BW.shape)
+        logits_LB: Tensor = self.out(hidden_LBW).squeeze(2)
+        return logits_LB.T
 
 
 class HistoryClickNetwork(nn.Module):
@@ -206,13 +225,13 @@ class HistoryClickNetwork(nn.Module):
         parts += [self.hours(batch.hours_B), self.weekdays(batch.weekdays_B), batch.numbers_BC]
         if self.profile is not None and batch.profiles_BP is not None:
             parts.append(self.profile(batch.profiles_BP))
-        x_BX = torch.cat(parts, dim=1)
+        x_BX = torch.cat([one.expand(len(target_BW), -1) for one in parts], dim=1)
         crossed_BX = x_BX
         for cross in self.crosses:
-            crossed_BX = x_BX * cross(crossed_BX) + crossed_BX
+            crossed_BX = torch.addcmul(crossed_BX, x_BX, cross(crossed_BX))
         deep_BX = x_BX
         for layer in self.deep:
-            deep_BX = functional.relu(layer(deep_BX))
+            deep_BX = functional.relu(layer(deep_BX), inplace=True)
             deep_BX = deep_BX if draws is None else draws.dropout(deep_BX, self.config.dropout)
         return torch.cat([crossed_BX, deep_BX], dim=1)
 
@@ -225,5 +244,8 @@ class HistoryClickNetwork(nn.Module):
         else:
             weights_BL = torch.sigmoid(self.attention(events_BLW, target_BW)) * there_BL
             weights_BL = weights_BL / there_BL.sum(dim=1, keepdim=True).clamp_min(1).sqrt()
-        interest_BW: Tensor = torch.matmul(weights_BL.unsqueeze(1), events_BLW).squeeze(1)
-        return interest_BW
+        if len(events_BLW) == 1:
+            interest_BW: Tensor = weights_BL @ events_BLW[0]
+        else:
+            interest_BW = torch.matmul(weights_BL.unsqueeze(1), events_BLW).squeeze(1)
+        return interest_BW.expand(len(target_BW), -1)

@@ -107,7 +107,7 @@ class Descent:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss to those that are there."""
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        torch.autograd.backward(scaled)
 
     def clear(self) -> None:
         """Forget the gradients."""

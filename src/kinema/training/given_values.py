@@ -3,9 +3,12 @@
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields, replace
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kinema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _WORDS: Final = {
     str: "a text",
@@ -15,7 +18,7 @@ _WORDS: Final = {
     dict: "a table of numbers",
     tuple: "a list",
 }
-_Made = TypeVar("_Made")
+_Made = TypeVar("_Made", bound="DataclassInstance")
 
 
 def changed(default: _Made, values: Mapping[str, Any], *, where: str) -> _Made:
@@ -34,11 +37,11 @@ def changed(default: _Made, values: Mapping[str, Any], *, where: str) -> _Made:
         >>> changed(FitOptions("auc"), {"learning_rate": 1}, where="[finetune]").learning_rate
         1.0
     """
-    known = [one.name for one in fields(default)]  # type: ignore[arg-type]  # callers give dataclasses
+    known = [one.name for one in fields(default)]
     check_names(values, known, where=where)
     read = {name: read_value(name, one, getattr(default, name), where=where) for name, one in values.items()}
     try:
-        return replace(default, **read)  # type: ignore[type-var]  # as above
+        return replace(default, **read)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 

@@ -152,6 +152,8 @@ def _finetune_on_log(
 
 
 def _people_of_log(console: Console, report: "LogClickReport") -> None:
+    from kinema.tasks.history_artifact import FACTS  # noqa: PLC0415  # brings torch
+
     names = ("auc", "grouped_auc", "log_loss", "calibrated_error")
     rows = [
         [part, *(counts[part.split()[-1]] for counts in (report.num_examples, report.num_positive))]
@@ -160,7 +162,7 @@ def _people_of_log(console: Console, report: "LogClickReport") -> None:
     ]
     heads = ["part", "examples", report.label, "AUC", "AUC within users", "log loss", "calibration error"]
     console.print(table(f"{report.label} on the log, by time", heads, rows))
-    show_slices(console, report.slices)
+    show_slices(console, report.slices, report=report.folder / FACTS)
     console.print(
         f"best after epoch {report.best_epoch} of {report.epochs}; {report.num_parameters:,} parameters, "
         f"{report.num_examples['train']:,} training examples, {report.seconds:.1f} s"

@@ -1,12 +1,12 @@
 """`kinema finetune match` and `kinema predict match`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
 
-from kinema.cli.learning import learning_options
+from kinema.cli.learning import learning_options, project_around
 from kinema.cli.output import FILE, FOLDER, Output, common_options, print_notices, project_option, table
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def finetune(
     folder: Path | None,
     what: str,
     pairs: Path | None,
-    learn: str,
+    learn: Literal["frozen", "top", "lora"],
     rank: int,
     layers: int,
     use: bool,
@@ -124,13 +124,28 @@ def print_verdict(console: Console, report: Any, *, setting: tuple[str, str], in
 def predict(output: Output, *, folder: Path | None, model: Path, rows: Path, to: Path, num_items: int) -> None:
     """The best items of a project for each query of a table.
 
+    The project is the one that is named, or else the one the model lies in, or the one that you stand in.
+
     \b
     Examples:
       kinema predict match shop/artifacts/match/texts --table queries.csv --to answers.csv -n 20
       kinema predict match shop/artifacts/match/items --table watched.csv --to next.parquet
     """  # noqa: D301  # \b tells click to keep the lines
-    from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.extras import require  # noqa: PLC0415  # keeps the start of other commands light
 
-    with Project.find(folder) as project:
-        num_rows = project.predict.match(model, table=rows, to=to, num_items=num_items)
+    require("torch")
+    from kinema.project import Project  # noqa: PLC0415  # as above
+    from kinema.steps.predicting_match import load_matcher, predict_match  # noqa: PLC0415  # as above
+
+    found = load_matcher(model)
+    with Project.find(folder or project_around(model)) as project:
+        num_rows = predict_match(
+            model=found,
+            table=rows,
+            to=to,
+            dataset=project.dataset(),
+            settings=project.settings,
+            folder=project.folder,
+            num_items=num_items,
+        )
     output.show_written(num_rows, to)

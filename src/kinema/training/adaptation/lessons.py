@@ -199,7 +199,7 @@ def _step(
             f"the loss must stay finite, is {float(total.detach())} at step {place.total_steps}; lower --learning-rate"
         )
     optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    torch.autograd.backward(total)
     trained = [one for parameters, _ in lesson.groups for one in parameters]
     nn.utils.clip_grad_norm_(trained, _LARGEST_NORM)
     optimizer.step()
