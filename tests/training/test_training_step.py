@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kinema.flm.batch import Negatives, as_batch
-from kinema.flm.config import FLMConfig
+from kinema.flm.config import COLLAB_TERMS, CONTENT_TERMS, FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.network import FLMNetwork
 from kinema.tasks.pretraining import PretrainingTask, Touched
@@ -109,6 +109,43 @@ def test_auxiliary_losses_are_computed_only_where_they_are_asked_for():
         ]
     assert set(found[0].losses) == {"sequential", "collaborative", "content"}
     assert set(found[1].losses) == {"sequential"}
+
+
+@pytest.mark.parametrize(
+    ("off", "left"),
+    [
+        ({"weight_sequence": 0.0}, {"collaborative", "content"}),
+        ({"weight_collab": 0.0}, {"sequential", "content"}),
+        ({"collab_terms": ()}, {"sequential", "content"}),
+        ({"weight_content": 0.0}, {"sequential", "collaborative"}),
+        ({"content_terms": ()}, {"sequential", "collaborative"}),
+    ],
+)
+def test_each_loss_can_be_switched_off(off, left):
+    config = PLAIN.with_changes(**({"weight_collab": 0.3} | off))
+    network, task = made(config, content())
+    with side_by_side(network, task, num_pieces=2) as stepper:
+        found = stepper.gradients(batch(), NEGATIVES, num_pieces=2, auxiliary=True, share=1.0, seed=0)
+        pairs = [*zip(found.dense, stepper.dense, strict=True)]
+    assert set(found.losses) == left
+    encoder = {id(one) for one in network.encoder.parameters()}
+    assert any(one is not None and id(parameter) in encoder for one, parameter in pairs) == ("sequential" in left)
+
+
+def test_the_parts_of_a_loss_add_up_to_it():
+    def auxiliary(name, **terms):
+        config = PLAIN.with_changes(weight_collab=0.3, memory_query_decay=1e-9, **terms)
+        network, task = made(config, content())
+        with side_by_side(network, task, num_pieces=1) as stepper:
+            return stepper.gradients(batch(), NEGATIVES, num_pieces=1, auxiliary=True, share=1.0, seed=0).losses[name]
+
+    for name, terms, known in (
+        ("collaborative", "collab_terms", COLLAB_TERMS),
+        ("content", "content_terms", CONTENT_TERMS),
+    ):
+        parts = [auxiliary(name, **{terms: (one,)}) for one in known]
+        assert all(parts)
+        assert sum(parts) == pytest.approx(auxiliary(name, **{terms: known}), rel=1e-5)
 
 
 def test_auxiliary_losses_count_for_the_steps_that_leave_them_out():

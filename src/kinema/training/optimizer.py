@@ -46,9 +46,11 @@ class RowAdam:
             learning_rate: Step size.
             step: Steps of the run, this one included, >= 1.
         """
-        first = self.first[rows_R].lerp_(gradients, 1 - _BETAS[0])
-        second = self.second[rows_R].mul_(_BETAS[1]).addcmul_(gradients, gradients, value=1 - _BETAS[1])
-        self.first[rows_R], self.second[rows_R] = first, second
+        first = self.first.index_select(0, rows_R).lerp_(gradients, 1 - _BETAS[0])
+        second = self.second.index_select(0, rows_R).mul_(_BETAS[1])
+        second.addcmul_(gradients, gradients, value=1 - _BETAS[1])
+        self.first.index_copy_(0, rows_R, first)
+        self.second.index_copy_(0, rows_R, second)
         scale = math.sqrt(1 - _BETAS[1] ** step)
         moved = first.div_(second.sqrt_().div_(scale).add_(_EPSILON)).mul_(learning_rate / (1 - _BETAS[0] ** step))
         self._table.index_add_(0, rows_R, moved, alpha=-1)
