@@ -113,8 +113,8 @@ def _gains(results: Mapping[str, Any], name: str, title: str, part: Part) -> lis
         if errors.get(row, 1.0) > _FEWEST_CASES_ERROR:
             found.append(None)
             continue
-        changed = _mean(measured[title], row, metric) - _mean(measured[ALL], row, metric)
-        found.append((-changed if part.is_default else changed, errors[row]))
+        whole, changed = _mean(measured[ALL], row, metric), _mean(measured[title], row, metric)
+        found.append((whole - changed if part.is_default else changed - whole, errors[row]))
     return found
 
 

@@ -78,8 +78,10 @@ def test_what_cannot_be_asked_alone_is_refused_with_what_can():
         recommender(BranchedScorer()).recommend_alone(request, "memory", history=history())
 
 
-def test_the_command_asks_one_branch_of_a_trained_model(tmp_path):
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
     pytest.importorskip("torch")
+    tmp_path = tmp_path_factory.mktemp("branches")
     items = [f"v{n}" for n in range(12)]
     pl.DataFrame({"id": items, "title": items}).write_csv(tmp_path / "items.csv")
     rows = [(f"u{u}", f"v{(u + k) % 12}", 1000 * k + 1) for u in range(12) for k in range(4)]
@@ -90,6 +92,11 @@ def test_the_command_asks_one_branch_of_a_trained_model(tmp_path):
         (shop / "kinema.toml").write_text("[flm]\nmax_epochs = 1\nd_model = 8\n", encoding="utf-8")
     with Project.open(shop) as project:
         project.pretrain()
+    return shop
+
+
+def test_the_command_asks_one_branch_of_a_trained_model(shop):
+    with Project.open(shop) as project:
         alone = project.recommend("u0", num_items=3, branch="sequential")
 
     def call(*arguments):
@@ -100,3 +107,18 @@ def test_the_command_asks_one_branch_of_a_trained_model(tmp_path):
     assert told["notice"] == "the sequential branch alone"
     assert "memory branch alone" in call("--branch", "memory").stdout
     assert call("--branch", "fused").exit_code == 2
+
+
+def test_the_memory_counts_what_was_watched_since_the_model_was_trained(shop, tmp_path):
+    def followers():
+        with Project.open(shop) as project:
+            places = project.recommend("u0", num_items=12, branch="memory").items
+        return {place.id: place.score for place in places}
+
+    before = followers()
+    rows = [(f"u{u}", "v11", 9000) for u in range(1, 6)]
+    pl.DataFrame(rows, schema=["user", "item", "timestamp_ms"], orient="row").write_csv(tmp_path / "later.csv")
+    with Project.open(shop) as project:
+        project.ingest(events=tmp_path / "later.csv")
+    after = followers()
+    assert after["v11"] > before["v11"] + 0.2

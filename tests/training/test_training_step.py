@@ -1,5 +1,8 @@
 """The step cut into pieces against the plain definition: one graph, one loss, one backward pass."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from kinema.flm.config import COLLAB_TERMS, CONTENT_TERMS, FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.network import FLMNetwork
 from kinema.tasks.pretraining import PretrainingTask, Touched
-from kinema.training.optimizer import Optimizer, RowAdam
+from kinema.training.optimizer import DenseAdam, Optimizer, RowAdam
 from kinema.training.step import dense_parameters, side_by_side
 
 NUM_ITEMS, WIDTH = 20, 6
@@ -185,6 +188,43 @@ def test_rows_that_are_touched_at_every_step_move_as_under_adam():
         sparse.update(rows, gradient, learning_rate=0.01, step=step)
     torch.testing.assert_close(table[rows], reference.detach())
     assert torch.equal(table[[1, 4]], before[[1, 4]])
+
+
+def test_dense_parameters_move_as_under_adamw_and_those_without_a_gradient_stand_still():
+    torch.manual_seed(0)
+    shapes = ((3, 4), (5,), (2, 2))
+    ours = [torch.randn(shape) for shape in shapes]
+    theirs = [torch.nn.Parameter(one.clone()) for one in ours]
+    groups = [{"params": theirs[:2], "weight_decay": 0.1}, {"params": theirs[2:], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    adam = DenseAdam(ours, [0.1, 0.1, 0.0])
+    for step in range(1, 9):
+        gradients = [torch.randn(shape) if place != 1 or step % 3 == 0 else None for place, shape in enumerate(shapes)]
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient
+        for group in reference.param_groups:
+            group["lr"] = 0.1 / step
+        reference.step()
+        before = ours[1].clone()
+        adam.update(gradients, learning_rate=0.1 / step)
+        assert torch.equal(before, ours[1]) == (gradients[1] is None)
+    torch.testing.assert_close(ours, [one.detach() for one in theirs])
+    assert adam.steps.tolist() == [8, 2, 8]
+    adam.update([None] * 3, learning_rate=1.0)
+    torch.testing.assert_close(ours, [one.detach() for one in theirs])
+
+
+def test_training_does_without_the_compiler_that_torch_s_own_optimizers_bring_along():
+    code = (
+        "import sys; import numpy as np; from kinema.flm.config import FLMConfig; from kinema.store.histories import Histories\n"
+        "from kinema.training.loop import pretrain\n"
+        "log = Histories.from_lists([[0, 1, 2], [2, 1, 0]], 3)\n"
+        "pretrain(train=log, valid=None, features={}, profiles=None, item_ids=list('abc'), config=FLMConfig(d_model=8, "
+        "max_epochs=1), seed=0)\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
 
 
 def test_the_state_of_the_optimizer_survives_being_saved():

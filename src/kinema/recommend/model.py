@@ -18,6 +18,9 @@ class Memory(Protocol):
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """[C, V]: for each row, how strongly its newest items lead on to every item; 0 without a transition."""
 
+    def count_on(self, histories: Histories) -> int:
+        """Count what a log holds beyond what was counted of it, and say how many interactions that were."""
+
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
 

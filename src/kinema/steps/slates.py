@@ -172,6 +172,8 @@ def make_slates(
         StaleArtifactError: The artefact does not fit the store.
     """
     scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    if scorer is not None:
+        scorer.memory.count_on(dataset.histories)
     if scorer is None and settings.model != _MODEL:
         raise NotBuiltError(f"model '{settings.model}' of [recommend] was not made yet; run: kinema finetune next")
     histories, profiles = dataset.histories, dataset.profiles

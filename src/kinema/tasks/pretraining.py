@@ -237,7 +237,7 @@ class PretrainingTask:
 
 def _gathered(vectors_RD: Tensor, places_BL: Tensor) -> Tensor:
     """float32 [B, L, D], rows of a table; several times faster than indexing with a matrix, forward and backward."""
-    return vectors_RD.index_select(0, places_BL.flatten()).view(*places_BL.shape, -1)
+    return vectors_RD.index_select(0, places_BL.flatten()).view(*places_BL.shape, vectors_RD.shape[1])
 
 
 def _some(valid_BL: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
