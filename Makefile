@@ -15,7 +15,7 @@ help:
 	@echo 'make docs    build the documentation into build/site'
 	@echo 'make bench   speed of ingest, media and training, relevance of search, into benchmarks/results'
 	@echo 'make bench-quality        quality on public sets against baselines and peers: hours'
-	@echo 'make bench-quality-short  the same with one seed and a minute of training: minutes'
+	@echo 'make bench-quality-short  two small sets, one seed, a minute of training: ten minutes'
 	@echo 'make clean   remove the environment and everything generated'
 
 $(STAMP): pyproject.toml constraints.txt requirements-weights.txt

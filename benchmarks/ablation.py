@@ -3,7 +3,8 @@
     python benchmarks/ablation.py [--sets ml-100k beauty-cold tiktok] [--seconds 60] [--seeds 1] [--parts "LiGR blocks"]
 
 Modalities are switched off one at a time on sets that have more than one. Every run trains for the same CPU-seconds on one
-core, so that a part which costs time has to earn it; two runs go side by side on two cores. Test numbers of one protocol, defaults otherwise. A part that pays on no set should be off.
+core, so that a part which costs time has to earn it; two runs go side by side on two cores. Test numbers of one protocol,
+defaults otherwise. The table ends with what each part adds on each set and whether that bears out its default.
 Results go to ``results/ablation.json`` and, as a table, ``results/ablation.md``.
 """
 
@@ -19,24 +20,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation_table import ALL, Part, table_lines
+
 RESULT: Final = Path(__file__).parent / "results" / "ablation.json"
-PARTS: Final[dict[str, dict[str, Any]]] = {
-    "all": {},
-    "without L_collab": {"weight_collab": 0.0},
-    "without L_content": {"weight_content": 0.0},
-    "without both": {"weight_collab": 0.0, "weight_content": 0.0},
-    "L_content: next item only": {"content_terms": ("next",)},
-    "without content": {"use_content": False},
-    "without profiles": {"use_profiles": False},
-    "without memory": {"use_memory": False},
-    "without IDs": {"use_ids": False},
-    "without imputation": {"shrinkage": 1e-6},
-    "LiGR blocks": {"block": "ligr"},
-    "no frequency filter": {"filter_share": 0.0},
-    "auxiliary at every step": {"auxiliary_every": 1},
-    "half the negatives by popularity": {"popular_negatives": 0.5},
-    "full softmax": {"full_softmax_items": 20_000},
+_BRIDGES: Final = "search, which finds pictures by words through what it aligns"
+PARTS: Final[dict[str, Part]] = {
+    "without L_seq": Part({"weight_sequence": 0.0}),
+    "without L_collab": Part({"weight_collab": 0.0}),
+    "without L_collab: items": Part({"collab_terms": ("users",)}),
+    "without L_collab: users": Part({"collab_terms": ("items",)}),
+    "without L_content": Part({"weight_content": 0.0}),
+    "without L_content: next": Part({"content_terms": ("align", "modalities", "reconstruction")}),
+    "without L_content: align": Part({"content_terms": ("next", "modalities", "reconstruction")}, kept_for=_BRIDGES),
+    "without L_content: modalities": Part({"content_terms": ("next", "align", "reconstruction")}, kept_for=_BRIDGES),
+    "without L_content: reconstruction": Part({"content_terms": ("next", "align", "modalities")}, kept_for=_BRIDGES),
+    "without L_content: all but next": Part({"content_terms": ("next",)}, kept_for=_BRIDGES),
+    "without L_collab and L_content": Part({"weight_collab": 0.0, "weight_content": 0.0}),
+    "without content": Part({"use_content": False}),
+    "without profiles": Part({"use_profiles": False}, kept_for="users without events, of whom nothing else is known"),
+    "without memory": Part({"use_memory": False}),
+    "without IDs": Part({"use_ids": False}),
+    "without imputation": Part({"use_imputation": False}),
+    "without shrinkage of items with events": Part({"shrinkage": 1e-6}),
+    "without frequency filter": Part({"filter_share": 0.0}),
+    "LiGR blocks": Part({"block": "ligr"}, is_default=False),
+    "auxiliary at every step": Part({"auxiliary_every": 1}, is_default=False),
+    "half the negatives by popularity": Part({"popular_negatives": 0.5}, is_default=False),
+    "full softmax": Part({"full_softmax_items": 20_000}, is_default=False),
 }
+"""Every part of the joint loss, and what else can be switched."""
 WITHOUT: Final = "without modality "
 MODALITIES: Final = {"tiktok": ("frames", "sound")}
 """Of sets with more than one."""
@@ -44,7 +59,7 @@ MODALITIES: Final = {"tiktok": ("frames", "sound")}
 
 def parts_of(name: str) -> list[str]:
     """Parts that a set can do without."""
-    return [*PARTS, *(WITHOUT + modality for modality in MODALITIES.get(name, ()))]
+    return [ALL, *PARTS, *(WITHOUT + modality for modality in MODALITIES.get(name, ()))]
 
 
 def one_run(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
@@ -61,7 +76,7 @@ def one_run(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
     one = SETS[name]()
     split = one.split
     # Epochs are left open, so that the time decides.
-    changes = PARTS.get(part, {})
+    changes = PARTS[part].changes if part in PARTS else {}
     config = choose_config(split.train, {"max_epochs": 1000, "patience": 1000, **changes, "max_seconds": seconds})
     features = {key: value for key, value in one.features.items() if part != WITHOUT + key}
     model = pretrain(
@@ -80,7 +95,13 @@ def one_run(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
     return {
         "epochs": model.report["epochs"],
         "rows": {row: {metric: round(cases.mean(metric), 5) for metric in one.metrics} for row, cases in rows.items()},
+        "errors": {row: round(_error(cases.values(one.metrics[0])), 5) for row, cases in rows.items()},
     }
+
+
+def _error(values_C: NDArray[np.float64]) -> float:
+    """Standard error of a mean over cases."""
+    return float(values_C.std() / max(len(values_C), 1) ** 0.5)
 
 
 def child(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
@@ -94,23 +115,8 @@ def child(name: str, part: str, seed: int, seconds: float) -> dict[str, Any]:
 
 def write_table(results: dict[str, Any]) -> None:
     """The table for people."""
-    lines = ["# What each part is worth", "", results["what"]]
-    for name, parts in results["sets"].items():
-        rows = ("all", "warm", "cold", "cold among cold")
-        first = next(iter(parts.values()))["0"]["rows"]
-        shown = [row for row in rows if row in first]
-        metrics = list(first["all"])
-        head = ["part", "epochs", *(f"{metric}, {row}" for row in shown for metric in metrics)]
-        lines += ["", f"## {name}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        for part, seeds in parts.items():
-            values = list(seeds.values())
-            means = [
-                f"{sum(one['rows'][row][metric] for one in values) / len(values):.4f}"
-                for row in shown
-                for metric in metrics
-            ]
-            lines.append("| " + " | ".join([part, str(values[0]["epochs"]), *means]) + " |")
-    RESULT.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    modalities = {WITHOUT + one: Part({}) for names in MODALITIES.values() for one in names}
+    RESULT.with_suffix(".md").write_text("\n".join(table_lines(results, PARTS | modalities)) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -141,6 +147,9 @@ def main() -> None:
         for (name, part, seed), found in zip(
             jobs, pool.map(lambda job: child(*job, arguments.seconds), jobs), strict=True
         ):
+            errors = found.pop("errors")
+            if part == ALL:
+                results.setdefault("errors", {})[name] = errors
             results["sets"].setdefault(name, {}).setdefault(part, {})[str(seed)] = found
             RESULT.parent.mkdir(exist_ok=True)
             RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

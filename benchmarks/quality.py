@@ -4,7 +4,7 @@
                                  [--again "FLM"] [--max-seconds 600]
 
 Protocols are those of `datasets.py`; all items are candidates, seen ones filtered, ties count against the ranker,
-everything is chosen on validation. ``--short`` is one seed and a minute of training. Results are merged into
+everything is chosen on validation. ``--short`` is two small sets, one seed and a minute of training: ten minutes in all. Results are merged into
 ``results/quality.json`` entry by entry, so a run that is stopped goes on where it was; ``results/quality.md`` is the table.
 Per-case values stay under ``build/bench``: they are derived from the sets row by row.
 
@@ -51,6 +51,8 @@ TIMED: Final[dict[str, dict[str, Any]]] = {
 BRANCHES: Final = {"sequential": "FLM: sequential", "collaborative": "FLM: collaborative", "content": "FLM: content"}
 PREQUENTIAL: Final = "memory, counting on"
 SHORT_SECONDS: Final = 60.0
+SHORT_SETS: Final = ("ml-100k", "tiktok")
+"""The two smallest: films and clips, with and without cold items."""
 
 Entry = dict[str, Any]
 
@@ -196,7 +198,7 @@ def entries(one: BenchmarkSet, arguments: argparse.Namespace) -> Iterator[tuple[
     if one.log is not None and missing(PREQUENTIAL, 0):
         yield PREQUENTIAL, 0, prequential_entry(one, one.log)
     limits = {"max_seconds": SHORT_SECONDS if arguments.short else arguments.max_seconds}
-    variants = [*VARIANTS, *(TIMED if one.timed else ())]
+    variants = [*VARIANTS, *(TIMED if one.timed and not arguments.short else ())]
     wanted = [(variant, seed) for seed in range(arguments.seeds) for variant in variants if missing(variant, seed)]
     for variant, seed in wanted:
         for name, entry in flm_entries(one, name=variant, seed=seed, limits=limits):
@@ -220,9 +222,9 @@ def keep(one: BenchmarkSet, path: Path, name: str, seed: int, entry: Entry) -> N
 def main() -> None:
     """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=SETS, help="all of them, or the two smallest with --short")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--short", action="store_true", help="one seed, a minute of training, a result file of its own")
+    parser.add_argument("--short", action="store_true", help="two small sets, one seed, a minute of training, own file")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[])
     parser.add_argument("--peer-seconds", type=float, default=7200.0, help="most training time of a peer")
     parser.add_argument("--max-seconds", type=float, default=600.0, help="most training time of FLM")
@@ -234,7 +236,7 @@ def main() -> None:
     if not data_root().is_dir():
         print(f"left out: no data at {data_root()}; set KINEMA_DATA")
         return
-    for set_name in arguments.sets:
+    for set_name in arguments.sets or (SHORT_SETS if arguments.short else SETS):
         one = SETS[set_name]()
         for name, seed, entry in entries(one, arguments):
             keep(one, arguments.result, name, seed, entry)

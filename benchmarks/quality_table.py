@@ -10,6 +10,8 @@ import numpy as np
 from kinema.evaluation.bootstrap import resampled_means
 
 REFERENCE: Final = "FLM"
+QUERY_TIME: Final = ("FLM, query time",)
+"""Rankers that are told when the question is asked; the others are not, so they stand in a table of their own."""
 _ROWS: Final = ("all", "warm", "cold", "cold among cold")
 _TITLES: Final = {
     "rectools": "RecTools SASRec (softmax)",
@@ -40,14 +42,13 @@ def write_table(results: Mapping[str, Any], path: Path, cases_file: Callable[[st
 
 def _section(set_name: str, rankers: Mapping[str, Any], cases_file: Callable[[str, str, int], Path]) -> list[str]:
     facts = rankers["facts"]
-    metrics = facts["metrics"]
     cold = facts["test_cases_with_cold_target"]
-    head = [
-        "ranker",
-        *(f"{metric}, {row}" for row in _ROWS[: 4 if cold else 1] for metric in metrics),
-        "training s",
-        "FLM minus it",
-    ]
+    rows = _ROWS[: 4 if cold else 1]
+    measured = {
+        name: seeds for name, seeds in rankers.items() if name != "facts" and "rows" in next(iter(seeds.values()))
+    }
+    blind = {name: seeds for name, seeds in measured.items() if name not in QUERY_TIME}
+    told = {name: seeds for name, seeds in measured.items() if name in QUERY_TIME}
     lines = [
         f"## {set_name}",
         "",
@@ -56,26 +57,34 @@ def _section(set_name: str, rankers: Mapping[str, Any], cases_file: Callable[[st
             f"interactions, {facts['test_cases']:,} test cases, {cold:,} of them with a cold target."
         ),
         "",
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
+        *_table(set_name, blind, facts["metrics"], rows, cases_file),
     ]
-    measured = {
-        name: seeds for name, seeds in rankers.items() if name != "facts" and "rows" in next(iter(seeds.values()))
-    }
-    order = sorted(measured, key=lambda name: _mean(measured[name], "all", metrics[0])[0])
-    for name in order:
-        seeds = measured[name]
-        cells = [
-            _cell(*_mean(seeds, row, metric), len(seeds)) for row in _ROWS[: 4 if cold else 1] for metric in metrics
-        ]
-        spent = [one["wall_seconds"] for one in seeds.values() if "wall_seconds" in one]
-        seconds = f"{statistics.median(spent):.0f}" if spent else "-"
-        difference = _difference(set_name, name, metrics[0], cases_file) if name != REFERENCE else ""
-        lines.append("| " + " | ".join([_TITLES.get(name, name), *cells, seconds, difference]) + " |")
+    if told:
+        said = "Told the moment of the question, which is more than the rankers above know:"
+        lines += ["", said, "", *_table(set_name, told, facts["metrics"], rows, cases_file)]
     for name, seeds in rankers.items():
         for one in seeds.values() if name != "facts" else ():
             if "left_out" in one:
                 lines += ["", f"{_TITLES.get(name, name)} left out: {one['left_out']}"]
+    return lines
+
+
+def _table(
+    set_name: str,
+    measured: Mapping[str, Any],
+    metrics: list[str],
+    rows: tuple[str, ...],
+    cases_file: Callable[[str, str, int], Path],
+) -> list[str]:
+    head = ["ranker", *(f"{metric}, {row}" for row in rows for metric in metrics), "training s", "FLM minus it"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name in sorted(measured, key=lambda name: _mean(measured[name], "all", metrics[0])[0]):
+        seeds = measured[name]
+        cells = [_cell(*_mean(seeds, row, metric), len(seeds)) for row in rows for metric in metrics]
+        spent = [one["wall_seconds"] for one in seeds.values() if "wall_seconds" in one]
+        seconds = f"{statistics.median(spent):.0f}" if spent else "-"
+        difference = _difference(set_name, name, metrics[0], cases_file) if name != REFERENCE else ""
+        lines.append("| " + " | ".join([_TITLES.get(name, name), *cells, seconds, difference]) + " |")
     return lines
 
 

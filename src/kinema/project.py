@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
-from kinema.schema import EventKind, Request, Slate
+from kinema.schema import Branch, EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
 from kinema.store.sql import SqlStore
 from kinema.threads import set_thread_policy
@@ -337,17 +337,17 @@ class Project:
 
         return Predict(self)
 
-    def recommend(self, user: str, *, num_items: int = 10, exclude: Sequence[str] = ()) -> Slate:
+    def recommend(
+        self, user: str, *, num_items: int = 10, exclude: Sequence[str] = (), branch: Branch | None = None
+    ) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
 
-        What the user has watched or disliked is left out.
-
-        Raises:
-            DataError: ``num_items`` is out of range.
+        What the user has watched or disliked is left out. A ``branch`` of the model answers alone. Errors:
+        `kinema.recommend.branches.answer_alone`; `DataError` if ``num_items`` is out of range.
         """
         disliked = (event.item for event in self.store.user_events(user) if event.kind is EventKind.DISLIKE)
         left_out = tuple(dict.fromkeys((*exclude, *disliked)))
-        return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out))
+        return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out), branch=branch)
 
     def rank(self, user: str, items: Sequence[str], **options: Any) -> "RankedItems":
         """Put given candidates in order, by FLM and the ranker; options and errors: `kinema.steps.ranking_items.rank_items`."""

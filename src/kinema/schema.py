@@ -6,7 +6,7 @@ Every room imports these and none defines its own twin, so a field has one name 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 
 class EventKind(StrEnum):
@@ -132,6 +132,11 @@ class Reject:
     row: int | None
     reason: str
     raw: str = ""
+
+
+Branch = Literal["content", "collaborative", "sequential", "memory", "popularity"]
+BRANCHES: Final[tuple[Branch, ...]] = ("content", "collaborative", "sequential", "memory", "popularity")
+"""Sides from which the model can be asked alone."""
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,21 @@ class FLMSettings(_Section):
     max_epochs: int | None = Field(default=None, ge=1, le=10_000, description="most passes over the histories")
     max_seconds: float | None = Field(default=None, gt=0, description="stop training after this time")
     patience: int | None = Field(default=None, ge=1, le=1000, description="validations without gain before stopping")
-    weight_collab: float | None = Field(default=None, ge=0, le=10, description="weight of the collaborative loss")
-    weight_content: float | None = Field(default=None, ge=0, le=10, description="weight of the content loss")
+    weight_sequence: float | None = Field(
+        default=None, ge=0, le=10, description="weight of the sequential loss; 0: off"
+    )
+    weight_collab: float | None = Field(
+        default=None, ge=0, le=10, description="weight of the collaborative loss; 0: off"
+    )
+    collab_terms: tuple[Literal["items", "users"], ...] | None = Field(default=None, description="parts of it")
+    weight_content: float | None = Field(default=None, ge=0, le=10, description="weight of the content loss; 0: off")
+    content_terms: tuple[Literal["next", "align", "modalities", "reconstruction"], ...] | None = Field(
+        default=None, description="parts of it"
+    )
+    use_memory: bool | None = Field(default=None, description="count which item follows which")
+    use_imputation: bool | None = Field(
+        default=None, description="let items with few events stand where their content neighbours do"
+    )
     use_moments: bool | None = Field(
         default=None, description="learn which moments of a clip matter, beside their plain mean"
     )

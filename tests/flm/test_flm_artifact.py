@@ -5,7 +5,7 @@ import pytest
 
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.flm.config import FLMConfig
-from kinema.flm.model import FLM
+from kinema.flm.model import FLM, whitened_content
 from kinema.flm.scorer import BRANCHES
 from kinema.store.features import ModalityFeatures, Profiles
 from kinema.store.histories import Histories
@@ -101,6 +101,16 @@ def test_new_items_get_the_vectors_of_their_content_neighbours(model):
     for item in range(NUM_TRAINED, NUM_ITEMS):
         nearest, _ = scorer.nearest_items(item, 4)
         assert (GROUPS[nearest] == GROUPS[item]).mean() >= 0.75
+
+
+def test_without_imputation_new_items_stand_where_their_content_puts_them_and_old_ones_where_they_were_learnt(model):
+    plain = replace(model, config=model.config.with_changes(use_imputation=False)).serve(features(), NUM_ITEMS)
+    assert np.array_equal(plain.item_vectors_VD[NUM_TRAINED:], plain.content_vectors_VD[NUM_TRAINED:])
+    content = whitened_content(features(), model.whitenings, NUM_ITEMS)
+    own_VD = model.network.tower(torch.arange(NUM_TRAINED), content)[0].detach().numpy()
+    np.testing.assert_allclose(plain.item_vectors_VD[:NUM_TRAINED], own_VD, atol=1e-6)
+    imputed = model.serve(features(), NUM_ITEMS)
+    assert not np.allclose(imputed.item_vectors_VD[NUM_TRAINED:], plain.item_vectors_VD[NUM_TRAINED:], atol=1e-2)
 
 
 def test_new_items_leave_the_order_of_the_old_ones_as_it_was(model):
@@ -221,11 +231,24 @@ def test_updates_of_a_served_memory_reach_neither_the_model_nor_other_scorers(mo
         ({"use_memory": False}, None),
         ({"use_profiles": False}, None),
         ({"weight_collab": 0.0, "weight_content": 0.0}, None),
+        ({"weight_sequence": 0.0, "full_softmax_items": 5, "num_negatives": 7}, None),
+        ({"use_imputation": False}, None),
         ({}, {}),
         ({"full_softmax_items": 5, "num_negatives": 7}, None),
         ({}, features(NUM_TRAINED, names=("text",))),
     ],
-    ids=["no ids", "no content", "no memory", "profiles off", "one loss", "no features", "sampled", "one modality"],
+    ids=[
+        "no ids",
+        "no content",
+        "no memory",
+        "profiles off",
+        "one loss",
+        "no order",
+        "no imputation",
+        "no features",
+        "sampled",
+        "one modality",
+    ],
 )
 def test_a_model_with_a_part_switched_off_trains_serves_and_survives_saving(changes, given, tmp_path):
     config = CONFIG.with_changes(max_epochs=1, **changes)

@@ -33,6 +33,27 @@ def test_a_model_without_ids_and_without_content_is_refused():
         FLMConfig(use_ids=False, use_content=False)
 
 
+@pytest.mark.parametrize("name", ["content_terms", "collab_terms"])
+def test_an_unknown_part_of_a_loss_is_refused_with_the_known_ones(name):
+    with pytest.raises(
+        ConfigError, match=rf"flm\.{name} must be of (items, users|next, align).*, has 'nxt'; change it"
+    ):
+        FLMConfig(**{name: ("nxt",)})
+
+
+@pytest.mark.parametrize("off", [{"weight_collab": 0.0}, {"collab_terms": ()}])
+def test_a_model_that_nothing_teaches_what_is_watched_is_refused(off):
+    with pytest.raises(ConfigError, match=r"weight_sequence and flm\.weight_collab are both 0.*--catalogue-only"):
+        FLMConfig(weight_sequence=0.0, **off)
+
+
+def test_without_a_sequential_loss_the_collaborative_branch_leads_and_no_step_goes_without():
+    config = FLMConfig(auxiliary_every=4)
+    assert (config.leading, config.auxiliary_period) == ("sequential", 4)
+    config = config.with_changes(weight_sequence=0.0)
+    assert (config.leading, config.auxiliary_period) == ("collaborative", 1)
+
+
 def test_changes_are_checked_too_and_leave_the_original_alone():
     config = FLMConfig()
     assert config.with_changes(d_model=32).d_model == 32
@@ -42,7 +63,9 @@ def test_changes_are_checked_too_and_leave_the_original_alone():
 
 
 def test_a_configuration_survives_the_round_trip_through_json():
-    config = FLMConfig(d_model=32, content_terms=("next", "align"), use_profiles=False, max_seconds=2.5)
+    config = FLMConfig(
+        d_model=32, content_terms=("next", "align"), collab_terms=("users",), use_profiles=False, max_seconds=2.5
+    )
     assert FLMConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
 
 

@@ -69,6 +69,34 @@ def test_updating_event_by_event_equals_a_refit_on_the_longer_log(lists, read_be
     np.testing.assert_allclose(memory.counts.toarray(), refit.counts.toarray(), rtol=1e-5)
 
 
+@settings(deadline=None, max_examples=40, derandomize=True)
+@given(LOGS, st.lists(st.integers(0, 9), min_size=12, max_size=12))
+def test_counting_on_equals_a_refit_on_the_longer_log(lists, cuts):
+    before = [items[:cut] for items, cut in zip(lists, cuts, strict=False)]
+    memory = ItemMemory.fit(Histories.from_lists(before, NUM_ITEMS), window=3)
+    log = Histories.from_lists(lists, NUM_ITEMS)
+    assert memory.count_on(log) == sum(map(len, lists)) - sum(map(len, before))
+    refit = ItemMemory.fit(log, window=3)
+    np.testing.assert_allclose(memory.totals, refit.totals, rtol=1e-5)
+    np.testing.assert_allclose(memory.counts.toarray(), refit.counts.toarray(), rtol=1e-5)
+    assert memory.count_on(log) == 0
+
+
+def test_counting_on_meets_new_users_and_items_and_leaves_other_copies_alone():
+    memory = ItemMemory.fit(Histories.from_lists([[0, 1]], 2), echo=0.0)
+    served = memory.copy()
+    assert served.count_on(Histories.from_lists([[0, 1, 2], [1, 2]], 3)) == 3
+    assert served.counts.toarray().tolist() == [[0.0, 1.0, pytest.approx(0.9)], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]
+    assert memory.counts.shape == (2, 2)
+    assert memory.count_on(Histories.from_lists([[0, 1]], 2)) == 0
+
+
+def test_a_memory_that_does_not_know_what_it_has_counted_counts_nothing_on():
+    empty = ItemMemory(sparse.csr_matrix((2, 2), dtype=np.float32), np.zeros(2, dtype=np.float32))
+    assert empty.count_on(Histories.from_lists([[0, 1]], 2)) == 0
+    assert not empty.counts.nnz
+
+
 def test_scores_before_and_after_folding_are_the_same():
     memory = ItemMemory.fit(Histories.from_lists([[0, 1, 2], [2, 3]], NUM_ITEMS))
     memory.update([0, 1], 5)

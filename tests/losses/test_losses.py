@@ -35,7 +35,7 @@ def gradients(loss, *inputs):
 
 @pytest.mark.parametrize("chunk_cells", [1, 20, 1 << 20])
 @pytest.mark.parametrize("corrected", [False, True])
-@pytest.mark.parametrize("temperature", [0.05, 0.5])
+@pytest.mark.parametrize("temperature", [0.01, 0.05, 0.5])  # the first spreads logits too far for a common level
 def test_loss_and_gradient_of_the_fused_pass_are_those_of_the_definition(
     monkeypatch, temperature, corrected, chunk_cells
 ):

@@ -1,15 +1,18 @@
 """The step cut into pieces against the plain definition: one graph, one loss, one backward pass."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from kinema.flm.batch import Negatives, as_batch
-from kinema.flm.config import FLMConfig
+from kinema.flm.config import COLLAB_TERMS, CONTENT_TERMS, FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
 from kinema.flm.network import FLMNetwork
 from kinema.tasks.pretraining import PretrainingTask, Touched
-from kinema.training.optimizer import Optimizer, RowAdam
+from kinema.training.optimizer import DenseAdam, Optimizer, RowAdam
 from kinema.training.step import dense_parameters, side_by_side
 
 NUM_ITEMS, WIDTH = 20, 6
@@ -111,6 +114,43 @@ def test_auxiliary_losses_are_computed_only_where_they_are_asked_for():
     assert set(found[1].losses) == {"sequential"}
 
 
+@pytest.mark.parametrize(
+    ("off", "left"),
+    [
+        ({"weight_sequence": 0.0}, {"collaborative", "content"}),
+        ({"weight_collab": 0.0}, {"sequential", "content"}),
+        ({"collab_terms": ()}, {"sequential", "content"}),
+        ({"weight_content": 0.0}, {"sequential", "collaborative"}),
+        ({"content_terms": ()}, {"sequential", "collaborative"}),
+    ],
+)
+def test_each_loss_can_be_switched_off(off, left):
+    config = PLAIN.with_changes(**({"weight_collab": 0.3} | off))
+    network, task = made(config, content())
+    with side_by_side(network, task, num_pieces=2) as stepper:
+        found = stepper.gradients(batch(), NEGATIVES, num_pieces=2, auxiliary=True, share=1.0, seed=0)
+        pairs = [*zip(found.dense, stepper.dense, strict=True)]
+    assert set(found.losses) == left
+    encoder = {id(one) for one in network.encoder.parameters()}
+    assert any(one is not None and id(parameter) in encoder for one, parameter in pairs) == ("sequential" in left)
+
+
+def test_the_parts_of_a_loss_add_up_to_it():
+    def auxiliary(name, **terms):
+        config = PLAIN.with_changes(weight_collab=0.3, memory_query_decay=1e-9, **terms)
+        network, task = made(config, content())
+        with side_by_side(network, task, num_pieces=1) as stepper:
+            return stepper.gradients(batch(), NEGATIVES, num_pieces=1, auxiliary=True, share=1.0, seed=0).losses[name]
+
+    for name, terms, known in (
+        ("collaborative", "collab_terms", COLLAB_TERMS),
+        ("content", "content_terms", CONTENT_TERMS),
+    ):
+        parts = [auxiliary(name, **{terms: (one,)}) for one in known]
+        assert all(parts)
+        assert sum(parts) == pytest.approx(auxiliary(name, **{terms: known}), rel=1e-5)
+
+
 def test_auxiliary_losses_count_for_the_steps_that_leave_them_out():
     _, task = made(PLAIN.with_changes(auxiliary_every=4, weight_collab=0.3), content())
     assert task.weights(share=0.5)["collaborative"] == pytest.approx(0.5 * 4 * 0.3)
@@ -148,6 +188,43 @@ def test_rows_that_are_touched_at_every_step_move_as_under_adam():
         sparse.update(rows, gradient, learning_rate=0.01, step=step)
     torch.testing.assert_close(table[rows], reference.detach())
     assert torch.equal(table[[1, 4]], before[[1, 4]])
+
+
+def test_dense_parameters_move_as_under_adamw_and_those_without_a_gradient_stand_still():
+    torch.manual_seed(0)
+    shapes = ((3, 4), (5,), (2, 2))
+    ours = [torch.randn(shape) for shape in shapes]
+    theirs = [torch.nn.Parameter(one.clone()) for one in ours]
+    groups = [{"params": theirs[:2], "weight_decay": 0.1}, {"params": theirs[2:], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    adam = DenseAdam(ours, [0.1, 0.1, 0.0])
+    for step in range(1, 9):
+        gradients = [torch.randn(shape) if place != 1 or step % 3 == 0 else None for place, shape in enumerate(shapes)]
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient
+        for group in reference.param_groups:
+            group["lr"] = 0.1 / step
+        reference.step()
+        before = ours[1].clone()
+        adam.update(gradients, learning_rate=0.1 / step)
+        assert torch.equal(before, ours[1]) == (gradients[1] is None)
+    torch.testing.assert_close(ours, [one.detach() for one in theirs])
+    assert adam.steps.tolist() == [8, 2, 8]
+    adam.update([None] * 3, learning_rate=1.0)
+    torch.testing.assert_close(ours, [one.detach() for one in theirs])
+
+
+def test_training_does_without_the_compiler_that_torch_s_own_optimizers_bring_along():
+    code = (
+        "import sys; import numpy as np; from kinema.flm.config import FLMConfig; from kinema.store.histories import Histories\n"
+        "from kinema.training.loop import pretrain\n"
+        "log = Histories.from_lists([[0, 1, 2], [2, 1, 0]], 3)\n"
+        "pretrain(train=log, valid=None, features={}, profiles=None, item_ids=list('abc'), config=FLMConfig(d_model=8, "
+        "max_epochs=1), seed=0)\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
 
 
 def test_the_state_of_the_optimizer_survives_being_saved():

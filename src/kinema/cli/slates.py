@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.output import Output, common_options, project_option, table
-from kinema.schema import Slate
+from kinema.schema import BRANCHES, Branch, Slate
 
 if TYPE_CHECKING:
     from kinema.recommend.audience import Audience
@@ -58,21 +58,30 @@ def _brief(detail: Mapping[str, Any]) -> str:
 @_NUM
 @click.option("--explain", is_flag=True, help="Say why each item is here and what each stage did.")
 @click.option("--exclude", multiple=True, metavar="ITEM", help="An item that must not appear; may repeat.")
+@click.option("--branch", type=click.Choice(BRANCHES), help="One side of the model answers alone, unfused.")
 @project_option
 @common_options
 def recommend(
-    output: Output, *, folder: Path | None, user: str, num_items: int, explain: bool, exclude: tuple[str, ...]
+    output: Output,
+    *,
+    folder: Path | None,
+    user: str,
+    num_items: int,
+    explain: bool,
+    exclude: tuple[str, ...],
+    branch: Branch | None,
 ) -> None:
     """Recommend items to a user. An unknown user gets what is popular now, and is told so.
 
     \b
     Example:
       kinema recommend u17 -n 5 --explain
+      kinema recommend u17 --branch content
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project:
-        slate = project.recommend(user, num_items=num_items, exclude=exclude)
+        slate = project.recommend(user, num_items=num_items, exclude=exclude, branch=branch)
     output.show(slate, lambda console: print_slate(console, f"for {user}", slate, explain=explain))
 
 

@@ -152,10 +152,10 @@ def joint_content(content: ItemContent, known_by_M: torch.Tensor) -> NDArray[np.
 def nearest_warm(
     joint_VE: NDArray[np.float32], counts_V: NDArray[np.int64], config: FLMConfig, *, start: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """`content_neighbours` as the configuration wants them, of the items from ``start`` on."""
+    """`content_neighbours` as the configuration wants them, of the items from ``start`` on; none without imputation."""
     return content_neighbours(
         joint_VE,
-        counts_V >= config.imputation_min_events,
+        (counts_V >= config.imputation_min_events) & config.use_imputation,
         num_neighbours=config.imputation_neighbours,
         sharpness=config.imputation_sharpness,
         start=start,

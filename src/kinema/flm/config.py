@@ -1,17 +1,22 @@
 """What defines an FLM artefact. Saved in its manifest; nothing about devices, workers or places is in here."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from kinema.errors import ConfigError
 from kinema.flm.blocks import BLOCKS, BlockKind
 from kinema.flm.timing import TIME_KINDS, TimeKind
+
+CONTENT_TERMS: Final = ("next", "align", "modalities", "reconstruction")
+COLLAB_TERMS: Final = ("items", "users")
 
 _SHARES: Final = ("dropout", "id_dropout", "modality_dropout", "profile_dropout", "popular_negatives", "filter_share")
 _POSITIVE: Final = (
     "d_model", "num_blocks", "num_heads", "max_length", "whitened_width", "temperature", "num_negatives", "batch_tokens", "num_pieces",
     "max_epochs", "learning_rate", "auxiliary_every", "evaluate_every", "patience", "memory_window", "memory_neighbours", "imputation_neighbours",
 )  # fmt: skip
+
+_TERMS: Final = ("collab_terms", "content_terms")
 
 SIZES: Final[dict[str, dict[str, Any]]] = {
     "tiny": {},
@@ -68,8 +73,10 @@ class FLMConfig:
         popular_negatives: Share of them that is drawn by popularity instead; the loss then corrects for how often
             each item is drawn (logQ).
         full_softmax_items: Catalogues up to this size use the full softmax instead.
+        weight_sequence: Weight of L_seq; 0 switches it and the sequential branch off.
         weight_collab: w_g, start weight of L_collab; 0 switches it off.
         weight_content: w_c, start weight of L_content; 0 switches it off.
+        collab_terms: Which parts L_collab has: items (what follows an item), users (the order-free user vector).
         content_terms: Which parts L_content has: next, align, modalities, reconstruction.
         auxiliary_every: L_collab and L_content are computed at every so many steps, and count for as many.
         weight_floor: Share of w_g and w_c that is left at the last epoch.
@@ -78,6 +85,8 @@ class FLMConfig:
         memory_query_decay: Weight an interaction of the query loses per newer one; validation may choose another.
         memory_echo: Share of a transition that is counted backwards.
         memory_neighbours: Followers kept per item.
+        use_imputation: Let items with few events or none stand where their content neighbours do; else they stand where
+            the item tower puts their content.
         imputation_neighbours: Content-nearest warm items that stand in for a cold item's behaviour.
         imputation_sharpness: Softmax factor on their cosines.
         imputation_min_events: Events that make an item warm enough to be a neighbour.
@@ -123,9 +132,11 @@ class FLMConfig:
     num_negatives: int = 512
     popular_negatives: float = 0.0
     full_softmax_items: int = 1000
+    weight_sequence: float = 1.0
     weight_collab: float = 0.3
     weight_content: float = 0.1
-    content_terms: tuple[str, ...] = ("next", "align", "modalities", "reconstruction")
+    collab_terms: tuple[str, ...] = COLLAB_TERMS
+    content_terms: tuple[str, ...] = CONTENT_TERMS
     auxiliary_every: int = 4
     weight_floor: float = 0.25
     memory_window: int = 20
@@ -133,6 +144,7 @@ class FLMConfig:
     memory_query_decay: float = 0.75
     memory_echo: float = 0.5
     memory_neighbours: int = 200
+    use_imputation: bool = True
     imputation_neighbours: int = 10
     imputation_sharpness: float = 20.0
     imputation_min_events: int = 5
@@ -173,6 +185,30 @@ class FLMConfig:
             raise ConfigError(
                 "flm.use_ids and flm.use_content are both false, one must be true: nothing describes an item"
             )
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        for name, known in (("content_terms", CONTENT_TERMS), ("collab_terms", COLLAB_TERMS)):
+            unknown = [one for one in getattr(self, name) if one not in known]
+            if unknown:
+                raise ConfigError(
+                    f"flm.{name} must be of {', '.join(known)}, has '{unknown[0]}'; change it in kinema.toml"
+                )
+        if not self.weight_sequence and not (self.weight_collab and self.collab_terms):
+            raise ConfigError(
+                "flm.weight_sequence and flm.weight_collab are both 0, one must be > 0: nothing teaches what is "
+                "watched; change it in kinema.toml, or learn from items alone: kinema pretrain --catalogue-only"
+            )
+
+    @property
+    def auxiliary_period(self) -> int:
+        """Steps from one with auxiliary losses to the next; without a sequential loss they are all there is."""
+        return self.auxiliary_every if self.weight_sequence else 1
+
+    @property
+    def leading(self) -> Literal["sequential", "collaborative"]:
+        """The branch that tells epochs apart: that of the first loss that is on."""
+        return "sequential" if self.weight_sequence else "collaborative"
 
     @classmethod
     def for_data(
@@ -219,7 +255,7 @@ class FLMConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, for the manifest."""
-        return asdict(self) | {"content_terms": list(self.content_terms)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TERMS}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -233,4 +269,4 @@ class FLMConfig:
             raise ConfigError(f"flm.{unknown[0]} is unknown; known: {', '.join(field.name for field in fields(cls))}")
         # A model that was trained before the filter came has none.
         values = {"filter_share": 0.0} | values
-        return cls(**(values | {"content_terms": tuple(values.get("content_terms", cls.content_terms))}))
+        return cls(**(values | {name: tuple(values[name]) for name in _TERMS if name in values}))

@@ -112,8 +112,8 @@ class ItemTower(nn.Module):
 
     def gates(self, rows_R: Tensor, content: ItemContent) -> Tensor:
         """float32 [R, M], how far each modality of each item counts."""
-        learned_RM = torch.sigmoid(self.gate_offset_M + self.gate_slope_M * content.quality_VM[rows_R])
-        return content.present_VM[rows_R] * learned_RM
+        learned_RM = torch.sigmoid(self.gate_offset_M + self.gate_slope_M * content.quality_VM.index_select(0, rows_R))
+        return content.present_VM.index_select(0, rows_R) * learned_RM
 
     def parts(self, rows_R: Tensor, content: ItemContent) -> Tensor:
         """Projected modalities, gated, before they are summed.
@@ -124,7 +124,10 @@ class ItemTower(nn.Module):
         if not self.names:
             return self.ids_VD.new_zeros(len(rows_R), 0, self.ids_VD.shape[1])
         projected_RMD = torch.stack(
-            [project(vectors[rows_R]) for project, vectors in zip(self.projections, content.vectors, strict=True)],
+            [
+                project(vectors.index_select(0, rows_R))
+                for project, vectors in zip(self.projections, content.vectors, strict=True)
+            ],
             dim=1,
         )
         return projected_RMD * self.gates(rows_R, content).unsqueeze(-1)
@@ -144,7 +147,7 @@ class ItemTower(nn.Module):
         """
         if not self.num_ids:
             return self.bias_V.new_zeros(len(rows_R))
-        return self.bias_V[rows_R.clamp_max(self.num_ids - 1)] * (rows_R < self.num_ids)
+        return self.bias_V.index_select(0, rows_R.clamp_max(self.num_ids - 1)) * (rows_R < self.num_ids)
 
     def forward(
         self, rows_R: Tensor, content: ItemContent, *, ids_RD: Tensor | None = None, draws: Draws | None = None
@@ -167,7 +170,9 @@ class ItemTower(nn.Module):
             num_rows, num_modalities = parts_RMD.shape[:2]
             shown_RM = draws.kept((num_rows, num_modalities), self.modality_dropout)
             parts_RMD = parts_RMD * shown_RM.unsqueeze(-1)
-            has_content_R = (shown_RM & (content.present_VM[rows_R] > 0) & (self.open_M > 0)).any(dim=-1)
+            has_content_R = (shown_RM & (content.present_VM.index_select(0, rows_R) > 0) & (self.open_M > 0)).any(
+                dim=-1
+            )
             keep_R = draws.kept((num_rows,), self.id_dropout) | ~has_content_R
             ids_RD = ids_RD * keep_R.unsqueeze(-1)
         content_RD = self._sum(parts_RMD, self.known_by_M)

@@ -38,6 +38,7 @@ class ItemMemory:
         num_neighbours: Followers kept per item; bounds the memory at V x this many numbers.
         shrinkage: Events at which an item's own transitions weigh as much as those of its content neighbours; 0 leaves
             items that have any alone.
+        counted_U: int64, the oldest so many interactions of each user of a log are counted; None where that is not known.
 
     Source: FLM.md section 3; the family is SAR and sequential item-kNN. We differ by the echo, by the powers of the totals
     (rows .5, columns .3, chosen on validation of two unlike logs), and by the row mean inside the logarithm.
@@ -54,7 +55,9 @@ class ItemMemory:
         echo: float = 0.5,
         num_neighbours: int = 200,
         shrinkage: float = 5.0,
+        counted_U: NDArray[np.int64] | None = None,
     ) -> None:
+        self.counted_U = counted_U
         self.window = window
         self.decay = decay
         self.query_decay = query_decay
@@ -99,18 +102,9 @@ class ItemMemory:
             >>> memory.counts.toarray().tolist()
             [[0.0, 1.0, 0.5], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
         """
-        items_N = histories.items
-        users_N = np.repeat(np.arange(histories.num_users), histories.lengths)
-        shape = (histories.num_items, histories.num_items)
-        counts_VV = sparse.csr_matrix(shape, dtype=np.float32)
-        longest = int(histories.lengths.max(initial=0))
-        for gap in range(1, min(window, longest - 1) + 1):
-            same = users_N[gap:] == users_N[:-gap]
-            earlier, later = items_N[:-gap][same], items_N[gap:][same]
-            weights = np.full(len(earlier), decay ** (gap - 1), dtype=np.float32)
-            counts_VV = counts_VV + sparse.csr_matrix((weights, (earlier, later)), shape=shape)
-        counts_VV = (counts_VV + echo * counts_VV.T).tocsr().astype(np.float32)
-        counts_VV.eliminate_zeros()
+        counts_VV = transitions(
+            histories, np.zeros(histories.num_users, np.int64), window=window, decay=decay, echo=echo
+        )
         return cls(
             strongest(counts_VV, num_neighbours),
             row_sums(counts_VV),
@@ -120,6 +114,7 @@ class ItemMemory:
             echo=echo,
             num_neighbours=num_neighbours,
             shrinkage=shrinkage,
+            counted_U=histories.lengths.astype(np.int64),
         )
 
     @property
@@ -161,6 +156,34 @@ class ItemMemory:
             if self._num_pending > _FOLD_AFTER:
                 self._fold()
 
+    def count_on(self, histories: Histories) -> int:
+        """Count what a log holds beyond what was counted of it, as `update` would event by event.
+
+        A model is trained without each user's newest interaction, and people go on watching; this needs no refit.
+
+        Args:
+            histories: The log the memory was counted on, grown since: users and items keep their numbers. An interaction
+                that arrives late, before others that are counted, shifts its user's by one place.
+
+        Returns:
+            Interactions that were counted; 0 where the memory does not know what it has counted.
+        """
+        if self.counted_U is None:
+            return 0
+        counted_U = np.zeros(histories.num_users, dtype=np.int64)
+        known = min(len(counted_U), len(self.counted_U))
+        counted_U[:known] = np.minimum(self.counted_U[:known], histories.lengths[:known])
+        num_new = int((histories.lengths - counted_U).sum())
+        if num_new:
+            new_VV = transitions(histories, counted_U, window=self.window, decay=self.decay, echo=self.echo)
+            with self._lock:
+                self._fold()
+                self._grow(histories.num_items)
+                self._counts_VV = strongest((self._counts_VV + new_VV).tocsr(), self.num_neighbours)
+                self._totals_V = self._totals_V + row_sums(new_VV)
+                self.counted_U = histories.lengths.astype(np.int64)
+        return num_new
+
     def copy(self) -> Self:
         """A memory of its own; updates of one do not reach the other."""
         return self.replaced(self.counts.copy(), self.totals.copy())
@@ -176,6 +199,7 @@ class ItemMemory:
             echo=self.echo,
             num_neighbours=self.num_neighbours,
             shrinkage=self.shrinkage,
+            counted_U=self.counted_U,
         )
 
     def grow(self, num_items: int) -> None:
@@ -254,6 +278,25 @@ class ItemMemory:
         if newest_VV is not None:
             self._counts_VV = strongest((self._counts_VV + newest_VV).tocsr(), self.num_neighbours)
             self._pending, self._num_pending, self._newest_VV = [], 0, None
+
+
+def transitions(
+    histories: Histories, counted_U: NDArray[np.int64], *, window: int, decay: float, echo: float
+) -> sparse.csr_matrix:
+    """Decayed transitions to the interactions of each user behind the counted ones, forwards and echoed: CSR float32 [V, V]."""
+    items_N, lengths_U = histories.items, histories.lengths
+    users_N = np.repeat(np.arange(histories.num_users), lengths_U)
+    new_N = np.arange(len(items_N)) - histories.offsets[users_N] >= counted_U[users_N]
+    shape = (histories.num_items, histories.num_items)
+    counts_VV = sparse.csr_matrix(shape, dtype=np.float32)
+    for gap in range(1, min(window, int(lengths_U.max(initial=0)) - 1) + 1):
+        wanted = (users_N[gap:] == users_N[:-gap]) & new_N[gap:]
+        earlier, later = items_N[:-gap][wanted], items_N[gap:][wanted]
+        weights = np.full(len(earlier), decay ** (gap - 1), dtype=np.float32)
+        counts_VV = counts_VV + sparse.csr_matrix((weights, (earlier, later)), shape=shape)
+    counts_VV = (counts_VV + echo * counts_VV.T).tocsr().astype(np.float32)
+    counts_VV.eliminate_zeros()
+    return counts_VV
 
 
 def row_sums(counts_VV: sparse.csr_matrix) -> NDArray[np.float32]:

@@ -170,6 +170,7 @@ class FLM:
                 "memory.indices": counts_VV.indices.astype(np.int32),
                 "memory.indptr": counts_VV.indptr.astype(np.int64),
                 "memory.totals": self.memory.totals,
+                **({} if self.memory.counted_U is None else {"memory.counted": self.memory.counted_U}),
             }
             for name, whitening in self.whitenings.items():
                 arrays |= whitening.arrays(name)
@@ -226,6 +227,7 @@ class FLM:
             echo=config.memory_echo,
             num_neighbours=config.memory_neighbours,
             shrinkage=facts["memory_shrinkage"],
+            counted_U=arrays.get("memory.counted"),
         )
         return cls(
             config=config,

@@ -113,6 +113,11 @@ class Scorer:
         """V."""
         return len(self.item_vectors_VD)
 
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Sides that were learnt and can be asked alone, the memory with or without content neighbours as one."""
+        return tuple("memory" if name == "imputed_memory" else name for name in self.mixture.branches)
+
     def encode(
         self,
         histories: Histories,

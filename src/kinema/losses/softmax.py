@@ -14,6 +14,8 @@ from torch import Tensor
 
 _CHUNK_CELLS: Final = 1 << 20
 """Logits of a chunk: 4 MB in float32. Measured from 0.25 to 16 MB: less costs products of thin matrices, more memory."""
+_SPREAD: Final = 60.0
+"""Between the largest logit and the smallest, so that exponentials and their inverses stay far inside float32."""
 
 
 def next_item_loss(
@@ -74,43 +76,48 @@ class _FusedSoftmax(torch.autograd.Function):
         temperature: float,
     ) -> Tensor:
         """See `next_item_loss`."""
-        vectors_KD = vectors_RD if candidates_K is None else vectors_RD[candidates_K]
-        offsets_K = bias_R if candidates_K is None else bias_R[candidates_K]
+        vectors_KD = vectors_RD if candidates_K is None else vectors_RD.index_select(0, candidates_K)
+        offsets_K = bias_R if candidates_K is None else bias_R.index_select(0, candidates_K)
         if log_rate_K is not None:
             offsets_K = offsets_K - log_rate_K
         num_rows, num_candidates = len(states_ND), len(vectors_KD)
         slots_R = _slots(candidates_K, len(vectors_RD))
+        scaled_ND, right_ND = states_ND / temperature, vectors_RD.index_select(0, targets_N)
+        right_N = (scaled_ND * right_ND).sum(dim=1) + bias_R.index_select(0, targets_N)
+        level = _level(scaled_ND, vectors_RD, right_N, offsets_K)
+        if level is not None:
+            right_N, offsets_K = right_N - level, offsets_K - level
         grad_states_ND = torch.empty_like(states_ND)
         grad_vectors_RD, grad_bias_R = torch.zeros_like(vectors_RD), torch.zeros_like(bias_R)
-        grad_vectors_KD, grad_offsets_K = torch.zeros_like(vectors_KD), torch.zeros_like(offsets_K)
+        # Products with the long side last are the faster ones.
+        grad_vectors_DK, grad_offsets_K = vectors_KD.new_zeros(vectors_KD.shape[::-1]), torch.zeros_like(offsets_K)
         total = states_ND.new_zeros(())
         size = max(1, _CHUNK_CELLS // max(num_candidates, 1))
         for start in range(0, num_rows, size):
             chunk = slice(start, start + size)
-            targets_C = targets_N[chunk]
-            scaled_CD = states_ND[chunk] / temperature
-            right_CD = vectors_RD[targets_C]
-            right_C = (scaled_CD * right_CD).sum(dim=1) + bias_R[targets_C]
+            targets_C, scaled_CD, right_CD, right_C = (one[chunk] for one in (targets_N, scaled_ND, right_ND, right_N))
             logits_CK = torch.addmm(offsets_K, scaled_CD, vectors_KD.T)
-            hit_C, slots_C = _hits(slots_R, targets_C)
-            logits_CK[hit_C, slots_C] = -torch.inf
-            top_C = torch.maximum(logits_CK.amax(dim=1), right_C) if num_candidates else right_C
-            likely_CK = logits_CK.sub_(top_C.unsqueeze(1)).exp_()
-            likely_right_C = (right_C - top_C).exp()
+            logits_CK[_hits(slots_R, targets_C)] = -torch.inf
+            if level is None and num_candidates:
+                top_C = torch.maximum(logits_CK.amax(dim=1), right_C)
+                logits_CK, right_C = logits_CK.sub_(top_C.unsqueeze(1)), right_C - top_C
+            likely_CK, likely_right_C = logits_CK.exp_(), right_C.exp()
             sums_C = likely_CK.sum(dim=1) + likely_right_C
-            total += (sums_C.log() + top_C - right_C).sum()
-            likely_CK *= (1 / (sums_C * num_rows)).unsqueeze(1)
-            pull_C1 = ((likely_right_C / sums_C - 1) / num_rows).unsqueeze(1)
-            grad_states_ND[chunk] = torch.addmm(pull_C1 * right_CD, likely_CK, vectors_KD).div_(temperature)
-            grad_vectors_KD.addmm_(likely_CK.T, scaled_CD)
-            grad_offsets_K += likely_CK.sum(dim=0)
+            total += (sums_C.log() - right_C).sum()
+            # What each row counts goes to the narrow side of the products, not over all logits.
+            share_C1 = (1 / (sums_C * num_rows)).unsqueeze(1)
+            pull_C1 = likely_right_C.unsqueeze(1) * share_C1 - 1 / num_rows
+            pushed_CD = (likely_CK @ vectors_KD).mul_(share_C1)
+            grad_states_ND[chunk] = pushed_CD.addcmul_(pull_C1, right_CD).div_(temperature)
+            grad_vectors_DK.addmm_((scaled_CD * share_C1).T, likely_CK)
+            grad_offsets_K.addmv_(likely_CK.T, share_C1.squeeze(1))
             grad_vectors_RD.index_add_(0, targets_C, pull_C1 * scaled_CD)
             grad_bias_R.index_add_(0, targets_C, pull_C1.squeeze(1))
         if candidates_K is None:
-            grad_vectors_RD += grad_vectors_KD
+            grad_vectors_RD += grad_vectors_DK.T
             grad_bias_R += grad_offsets_K
         else:
-            grad_vectors_RD.index_add_(0, candidates_K, grad_vectors_KD)
+            grad_vectors_RD.index_add_(0, candidates_K, grad_vectors_DK.T)
             grad_bias_R.index_add_(0, candidates_K, grad_offsets_K)
         ctx.save_for_backward(grad_states_ND, grad_vectors_RD, grad_bias_R)
         return total / max(num_rows, 1)
@@ -120,6 +127,20 @@ class _FusedSoftmax(torch.autograd.Function):
         """The gradients that `forward` found, times what the loss counts."""
         grad_states_ND, grad_vectors_RD, grad_bias_R = ctx.saved_tensors
         return (upstream * grad_states_ND, upstream * grad_vectors_RD, upstream * grad_bias_R, None, None, None, None)
+
+
+def _level(scaled_ND: Tensor, vectors_RD: Tensor, right_N: Tensor, offsets_K: Tensor) -> Tensor | None:
+    """A number that no logit passes and none stays far below, to be taken off all of them; None where there is none.
+
+    Logits of unit vectors lie within 1 / temperature of their offsets. Their largest number per row, which keeps
+    exponentials in range wherever they lie, costs two more passes over the largest array of training.
+    """
+    if not len(scaled_ND) or not len(offsets_K):
+        return None
+    reach = scaled_ND.norm(dim=1).max() * vectors_RD.norm(dim=1).max()
+    level = torch.maximum(reach + offsets_K.max(), right_N.max())
+    least = torch.minimum(offsets_K.min() - reach, right_N.min())
+    return level if float(level - least) < _SPREAD else None
 
 
 def _slots(candidates_K: Tensor | None, num_rows: int) -> Tensor | None:

@@ -3,11 +3,12 @@
 Shape suffixes: C cases, V items, D width, P profile columns, K followers.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.schema import Branch
 from kinema.store.histories import Histories
 
 
@@ -16,6 +17,9 @@ class Memory(Protocol):
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """[C, V]: for each row, how strongly its newest items lead on to every item; 0 without a transition."""
+
+    def count_on(self, histories: Histories) -> int:
+        """Count what a log holds beyond what was counted of it, and say how many interactions that were."""
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
@@ -40,6 +44,10 @@ class Scorer(Protocol):
     def memory(self) -> Memory:
         """The model's item-item transitions."""
 
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Those of `kinema.schema.BRANCHES` that the model has learnt; the others cannot be asked alone."""
+
     def encode(
         self,
         histories: Histories,
@@ -54,6 +62,7 @@ class Scorer(Protocol):
         histories: Histories,
         profiles_CP: NDArray[np.float32] | None = None,
         *,
+        branch: Branch | Literal["fused"] = "fused",
         moments_C: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
-        """[C, V] fused logits over the whole catalogue; -inf where the model cannot score."""
+        """[C, V] logits of one side, or of all fused, over the whole catalogue; -inf where the model cannot score."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kinema.ranking.rescoring import Rescoring
 from kinema.recommend.audience import Audience, find_audience
+from kinema.recommend.branches import answer_alone
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
@@ -32,7 +33,7 @@ from kinema.recommend.stages import (
 from kinema.recommend.trace import Trace
 from kinema.retrieval.popularity import Segments
 from kinema.retrieval.query import Query
-from kinema.schema import Request, Slate
+from kinema.schema import Branch, Request, Slate
 from kinema.store.histories import Histories
 
 COLD_DIVERSITY: Final = 0.3
@@ -181,6 +182,37 @@ class Recommender:
             length_notice(found=len(items), wanted=request.num_items, removed={**left.removed, "copies": num_copies}),
         )
         return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
+
+    def recommend_alone(
+        self,
+        request: Request,
+        branch: Branch,
+        *,
+        history: Histories | None = None,
+        profile_P: NDArray[np.float32] | None = None,
+    ) -> Slate:
+        """Answer one request by one side of the model alone, without retrieval and re-ranking.
+
+        Args:
+            request: Who asks, how many items, what to leave out.
+            branch: ``content``, ``collaborative``, ``sequential``, ``memory`` or ``popularity``.
+            history: See `recommend`.
+            profile_P: See `recommend`.
+
+        Raises:
+            DataError: See `recommend`; or the model has not learnt that branch, or it needs a history.
+            NotBuiltError: There is no model.
+        """
+        check_request(request)
+        profile = profile_P if profile_P is not None and np.isfinite(profile_P).all() else None
+        return answer_alone(
+            self.parts,
+            request,
+            branch,
+            history=one_row(history, len(self.parts.catalogue)),
+            profile_P=profile,
+            now_ms=self.now_ms() if request.timestamp_ms is None else request.timestamp_ms,
+        )
 
     def similar(
         self,

@@ -18,7 +18,7 @@ from kinema.recommend.model import Scorer
 from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
-from kinema.schema import Request, Slate
+from kinema.schema import Branch, Request, Slate
 from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
@@ -52,9 +52,16 @@ class SlateMaker:
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
 
-    def recommend(self, request: Request) -> Slate:
-        """Answer one request; a user the store does not know is answered as new."""
+    def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
+        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
         number = self.user_number(request.user)
+        if branch is not None:
+            return self.recommender.recommend_alone(
+                request,
+                branch,
+                history=None if number is None else self.dataset.histories.take([number]),
+                profile_P=None if number is None else self.profile(number),
+            )
         if number is None:
             return self.recommender.recommend(request)
         return self.recommender.recommend(
@@ -165,6 +172,8 @@ def make_slates(
         StaleArtifactError: The artefact does not fit the store.
     """
     scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    if scorer is not None:
+        scorer.memory.count_on(dataset.histories)
     if scorer is None and settings.model != _MODEL:
         raise NotBuiltError(f"model '{settings.model}' of [recommend] was not made yet; run: kinema finetune next")
     histories, profiles = dataset.histories, dataset.profiles

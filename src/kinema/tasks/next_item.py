@@ -131,13 +131,13 @@ class NextItem:
         items_RD, content_RD = flm.tower(items, self._task.content, draws=draws)
         touched = Touched(items, items_RD, content_RD, flm.tower.bias(items), places_K)
         parts = self._task.window_losses(flm, touched, told, draws)
-        weights = self._task.weights(share=1 / self._config.auxiliary_every)
+        weights = self._task.weights(share=1 / self._config.auxiliary_period)
         return torch.stack([weights[name] * one for name, one in parts.items()]).sum()
 
     def validate(self) -> Mapping[str, float]:
-        """``ndcg``: NDCG@10 with the item memory at its best weight; ``sequential``: without it."""
+        """``ndcg``: NDCG@10 with the item memory at its best weight; the name of the leading branch: without it."""
         found = self._looks(self.network.flm)
-        return {"ndcg": found["with_memory"], "sequential": found["sequential"]}
+        return {"ndcg": found["with_memory"], self._config.leading: found[self._config.leading]}
 
     def embeddings(self) -> Sequence[nn.Parameter]:
         """The items' own vectors."""

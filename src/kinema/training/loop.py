@@ -257,7 +257,7 @@ def _step(run: Run, stepper: Stepper, place: Place, plan: EpochPlan) -> None:
         plan.batch(place.step),
         negatives,
         num_pieces=config.num_pieces,
-        auxiliary=place.total_steps % config.auxiliary_every == 0,
+        auxiliary=place.total_steps % config.auxiliary_period == 0,
         share=fading(done=done, floor=config.weight_floor),
         seed=derive_seed(run.seed, f"step/{place.epoch}/{place.step}"),
     )
@@ -279,7 +279,7 @@ def _end_epoch(run: Run, place: Place, best: dict[str, Tensor], progress: Progre
     """Look at validation when it is time, and decide whether to go on."""
     config = run.config
     losses = {
-        name: round(value / max(place.step / (1 if name == "sequential" else config.auxiliary_every), 1), 5)
+        name: round(value / max(place.step / (1 if name == "sequential" else config.auxiliary_period), 1), 5)
         for name, value in place.loss_sums.items()
     }
     place.epoch += 1

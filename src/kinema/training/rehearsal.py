@@ -53,6 +53,8 @@ class Rehearsal:
     def __init__(self, prepared: Prepared, config: FLMConfig, seed: int, asked: Asked) -> None:
         self._prepared, self._config, self._seed, self._asked = prepared, config, seed, asked
         described_V = prepared.neighbours[1].sum(axis=1) > 0
+        if not config.use_imputation:
+            described_V = prepared.content.described.numpy()
         drawn = [
             pretended_cold(prepared.counts_V, described_V, share=_SHARE, seed=derive_seed(seed, f"pretence-{draw}"))
             for draw in range(_DRAWS)
@@ -61,7 +63,7 @@ class Rehearsal:
         self._likens: list[Liken | None] = [None] * len(self._cold)
 
     def among_cold(self, network: FLMNetwork) -> NDArray[np.float64]:
-        """NDCG@10 of the sequential branch among the items that are served as cold ones, one number per draw and case that asks for one."""
+        """NDCG@10 of the leading branch among the items that are served as cold ones, one number per draw and case that asks for one."""
         found = [self._among_cold(network, cold_V, None) for cold_V in self._cold]
         return np.concatenate(found) if found else np.zeros(0)
 
@@ -120,7 +122,7 @@ class Rehearsal:
         )
 
     def _among_cold(self, network: FLMNetwork, cold_V: NDArray[np.bool_], liken: Liken | None) -> NDArray[np.float64]:
-        """NDCG@10 of the sequential branch among the cold items, for cases that ask for one of them."""
+        """NDCG@10 of the leading branch among the cold items, for cases that ask for one of them."""
         cases = self._asked.cases
         wanted_T = cold_V[cases.targets.items]
         rows = np.flatnonzero(
@@ -128,8 +130,9 @@ class Rehearsal:
         )
         asked = cases.take(rows)
         profiles_CP = None if self._asked.profiles_CP is None else self._asked.profiles_CP[rows]
-        scorer = self._scorer(network, Mixture.from_weights({"sequential": 1.0}), cold_V, liken)
-        logits_CV = branch_logits(scorer, asked, profiles_CP, ("sequential",))["sequential"]
+        leading = self._config.leading
+        scorer = self._scorer(network, Mixture.from_weights({leading: 1.0}), cold_V, liken)
+        logits_CV = branch_logits(scorer, asked, profiles_CP, (leading,))[leading]
         return ndcg_per_case(logits_CV, asked, self._asked.blocked_CV[rows] | ~cold_V)
 
     def _scorer(self, network: FLMNetwork, mixture: Mixture, cold_V: NDArray[np.bool_], liken: Liken | None) -> Scorer:

@@ -47,7 +47,7 @@ _MEMORY_WEIGHTS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 def default_weights(config: FLMConfig, prepared: Prepared) -> dict[str, float]:
     """Weights of the branches where nothing has been chosen yet; only branches the model has."""
-    weights = {"sequential": 1.0}
+    weights = {"sequential": 1.0} if config.weight_sequence else {}
     if config.weight_collab:
         weights["collaborative"] = 0.1
     if prepared.content.names:
@@ -125,26 +125,26 @@ class Selection:
         return prepared.memory.scores(cases.histories, smoothing_VV=smoothing_VV)
 
     def look(self, network: FLMNetwork) -> dict[str, float]:
-        """NDCG@10 of the sequential branch, alone and with the memory at its best weight.
+        """NDCG@10 of the leading branch (`FLMConfig.leading`), alone and with the memory at its best weight.
 
         Args:
             network: In evaluation mode.
 
         Returns:
-            ``sequential``, ``with_memory`` and ``memory_weight``.
+            Its name, ``with_memory`` and ``memory_weight``.
         """
         rows = self._glance
         cases, blocked_CV = self._cases.take(rows), self._blocked_CV[rows]
         profiles_CP = None if self._profiles_CP is None else self._profiles_CP[rows]
-        logits = self._sequential(network, cases, profiles_CP)
+        logits = self._leading(network, cases, profiles_CP)
         alone = ndcg(logits, cases, blocked_CV)
         if self._memory_CV is None:
-            return {"sequential": alone, "with_memory": alone, "memory_weight": 0.0}
+            return {self._config.leading: alone, "with_memory": alone, "memory_weight": 0.0}
         memory_CV = self._memory_CV[rows]
         tried = {weight: ndcg(logits + weight * memory_CV, cases, blocked_CV) for weight in _MEMORY_WEIGHTS[1:]}
         tried[0.0] = alone
         weight = max(tried, key=lambda one: (tried[one], -one))
-        return {"sequential": alone, "with_memory": tried[weight], "memory_weight": weight}
+        return {self._config.leading: alone, "with_memory": tried[weight], "memory_weight": weight}
 
     def glanced(self, network: FLMNetwork) -> tuple[NDArray[np.integer], dict[str, NDArray[np.float64]]]:
         """What `look` says, case by case.
@@ -290,7 +290,7 @@ class Selection:
 
     def _values(self, network: FLMNetwork) -> NDArray[np.float64]:
         """NDCG@10 per case of the sequential branch with the memory at its best weight."""
-        logits = self._sequential(network, self._cases, self._profiles_CP)
+        logits = self._leading(network, self._cases, self._profiles_CP)
         if self._memory_CV is not None:
             logits = logits + self.look(network)["memory_weight"] * self._memory_CV
         return ndcg_per_case(logits, self._cases, self._blocked_CV)
@@ -346,18 +346,19 @@ class Selection:
             bonus = affordable(value, least=least, wanted=bonus, most_lost=float(cold_T.mean()))
         return replace(mixture, cold_bonus=mixture.cold_bonus + bonus)
 
-    def _sequential(
+    def _leading(
         self, network: FLMNetwork, cases: Cases, profiles_CP: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
-        """Logits of the sequential branch alone."""
-        return branch_logits(self._scorer(network, fresh=False), cases, profiles_CP, ("sequential",))["sequential"]
+        """Logits of the leading branch alone."""
+        leading = self._config.leading
+        return branch_logits(self._scorer(network, fresh=False), cases, profiles_CP, (leading,))[leading]
 
     def _scorer(self, network: FLMNetwork, *, fresh: bool, liken: Liken | None = None) -> Scorer:
         prepared = self._prepared
         return bind(
             network,
             config=self._config,
-            mixture=Mixture.from_weights({"sequential": 1.0}),
+            mixture=Mixture.from_weights({self._config.leading: 1.0}),
             memory=prepared.memory,
             content=prepared.content,
             counts_V=prepared.counts_V,
