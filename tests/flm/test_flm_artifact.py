@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.flm.config import FLMConfig

@@ -153,12 +153,12 @@ class Selection:
             network: In evaluation mode.
 
         Returns:
-            Users of the cases that are looked at, and ``sequential`` and ``with_memory`` of each.
+            Users of the cases that are looked at, and of each the leading branch's name and ``with_memory``.
         """
         rows = self._glance
         cases, blocked_CV = self._cases.take(rows), self._blocked_CV[rows]
-        logits = self._sequential(network, cases, None if self._profiles_CP is None else self._profiles_CP[rows])
-        found = {"sequential": ndcg_per_case(logits, cases, blocked_CV)}
+        logits = self._leading(network, cases, None if self._profiles_CP is None else self._profiles_CP[rows])
+        found = {self._config.leading: ndcg_per_case(logits, cases, blocked_CV)}
         if self._memory_CV is not None:
             logits = logits + self.look(network)["memory_weight"] * self._memory_CV[rows]
         return cases.users_C, found | {"with_memory": ndcg_per_case(logits, cases, blocked_CV)}
