@@ -53,7 +53,7 @@ def encode_copies(
     *,
     ways: Sequence[str],
     number: int,
-    seed: int,
+    seed: int = 0,
     progress: Progress = silent,
 ) -> list[dict[str, ModalityTokens]]:
     """Changed copies of some clips.
@@ -66,7 +66,7 @@ def encode_copies(
         rows: Clips that are copied.
         ways: Of `kinema.training.clip_changes.CHANGES`.
         number: Copies of each.
-        seed: Of the changes.
+        seed: Of the changes; that of a run is not taken, so that runs with other seeds share the copies.
         progress: Told clips.
 
     Returns:

@@ -248,7 +248,6 @@ class DividedClips:
             self.parts["train"].rows_N,
             ways=config.changes,
             number=config.copies,
-            seed=plan.seed,
             progress=plan.progress,
         )
 
