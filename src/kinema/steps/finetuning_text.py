@@ -3,6 +3,7 @@
 Shape suffixes: N texts, C classes, B examples of one step.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -40,18 +41,14 @@ from kinema.training.text_learning import RATES
 KIND: Final = "text-classifier"
 FORMAT_VERSION: Final = 1
 REMEDY: Final = "kinema finetune text"
-OPTIONS: Final[Mapping[str, Any]] = {
-    "metric": "log_loss",
-    "batch_size": 32,
-    "max_epochs": 3,
-    "patience": 2,
-    "schedule": "linear",
-    "warmup_share": 0.1,
-    "clip_norm": 1.0,
-}
-"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns."""
+OPTIONS: Final[Mapping[str, Any]] = {"metric": "log_loss", "schedule": "linear", "warmup_share": 0.1, "clip_norm": 1.0}
+"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns, the rest goes by the number of rows."""
 USUAL: Final = Choice("lora")
 """What learns where nothing else is said."""
+_UPDATES: Final = 400
+_BATCHES: Final = (16, 32)
+_MANY_ROWS: Final = 4000
+_EPOCHS: Final = (3, 20)
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def finetune_text(
         valid: Rows that decide when to stop; without it a tenth of the training rows, drawn at random.
         test: Rows to measure on, once, at the end.
         training: What is made and read; None for the default.
-        plan: How it learns, its seed that of drawn rows too; None for the task's own way, which is `OPTIONS`. Its network are settings
+        plan: How it learns, its seed that of drawn rows too; None for the task's own way, which is `OPTIONS` and `usual_length`. Its network are settings
             of `kinema.training.parameter_choice.Choice`.
 
     Returns:
@@ -135,8 +132,8 @@ def finetune_text(
     started = time.perf_counter()
     columns, training, plan = columns or TextColumns(), training or TextTraining(), plan or FitPlan()
     choice = plan.network(USUAL)
-    options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
     frames, rejects, notices = read_tables({"train": train, "valid": valid, "test": test}, columns, seed=plan.seed)
+    options = plan.options(**OPTIONS, **usual_length(frames["train"].height), learning_rate=RATES[choice.method])
     classes = find_classes(frames["train"], columns)
     rows = {name: number_rows(frame, columns, classes, name) for name, frame in frames.items()}
     network, tokenizer = _load(training.encoder, training.head, len(classes), seed=plan.seed)
@@ -190,6 +187,25 @@ def finetune_text(
         notices=(*notices, *more, *fitted.notices),
         rejects=rejects,
     )
+
+
+def usual_length(num_rows: int) -> dict[str, int]:
+    """How long a classifier learns where nobody says: enough steps, however few rows there are.
+
+    Three epochs of 32, as is usual, are 24 steps of 250 rows, and the step size falls to nothing over them: labels were right, and
+    hardly more was said for them than for the others.
+
+    Args:
+        num_rows: To learn from.
+
+    Example:
+        >>> usual_length(250), usual_length(50_000)
+        ({'batch_size': 16, 'max_epochs': 20, 'patience': 5}, {'batch_size': 32, 'max_epochs': 3, 'patience': 2})
+    """
+    batch_size = _BATCHES[num_rows >= _MANY_ROWS]
+    fewest, most = _EPOCHS
+    epochs = max(fewest, min(most, math.ceil(_UPDATES * batch_size / max(num_rows, 1))))
+    return {"batch_size": batch_size, "max_epochs": epochs, "patience": max(2, epochs // 4)}
 
 
 def predict_text(*, folder: Path, table: Path, to: Path) -> int:
