@@ -48,7 +48,7 @@ USUAL: Final = Choice("lora")
 _UPDATES: Final = 400
 _BATCHES: Final = (16, 32)
 _MANY_ROWS: Final = 4000
-_EPOCHS: Final = (3, 20)
+_EPOCHS: Final = (3, 12)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def usual_length(num_rows: int) -> dict[str, int]:
 
     Example:
         >>> usual_length(250), usual_length(50_000)
-        ({'batch_size': 16, 'max_epochs': 20, 'patience': 5}, {'batch_size': 32, 'max_epochs': 3, 'patience': 2})
+        ({'batch_size': 16, 'max_epochs': 12, 'patience': 3}, {'batch_size': 32, 'max_epochs': 3, 'patience': 2})
     """
     batch_size = _BATCHES[num_rows >= _MANY_ROWS]
     fewest, most = _EPOCHS
