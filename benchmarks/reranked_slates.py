@@ -1,9 +1,10 @@
-"""Do the click and the engagement model make better slates? Measured on a generated town, whose click probabilities are known.
+"""Do the click, the engagement and the several-task model make better slates? Measured on a generated town, whose click probabilities are known.
 
-    python benchmarks/reranked_slates.py DEMO [--valid 300 --test 600] [--seed 0]
+    python benchmarks/reranked_slates.py DEMO [--valid 300 --test 600] [--seed 0] [--compare]
 
 DEMO is the folder of ``kinema demo``: ``town`` and an extracted ``project``; it is read only. A project of its own gets the events
-before the last tenth of the training period; FLM, clicks and engagement are trained there, as a user would. What follows up to
+before the last tenth of the training period; FLM, clicks, engagement (MMoE, then PLE) and several tasks (click, like, next) are
+trained there, as a user would; ``--compare`` also trains a model per head, and without it what it once said is kept. What follows up to
 the town's cut-off chooses how far each ranker counts and which heads: NDCG@10 of the next click, whatever the truth says.
 The test is clicks behind the cut-off, asked once: slates of ten by the whole pipeline, with the history and the trail
 up to the moment. Beside the clicks of the log each slate is judged by the truth: clicks it would get if it were shown then, as a
@@ -36,9 +37,11 @@ from kinema.sources.town.truth import Truth, load_truth
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_engagement import finetune_engagement
 from kinema.steps.finetuning_options import FitPlan
+from kinema.steps.finetuning_several import finetune_several
 from kinema.steps.opinions import OpinionParts, SecondOpinion, load_opinion
 from kinema.steps.slates import load_scorer, make_slates, trained_profile_schema
 from kinema.store.splits import Cases, temporal
+from kinema.training.task_settings import TaskSettings
 
 RESULTS = Path(__file__).parent / "results"
 PLACES = 10
@@ -47,6 +50,11 @@ HEADS = {
     "click": {"click": 1.0},
     "click, like": {"click": 1.0, "like": 5.0},
     "all": {"click": 1.0, "like": 5.0, "watch": 0.5},
+}
+SEVERAL = {
+    "click": {"click": 1.0},
+    "click, like": {"click": 1.0, "like": 5.0},
+    "click, next": {"click": 1.0, "next": 1.0},
 }
 RESAMPLES = 2000
 
@@ -131,7 +139,7 @@ class Court:
         return probs_V
 
 
-def run(demo: Path, *, num_valid: int, num_test: int, seed: int) -> dict[str, Any]:
+def run(demo: Path, *, num_valid: int, num_test: int, seed: int, compare: bool) -> dict[str, Any]:
     """Train, choose on validation, judge on test."""
     truth = load_truth(demo / "town")
     with tempfile.TemporaryDirectory() as place, Project.open(demo / "project") as whole:
@@ -149,13 +157,9 @@ def run(demo: Path, *, num_valid: int, num_test: int, seed: int) -> dict[str, An
         with project:
             print("pretrain", flush=True)
             project.pretrain(seed=seed)
-            print("click, engagement", flush=True)
-            plan = FitPlan(seed=seed)
-            click = project.finetune.click(seed=seed).metrics["test"]
-            schema = trained_profile_schema(project.artifacts / "flm")
-            early = project.dataset(profile_schema=schema)
-            engagement = finetune_engagement(project.store, early, artifacts=project.artifacts, compare=True, plan=plan)
-            ways = _ways(whole, project, schema)
+            print("click, engagement, several", flush=True)
+            ways, learnt, sharing = _learn(whole, project, seed=seed, compare=compare)
+            early = project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm"))
             recommender = make_slates(early, artifacts=project.artifacts, settings=RecommendSettings()).recommender
             court = Court(early, recommender, truth)
             print("validation", flush=True)
@@ -165,8 +169,8 @@ def run(demo: Path, *, num_valid: int, num_test: int, seed: int) -> dict[str, An
             judged = {way.name: court.judge(way, test) for way in chosen}
     return {
         "cases": {"valid": len(valid), "test": len(test)},
-        "learnt": {"click": dict(click), "engagement": {name: dict(one) for name, one in engagement.metrics.items()}},
-        "sharing": engagement.advice.splitlines(),
+        "learnt": learnt,
+        "sharing": sharing,
         "validation": [
             {"way": one.name, "note": one.note, "ndcg@10": float(found.ndcg_C.mean())} for one, found in tried.items()
         ],
@@ -196,21 +200,41 @@ def _early(demo: Path, place: Path, until_ms: int, full: Dataset) -> Project:
     return project
 
 
-def _ways(whole: Project, project: Project, schema: Any) -> list[Way]:
-    """FLM alone, and each ranker with each weight and blend, over the trails of the whole log; none reads past its moment."""
+def _learn(
+    whole: Project, project: Project, *, seed: int, compare: bool
+) -> tuple[list[Way], dict[str, Any], list[str]]:
+    """FLM alone, and every ranker, learnt as a user would, with each weight and blend; what they learnt; whether sharing helps.
+
+    They are asked over the trails of the whole log; none reads past its moment.
+    """
+    schema = trained_profile_schema(project.artifacts / "flm")
+    early, plan = project.dataset(profile_schema=schema), FitPlan(seed=seed)
     dataset = whole.dataset(profile_schema=schema)
     scorer = load_scorer(project.artifacts / "flm", dataset)
     assert scorer is not None
-    ways = [Way("FLM")]
-    for weight in WEIGHTS:
-        for ranker, heads in (("click", {"": {}}), ("engagement", HEADS)):
-            for name, one in heads.items():
+
+    def with_weights(name: str, ranker: str, blends: dict[str, dict[str, float]]) -> list[Way]:
+        found = []
+        for weight in WEIGHTS:
+            for blend, heads in blends.items():
                 settings = RecommendSettings.model_validate(
-                    {"ranker": ranker, "ranker_weight": weight, "head_weights": one}
+                    {"ranker": ranker, "ranker_weight": weight, "head_weights": heads}
                 )
                 opinion = load_opinion(OpinionParts(whole.store, dataset, scorer, project.artifacts, settings))
-                ways.append(Way(ranker, opinion, f"weight {weight:g}" + (f", {name}" if name else "")))
-    return ways
+                found.append(Way(name, opinion, f"weight {weight:g}" + (f", {blend}" if blend else "")))
+        return found
+
+    learnt: dict[str, Any] = {"click": dict(project.finetune.click(seed=seed).metrics["test"])}
+    ways, advice = [Way("FLM"), *with_weights("click", "click", {"": {}})], ""
+    parts: dict[str, Any] = {"artifacts": project.artifacts}
+    for name, sharing in (("engagement", "mmoe"), ("engagement, PLE", "ple")):
+        asked = FitPlan(TaskSettings(network={"sharing": sharing}), seed=seed)
+        report = finetune_engagement(project.store, early, **parts, compare=compare and not advice, plan=asked)
+        learnt[name], advice = {head: dict(one) for head, one in report.metrics.items()}, advice or report.advice
+        ways += with_weights(name, "engagement", HEADS)
+    several = finetune_several(project.store, early, **parts, tasks=("click", "like", "next"), plan=plan)
+    learnt["several"] = {task: dict(one) for task, one in several.metrics.items()}
+    return [*ways, *with_weights("several", "several", SEVERAL)], learnt, advice.splitlines()
 
 
 def _chosen(tried: dict[Way, Judged]) -> list[Way]:
@@ -285,13 +309,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--valid", type=int, default=300)
     parser.add_argument("--test", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compare", action="store_true", help="train a model per head as well")
     given = parser.parse_args(arguments)
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
         "seed": given.seed,
-        **run(given.demo, num_valid=given.valid, num_test=given.test, seed=given.seed),
+        **run(given.demo, num_valid=given.valid, num_test=given.test, seed=given.seed, compare=given.compare),
     }
+    if not given.compare and (RESULTS / "reranked_slates.json").is_file():
+        found["sharing"] = json.loads((RESULTS / "reranked_slates.json").read_text())["sharing"]
     (RESULTS / "reranked_slates.json").write_text(json.dumps(found, indent=2) + "\n")
     (RESULTS / "reranked_slates.md").write_text(table(found))
     print(table(found))

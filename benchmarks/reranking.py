@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -242,6 +243,7 @@ def facts(report: RerankReport) -> dict[str, Any]:
         "gain": round(report.gain, 4),
         "gain_interval": [round(one, 4) for one in report.gain_interval],
         "weight": report.weight,
+        "weight chosen by": asdict(report.chosen),
         "best_epoch": report.best_epoch,
         "stored_numbers": report.delta.num_parameters,
         "of": report.num_all,

@@ -65,7 +65,9 @@ def test_judged_pairs_become_a_re_ranker_that_is_measured_on_other_queries(repor
     assert report["metrics"]["test"]["queries"] == report["num_queries"]["test"]
     assert set(report["metrics"]) == {"test", "new items"}
     assert report["metrics"]["test"]["ndcg"] == pytest.approx(report["metrics"]["test"]["ndcg_search"] + report["gain"])
-    assert 0 <= report["weight"] <= 1
+    assert 0 <= report["weight"] <= report["chosen"]["best"] <= 1
+    assert report["chosen"]["queries"] == report["num_queries"]["valid"]
+    assert report["chosen"]["ndcg"] <= report["chosen"]["best_ndcg"]
     assert "1 pairs without query or of items that are not in the catalogue are left out" in report["notices"]
     assert report["delta"]["num_heads"] == 32 * 32 + 32 + 32 + 1
     assert (shop / "shop" / "artifacts" / "rerank" / "delta" / "delta.safetensors").is_file()

@@ -75,6 +75,25 @@ def test_all_that_people_did_is_learnt_together(watched):
     assert "click: sharing" in people.output
 
 
+@pytest.mark.parametrize("sharing", ["ple", "shared_bottom", "separate"])
+def test_whatever_heads_share_the_model_ranks_slates_by_the_command(watched, sharing):
+    asked = ["finetune", "engagement", "-p", str(watched), "--epochs", "1", "--quiet", "--sharing", sharing]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    config = json.loads((watched / "artifacts" / "engagement" / "manifest.json").read_text())["config"]
+    assert sharing in json.dumps(config)
+    settings = (watched / "kinema.toml").read_text()
+    ranker = '[recommend]\nranker = "engagement"\nranker_weight = 1.0\nhead_weights = { click = 1, watch = 0.5 }\n'
+    (watched / "kinema.toml").write_text(settings + ranker)
+    try:
+        done = CliRunner().invoke(main, ["recommend", "u1", "-p", str(watched), "--json", "--quiet"])
+    finally:
+        (watched / "kinema.toml").write_text(settings)
+    assert done.exit_code == 0, done.output
+    slate = json.loads(done.stdout)
+    assert {step["stage"]: step["detail"].get("by") for step in slate["trace"]}["rank"] == "model+engagement"
+    assert slate["items"]
+
+
 def said(task, place):
     """What a search would hear of one short training: its value, and what each example says."""
     tunable = TUNABLE[task]({"project": str(place), "seed": 0})

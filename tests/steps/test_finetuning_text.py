@@ -12,7 +12,7 @@ from kinema.encoders.text import load_text_encoder
 from kinema.errors import ConfigError, DataError, NotBuiltError
 from kinema.steps.deltas import list_all, merge_delta
 from kinema.steps.finetuning_options import FitPlan
-from kinema.steps.finetuning_text import TextTraining, finetune_text, predict_text
+from kinema.steps.finetuning_text import TextTraining, finetune_text, predict_text, usual_length
 from kinema.steps.text_changes import TextChanges
 from kinema.steps.text_rows import TextColumns
 from kinema.training.fitting import fit
@@ -121,7 +121,7 @@ def test_the_same_seed_learns_the_same(place, tmp_path):
 def test_a_run_that_was_killed_goes_on_to_the_same_and_a_section_counts(place, tmp_path, monkeypatch):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "kinema.toml").write_text(
-        "[finetune.text]\nmax_epochs = 2\nnetwork = { method = 'top', layers = 1 }\n"
+        "[finetune.text]\nmax_epochs = 2\nbatch_size = 32\nnetwork = { method = 'top', layers = 1 }\n"
     )
     more = ["--label", "half", "-p", tmp_path / "shop", "--augment", "0.3", "--json"]
     whole = json.loads(learn(place, tmp_path / "whole", *more))
@@ -237,3 +237,13 @@ def test_a_merged_encoder_is_loaded_as_any_other_and_has_learnt(half, place, tmp
     assert merge_delta(tmp_path / "lora", tmp_path / "with-lora").parameters == 1792
     with pytest.raises(ConfigError, match=r"learnt by 'adapter' cannot be merged"):
         merge_delta(tmp_path / "adapter", tmp_path / "other")
+
+
+@pytest.mark.parametrize("num_rows", [1, 90, 250, 1500, 3999, 4000, 60_000])
+def test_a_classifier_learns_for_some_hundred_steps_however_few_rows_there_are(num_rows):
+    length = usual_length(num_rows)
+    steps = length["max_epochs"] * -(-num_rows // length["batch_size"])
+    assert 3 <= length["max_epochs"] <= 12
+    assert 2 <= length["patience"] <= length["max_epochs"]
+    assert steps >= 400 or length["max_epochs"] == 12
+    assert num_rows < 4000 or length["max_epochs"] <= 4

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.tasks.rerank_cases import WEIGHTS, RerankCase, best_weight, blended, gain_interval, judge, order_of
+from kinema.tasks.rerank_cases import (
+    WEIGHTS,
+    RerankCase,
+    best_weight,
+    blended,
+    careful_weight,
+    gain_interval,
+    judge,
+    order_of,
+)
 
 
 def case(grades, right=None, *, first=0):
@@ -73,3 +82,60 @@ def test_the_interval_of_a_gain_holds_it():
     before = random.random(200)
     low, high = gain_interval(before, before + random.normal(0.1, 0.1, 200), seed=1)
     assert 0.05 < low < 0.1 < high < 0.15
+
+
+FIRST, LAST = [1, 0, 0], [0, 0, 1]
+RIGHT, WRONG = np.array([0.0, 0.0, 9.0]), np.array([0.0, 5.0, 9.0])
+
+
+def test_a_gain_that_few_queries_had_by_luck_counts_nothing():
+    """One query of nine gains all there is to gain, the others lose a little of it: the best weight is above 0."""
+    cases = [case(LAST)] + [case(FIRST)] * 8
+    reads = [RIGHT] + [np.array([9.0, 0.0, 0.0])] * 8
+    assert best_weight(cases, reads)[0] > 0
+    found = careful_weight(cases, reads)
+    assert (found.weight, found.best, found.queries) == (0.0, best_weight(cases, reads)[0], 9)
+    gains = judge(cases, reads, weight=found.best)["ndcg"] - judge(cases)["ndcg"]
+    assert found.error == pytest.approx(gains.std(ddof=1) / 3)
+    assert gains.mean() <= found.error
+    assert found.ndcg == pytest.approx(judge(cases)["ndcg"].mean())
+    assert found.best_ndcg == pytest.approx(judge(cases, reads, weight=found.best)["ndcg"].mean())
+
+
+def test_a_gain_that_most_queries_have_is_kept_and_the_smallest_weight_that_has_it_taken():
+    cases = [case(LAST)] * 12 + [case(FIRST)] * 3
+    reads = [RIGHT] * 12 + [np.array([9.0, 0.0, 0.0])] * 3
+    found = careful_weight(cases, reads)
+    assert found.weight == found.best == best_weight(cases, reads)[0] > 0
+    assert found.error > 0
+
+
+def test_the_weight_lies_between_none_and_the_best_where_more_is_not_shown_to_be_better():
+    """Nearly all is gained at a small weight; a single query wants more."""
+    slow = np.array([0.0, -0.01, 0.02])
+    cases, reads = [case(LAST)] * 20, [RIGHT] * 19 + [slow]
+    reads[-1] = np.array([3.0, 0.0, 3.2])
+    found = careful_weight(cases, reads)
+    assert 0 < found.weight < found.best
+    assert found.ndcg < found.best_ndcg
+
+
+def test_a_single_query_a_harmful_reading_and_one_that_changes_nothing_count_nothing():
+    assert careful_weight([case(LAST)], [RIGHT]).weight == 0.0
+    assert careful_weight([case(LAST)], [RIGHT]).error is None
+    for reads in (WRONG, np.zeros(3)):
+        found = careful_weight([case(FIRST)] * 5, [reads] * 5)
+        assert (found.weight, found.best, found.error) == (0.0, 0.0, 0.0)
+
+
+def test_chance_alone_seldom_makes_a_reading_count():
+    """Readings that know nothing: the best weight is above 0 in most draws, the careful one in few, and never far wrong."""
+    random = np.random.default_rng(5)
+    best, careful = [], []
+    for _ in range(60):
+        grades = [random.permutation([1, 1, 0, 0, 0, 0, 0, 0]).tolist() for _ in range(9)]
+        cases, reads = [case(one) for one in grades], [random.normal(size=8) for _ in grades]
+        best.append(best_weight(cases, reads)[0] > 0)
+        careful.append(careful_weight(cases, reads).weight > 0)
+    assert np.mean(careful) < 0.35
+    assert np.mean(best) > 0.6

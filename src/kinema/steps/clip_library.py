@@ -12,6 +12,7 @@ from kinema.errors import ConfigError, NotBuiltError
 from kinema.progress import Progress, silent
 from kinema.settings import Settings
 from kinema.sources.clip_labels import ClipLabels, labels_from_items, labels_from_names, labels_from_table
+from kinema.steps.clip_copies import ClipFiles
 from kinema.steps.clip_files import encode_clips, find_clips
 from kinema.steps.dataset import read_tokens
 from kinema.steps.finetuning_clips import ClipLibrary
@@ -64,7 +65,17 @@ def project_library(store: Store, settings: Settings, folder: Path, *, inputs: s
         tokens=tokens,
         recipe=recipe,
         rejects=tuple(one for one in store.rejects() if one.kind == "clip"),
+        files=_project_files(store, settings, folder),
     )
+
+
+def _project_files(store: Store, settings: Settings, folder: Path) -> ClipFiles | None:
+    """Where the clips of a project lie, if videos were ever ingested."""
+    root = settings.media.root or store.meta("media_root")
+    if not root:
+        return None
+    workers = settings.runtime.workers or os.cpu_count() or 1
+    return ClipFiles((folder / root).resolve(), folder / EXTRACTED, settings, folder, workers)
 
 
 def file_library(
@@ -79,8 +90,9 @@ def file_library(
     progress: Progress = silent,
 ) -> ClipLibrary:
     """Clips of files and folders; see `kinema.steps.clip_files` for arguments and errors."""
+    clips = find_clips(places)
     found = encode_clips(
-        find_clips(places),
+        clips,
         recipe,
         folder=cache,
         settings=settings,
@@ -90,8 +102,9 @@ def file_library(
         progress=progress,
     )
     prints = {name: one.encoder for name, one in found.tokens.items()}
+    files = ClipFiles(clips.root, cache, settings or Settings(), project_folder, workers, encoders)
     return ClipLibrary(
-        found.names, found.names, found.tokens, replace(recipe, fingerprints=prints), rejects=found.rejects
+        found.names, found.names, found.tokens, replace(recipe, fingerprints=prints), found.rejects, files
     )
 
 

@@ -3,6 +3,7 @@
 Shape suffixes: N clips, C classes.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.evaluation.confusion import confusion_plot
 from kinema.schema import Reject
 from kinema.sources.clip_labels import ClipLabels
+from kinema.steps.clip_copies import ClipFiles, encode_copies
 from kinema.steps.finetuning_options import FitPlan
 from kinema.store.features import ModalityTokens
 from kinema.tasks.clip_classes import ClipClassConfig, ClipClassLearner, ClipModel, LabelledClips, check_inputs
@@ -53,6 +55,7 @@ class ClipLibrary:
         tokens: Modality -> tokens, row = number of the clip.
         recipe: How they were read.
         rejects: What could not be read.
+        files: Where they lie; None where they cannot be read once more.
     """
 
     ids_N: tuple[str, ...]
@@ -60,6 +63,7 @@ class ClipLibrary:
     tokens: Mapping[str, ModalityTokens]
     recipe: ClipRecipe
     rejects: tuple[Reject, ...] = ()
+    files: ClipFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,9 @@ def finetune_clips(
             `kinema.tasks.clip_classes.ClipClassConfig`.
 
     Raises:
-        ConfigError: A setting is out of range.
+        ConfigError: A setting is out of range, or pictures are to be changed whose files are not at hand.
         DataError: Fewer than two classes are left, or a modality is missing.
+        StaleArtifactError: The same, and the clips were read otherwise than the settings say.
     """
     started, plan = time.perf_counter(), plan or FitPlan()
     inputs = plan.network(USUAL).inputs
@@ -154,7 +159,7 @@ def finetune_clips(
         epochs=fitted.report.epochs,
         seconds=time.perf_counter() - started,
         rejects=library.rejects,
-        notices=(*labels.notices, *_notices(chosen, parts), *fitted.notices),
+        notices=(*labels.notices, *_notices(chosen, parts), *_augmented(learner, config, chosen), *fitted.notices),
     )
 
 
@@ -205,7 +210,8 @@ class DividedClips:
         """The task as a plan asks for it; test is no part of it.
 
         Raises:
-            ConfigError: The plan names what there is not, or other inputs than the clips were chosen by.
+            ConfigError: The plan names what there is not, or other inputs than the clips were chosen by; or see `finetune_clips`.
+            StaleArtifactError: See `finetune_clips`.
         """
         config, options = plan.network(USUAL), plan.options(**OPTIONS)
         if config.inputs != self.inputs:
@@ -220,8 +226,30 @@ class DividedClips:
             num_classes=len(self.chosen.classes),
             config=config,
             seed=plan.seed,
+            copies=self._copies(config, plan),
         )
         return learner, options, config
+
+    def _copies(self, config: ClipClassConfig, plan: FitPlan) -> list[dict[str, ModalityTokens]]:
+        """Changed copies of what is learnt from."""
+        library = self.library
+        if not config.changes:
+            return []
+        if library.files is None:
+            raise ConfigError(
+                f"augment must leave pictures alone where the files of the clips are not at hand, names {', '.join(config.changes)}; "
+                "leave them out"
+            )
+        return encode_copies(
+            library.files,
+            library.recipe,
+            {name: library.tokens[name] for name in INPUTS[self.inputs]},
+            library.names_N,
+            self.parts["train"].rows_N,
+            ways=config.changes,
+            number=config.copies,
+            progress=plan.progress,
+        )
 
 
 def divide_clips(
@@ -313,6 +341,19 @@ def _measure(
         "always the commonest class": {"accuracy": float((test.labels_N == commonest).mean())},
     }
     return metrics, confusion(test_NC, test.labels_N)
+
+
+def _augmented(learner: ClipClassLearner, config: ClipClassConfig, chosen: Chosen) -> list[str]:
+    """What clips to learn from were made into, and where a mirror may tell lies."""
+    found = []
+    if config.changes:
+        wanted = learner.num_examples * config.copies
+        lacking = f", {wanted - learner.num_copies:,} could not be read" if learner.num_copies < wanted else ""
+        found.append(f"{learner.num_copies:,} changed copies are learnt from ({', '.join(config.changes)}){lacking}")
+    sides = [name for name in chosen.classes if set(re.split(r"[^a-z]+", name.lower())) & {"left", "right"}]
+    if "flip" in config.augment and sides:
+        found.append(f"flip mirrors left and right, and classes are called {', '.join(sides[:_SHOWN])}; leave it out")
+    return found
 
 
 def _notices(chosen: Chosen, parts: Mapping[str, LabelledClips]) -> list[str]:

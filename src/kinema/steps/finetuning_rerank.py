@@ -22,7 +22,7 @@ from kinema.steps.rerank_lessons import Asker, Lesson, lesson_of_catalogue, less
 from kinema.steps.slates import SlateMaker
 from kinema.tasks.cross_encoder import Loss, PairForm, RerankLearner, load_cross_encoder
 from kinema.tasks.delta_reading import DELTA_FOLDER
-from kinema.tasks.rerank_cases import RerankCase, best_weight, gain_interval, judge
+from kinema.tasks.rerank_cases import ChosenWeight, RerankCase, careful_weight, gain_interval, judge
 from kinema.tasks.reranker import FOLDER, FORMAT_VERSION, KIND, Reranker, RerankerConfig, bert_shape, unserved
 from kinema.tasks.text_classifier import HEAD, TextClassifier
 from kinema.training.fit_options import FitOptions
@@ -80,8 +80,8 @@ class RerankReport:
         gain: NDCG@10 on test, after minus before.
         gain_interval: 95 % of it, over queries.
         helps: The interval lies above 0.
-        weight: What the second reading counts; chosen on validation.
-        valid_ndcg: On validation with it.
+        weight: What the second reading counts: the smallest that validation cannot tell from the best.
+        chosen: How: on how many queries, which was the best, and the standard error of what that gains over none.
         best_epoch: Epochs done when validation was best.
         epochs: Done in all.
         delta: What was stored of the network.
@@ -99,7 +99,7 @@ class RerankReport:
     gain_interval: tuple[float, float]
     helps: bool
     weight: float
-    valid_ndcg: float
+    chosen: ChosenWeight
     best_epoch: int
     epochs: int
     delta: DeltaFacts
@@ -143,12 +143,12 @@ def finetune_rerank(
     chosen, choice = reader.chosen, reader.chosen.choice
     learner = reader.learner(lesson, training)
     fitted = plan.fit(learner, reader.options, examples=_facts(chosen, reader.form, lesson, training))
-    weight, valid_ndcg = best_weight(lesson.parts["valid"], learner.read(lesson.parts["valid"]))
-    metrics, gains = _measure(learner, lesson, weight, seed=plan.seed)
+    counts = careful_weight(lesson.parts["valid"], learner.read(lesson.parts["valid"]))
+    metrics, gains = _measure(learner, lesson, counts.weight, seed=plan.seed)
     config = RerankerConfig(
         encoder=name,
         max_tokens=training.max_tokens,
-        weight=weight,
+        weight=counts.weight,
         top=training.top,
         method=choice.method,
         loss=training.loss,
@@ -164,8 +164,8 @@ def finetune_rerank(
         gain=metrics["test"]["ndcg"] - metrics["test"]["ndcg_search"],
         gain_interval=gains,
         helps=gains[0] > 0,
-        weight=weight,
-        valid_ndcg=valid_ndcg,
+        weight=counts.weight,
+        chosen=counts,
         best_epoch=fitted.report.best_epoch,
         epochs=fitted.report.epochs,
         delta=facts,

@@ -3,6 +3,7 @@
 Shape suffixes: N texts, C classes, B examples of one step.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,18 +42,14 @@ from kinema.training.text_learning import RATES
 KIND: Final = "text-classifier"
 FORMAT_VERSION: Final = 1
 REMEDY: Final = "kinema finetune text"
-OPTIONS: Final[Mapping[str, Any]] = {
-    "metric": "log_loss",
-    "batch_size": 32,
-    "max_epochs": 3,
-    "patience": 2,
-    "schedule": "linear",
-    "warmup_share": 0.1,
-    "clip_norm": 1.0,
-}
-"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns."""
+OPTIONS: Final[Mapping[str, Any]] = {"metric": "log_loss", "schedule": "linear", "warmup_share": 0.1, "clip_norm": 1.0}
+"""Of `kinema.training.fitting.FitOptions`; ``learning_rate`` is what is usual for what learns, the rest goes by the number of rows."""
 USUAL: Final = Choice("lora")
 """What learns where nothing else is said."""
+_UPDATES: Final = 400
+_BATCHES: Final = (16, 32)
+_MANY_ROWS: Final = 4000
+_EPOCHS: Final = (3, 12)
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def finetune_text(
         valid: Rows that decide when to stop; without it a tenth of the training rows, drawn at random.
         test: Rows to measure on, once, at the end.
         training: What is made and read; None for the default.
-        plan: How it learns, its seed that of drawn rows too; None for the task's own way, which is `OPTIONS`. Its network are settings
+        plan: How it learns, its seed that of drawn rows too; None for the task's own way, which is `OPTIONS` and `usual_length`. Its network are settings
             of `kinema.training.parameter_choice.Choice`.
 
     Returns:
@@ -135,9 +132,7 @@ def finetune_text(
     """
     started = time.perf_counter()
     columns, training, plan = columns or TextColumns(), training or TextTraining(), plan or FitPlan()
-    plan.options(
-        **OPTIONS, learning_rate=RATES[plan.network(USUAL).method]
-    )  # what is wrong is said before tables are read
+    plan.network(USUAL), plan.options(**OPTIONS)  # what is wrong is said before tables are read
     tables = {"train": train, "valid": valid, "test": test}
     told = read_texts(tables, columns, training, seed=plan.seed, progress=plan.progress)
     rows, classes = told.rows, told.classes
@@ -224,7 +219,8 @@ class TextExamples:
             ConfigError: The plan names what there is not, or the encoder cannot be loaded or cannot take what is to learn.
         """
         choice, training, learning = plan.network(USUAL), self.training, self.learning
-        options = plan.options(**OPTIONS, learning_rate=RATES[choice.method])
+        usual = usual_length(len(self.rows["train"].labels))
+        options = plan.options(**OPTIONS, **usual, learning_rate=RATES[choice.method])
         network, tokenizer = _load(training.encoder, training.head, len(self.classes), seed=plan.seed)
         encoder: Any = network.encoder
         vectors_VD = encoder.get_input_embeddings().weight.detach().numpy()
@@ -265,6 +261,25 @@ def read_texts(
     rows = {name: number_rows(frame, columns, classes, name) for name, frame in frames.items()}
     learning, more = _more_rows(rows["train"], training.changes, seed, progress)
     return TextExamples(rows, learning, classes, training, (*notices, *more), rejects)
+
+
+def usual_length(num_rows: int) -> dict[str, int]:
+    """How long a classifier learns where nobody says: enough steps, however few rows there are.
+
+    Three epochs of 32, as is usual, are 24 steps of 250 rows, and the step size falls to nothing over them: labels were right, and
+    hardly more was said for them than for the others.
+
+    Args:
+        num_rows: To learn from.
+
+    Example:
+        >>> usual_length(250), usual_length(50_000)
+        ({'batch_size': 16, 'max_epochs': 12, 'patience': 3}, {'batch_size': 32, 'max_epochs': 3, 'patience': 2})
+    """
+    batch_size = _BATCHES[num_rows >= _MANY_ROWS]
+    fewest, most = _EPOCHS
+    epochs = max(fewest, min(most, math.ceil(_UPDATES * batch_size / max(num_rows, 1))))
+    return {"batch_size": batch_size, "max_epochs": epochs, "patience": max(2, epochs // 4)}
 
 
 def predict_text(*, folder: Path, table: Path, to: Path) -> int:

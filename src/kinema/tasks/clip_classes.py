@@ -28,9 +28,10 @@ from kinema.losses.classification import class_cross_entropy
 from kinema.seeds import derive_seed
 from kinema.store.features import ClipTokens
 from kinema.tasks.clip_measures import clip_metrics, fit_temperature
-from kinema.tasks.clip_moments import ClipInput, fit_projection, read_inputs
+from kinema.tasks.clip_moments import ClipInput, fit_projection, joined, read_inputs
 from kinema.tasks.clip_network import ClipNetwork
 from kinema.tasks.clip_recipe import INPUTS, ClipRecipe
+from kinema.tasks.clip_variation import PICTURES, check_ways, vary_moments
 
 KIND: Final = "clip-classes"
 REMEDY: Final = "kinema finetune clips"
@@ -49,6 +50,8 @@ class ClipClassConfig:
         dropout: On tokens, scales and the head, in [0, 1).
         balance: How far rare classes are made up for, in [0, 1]: 0 counts every clip alike, 1 every class.
         smoothing: Share of a label that is spread over all classes, in [0, 1).
+        augment: How clips to learn from are made different, of `kinema.tasks.clip_variation.PICTURES` and ``MOMENTS``.
+        copies: Of each clip with changed pictures, >= 1; made once. Only where pictures are changed.
 
     Raises:
         ConfigError: A setting is not what it may be.
@@ -59,6 +62,13 @@ class ClipClassConfig:
     dropout: float = 0.3
     balance: float = 0.5
     smoothing: float = 0.05
+    augment: tuple[str, ...] = ()
+    copies: int = 4
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """How pictures are changed."""
+        return tuple(way for way in self.augment if way in PICTURES)
 
     def __post_init__(self) -> None:
         if self.inputs not in INPUTS:
@@ -67,6 +77,9 @@ class ClipClassConfig:
             raise ConfigError(
                 f"a classifier of clips needs width >= 1 and balance in [0, 1], got {self.width} and {self.balance:g}"
             )
+        if self.copies < 1:
+            raise ConfigError(f"copies of a clip must be >= 1, are {self.copies}; leave augment empty to have none")
+        check_ways(self.augment)
         for name in ("dropout", "smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), is {getattr(self, name):g}")
@@ -112,10 +125,12 @@ class ClipClassLearner:
         num_classes: C, >= 2.
         config: What is learnt.
         seed: Of the first parameters.
+        copies: Tokens of the same clips with changed pictures; clips that have none there are as they are.
 
     Attributes:
         network: A `ClipNetwork`.
-        num_examples: Clips to learn from.
+        num_examples: Clips to learn from; in each step one is seen as it is or as one of its copies, each as often.
+        num_copies: Copies there are of them.
         projections: Modality -> map of its tokens.
 
     Raises:
@@ -131,6 +146,7 @@ class ClipClassLearner:
         num_classes: int,
         config: ClipClassConfig,
         seed: int = 0,
+        copies: Sequence[Mapping[str, ClipTokens]] = (),
     ) -> None:
         counts_C = np.bincount(train.labels_N, minlength=num_classes)
         if num_classes < 2 or len(counts_C) > num_classes or not counts_C.all():
@@ -138,19 +154,32 @@ class ClipClassLearner:
                 f"each of at least 2 classes must have clips to learn from, they have {counts_C.tolist()}; label more clips"
             )
         check_inputs(tokens, config.inputs)
-        self.projections = {name: fit_projection(tokens[name], train.rows_N) for name in INPUTS[config.inputs]}
+        self.projections = {
+            name: fit_projection(tokens[name], train.rows_N, copies=[one[name] for one in copies])
+            for name in INPUTS[config.inputs]
+        }
         self.network = make_network(self.projections, config, num_classes=num_classes, seed=seed)
         self.num_examples = len(train)
         self._config = config
-        self._train, self._valid = (read_inputs(tokens, self.projections, one.rows_N) for one in (train, valid))
+        self._valid = read_inputs(tokens, self.projections, valid.rows_N)
+        versions = [read_inputs(one, self.projections, train.rows_N) for one in (tokens, *copies)]
+        self._train = {name: joined([one[name] for one in versions]) for name in self.projections}
+        self._versions = _versions(versions)
+        self.num_copies = int((self._versions > 0).sum())
         self._labels, self._valid_labels = torch.from_numpy(train.labels_N), valid.labels_N
         weights_C = (len(train) / (num_classes * counts_C)) ** config.balance
         self._weights = torch.from_numpy(weights_C.astype(np.float32))
 
     def loss(self, rows_B: NDArray[np.int64], draws: Draws | None) -> Tensor:
-        """Mean cross entropy of smoothed labels, classes weighted."""
-        rows = torch.from_numpy(rows_B)
-        logits_BC = self.network({name: one.take(rows) for name, one in self._train.items()}, draws)
+        """Mean cross entropy of smoothed labels, classes weighted; without draws of clips as they are."""
+        rows = seen = torch.from_numpy(rows_B)
+        if draws is not None and self._versions.shape[1] > 1:
+            chosen_B = draws.generator().integers(0, self._versions.shape[1], len(rows_B))
+            seen = rows + len(self._versions) * torch.from_numpy(self._versions[rows_B, chosen_B])
+        inputs = {name: one.take(seen) for name, one in self._train.items()}
+        if draws is not None:
+            inputs = vary_moments(inputs, self._config.augment, draws)
+        logits_BC = self.network(inputs, draws)
         return class_cross_entropy(
             logits_BC, self._labels[rows], smoothing=self._config.smoothing, class_weights_C=self._weights
         )
@@ -179,6 +208,13 @@ class ClipClassLearner:
         temperature = fit_temperature(self.valid_logits(), self._valid_labels)
         network = self.network.eval()
         return ClipModel(self._config, tuple(classes), network, self.projections, recipe, temperature, dict(told or {}))
+
+
+def _versions(versions: Sequence[Mapping[str, ClipInput]]) -> NDArray[np.int64]:
+    """int64 [N, 1 + copies], which version a draw leads to: a copy that lacks something the clip has leads to the clip."""
+    there = [torch.stack([one[name].present for name in one]) for one in versions]
+    whole = torch.stack([(one == there[0]).all(dim=0) for one in there], dim=1).numpy()
+    return np.where(whole, np.arange(len(versions)), 0).astype(np.int64)
 
 
 def make_network(
@@ -306,7 +342,7 @@ class ClipModel:
             StaleArtifactError: It is of another kind or version, or damaged.
         """
         saved = read_manifest(folder, kind=KIND, format_version=_FORMAT, remedy=REMEDY).config
-        config = ClipClassConfig(**saved["model"])
+        config = ClipClassConfig(**saved["model"] | {"augment": tuple(saved["model"].get("augment", ()))})
         arrays = load_arrays(folder / "projections.safetensors")
         projections = {name: Whitening.from_arrays(name, arrays) for name in INPUTS[config.inputs]}
         facts = json.loads((folder / "classes.json").read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from kinema.encoders.pooling import Statistic, pool_segments
 from kinema.errors import DataError
@@ -61,15 +62,23 @@ def scales_width(width: int) -> int:
     return sum(SEGMENTS) * len(STATISTICS) * width
 
 
-def fit_projection(tokens: ClipTokens, rows: NDArray[np.int64]) -> Whitening:
+def fit_projection(tokens: ClipTokens, rows: NDArray[np.int64], *, copies: Sequence[ClipTokens] = ()) -> Whitening:
     """The map of one modality, from clips that training sees.
+
+    Args:
+        tokens: Of all clips.
+        rows: Those that are learnt from.
+        copies: The same clips, changed; learnt from as well.
 
     Raises:
         DataError: None of them has a moment.
     """
-    lengths = tokens.lengths()[rows]
-    step = max(1, int(lengths.sum()) // _FIT_TOKENS)
-    found_ME = tokens.get(rows[lengths > 0][::step]).tokens_MD.astype(np.float32)
+    parts = []
+    for one in (tokens, *copies):
+        lengths = one.lengths()[rows]
+        step = max(1, (1 + len(copies)) * int(lengths.sum()) // _FIT_TOKENS)
+        parts.append(one.get(rows[lengths > 0][::step]).tokens_MD.astype(np.float32))
+    found_ME = np.concatenate([one for one in parts if len(one)] or parts[:1])
     if not len(found_ME):
         raise DataError(f"clips to learn from must have moments, none of {len(rows)} has; run: kinema extract")
     return Whitening.fit(found_ME, max_width=MAX_WIDTH)
@@ -96,6 +105,18 @@ def read_inputs(
         raise DataError(f"clips must have tokens of {missing[0]}, there are only {', '.join(tokens) or 'none'}")
     numbers = np.asarray(rows, dtype=np.int64)
     return {name: _read_input(tokens[name], one, numbers) for name, one in projections.items()}
+
+
+def joined(parts: Sequence[ClipInput]) -> ClipInput:
+    """The clips of several inputs of one modality, one after the other."""
+    longest = max(one.moments.valid_VT.shape[1] for one in parts)
+    rooms = [longest - one.moments.valid_VT.shape[1] for one in parts]
+    tokens = [pad(one.moments.tokens_VTW, (0, 0, 0, room)) for one, room in zip(parts, rooms, strict=True)]
+    valid = [pad(one.moments.valid_VT, (0, room)) for one, room in zip(parts, rooms, strict=True)]
+    valid_NT = torch.cat(valid)
+    return ClipInput(
+        Moments(torch.cat(tokens), valid_NT, torch.zeros(valid_NT.shape)), torch.cat([one.scales_NS for one in parts])
+    )
 
 
 def _read_input(tokens: ClipTokens, projection: Whitening, rows_N: NDArray[np.int64]) -> ClipInput:

@@ -42,6 +42,14 @@ _SHOWN = 10
 @click.option("--balance", type=click.FloatRange(0, 1), help="0 counts every clip alike, 1 every class. Default: 0.5.")
 @click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), help="Of labels. Default: 0.05.")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="Of units. Default: 0.3.")
+@click.option(
+    "--augment",
+    callback=lambda _, __, given: None if given is None else tuple(filter(None, given.replace(" ", "").split(","))),
+    metavar="WAY,...",
+    help="Learn from changed clips as well. Pictures: crop, light, colour, blur, noise, compress, turn, and flip, which mirrors what "
+    "moves to the left. Moments: drop, span, jitter. Default: none.",
+)
+@click.option("--copies", type=click.IntRange(1), help="Of a clip with changed pictures, made once. Default: 4.")
 @learning_options
 @project_option
 @common_options
@@ -61,12 +69,16 @@ def finetune(
     belong together (g01 of v_Label_g01_c01.avi, copies of one file) stay together. Classes with few clips and clips that cannot be read
     are set aside and counted.
 
+    Changed pictures (--augment) are read and encoded once, so the first run with them takes as much longer as extracting --copies times
+    would; validation and test clips stay as they are. Under [finetune.clips.network]: augment = ["crop", "light"].
+
     \b
     Examples:
       kinema finetune clips --column category
       kinema finetune clips --labels labels.csv --column action --json
       kinema finetune clips --name-pattern ucf --inputs motion --set network.width=96
       kinema finetune clips --clips UCF-101/ --to models/actions
+      kinema finetune clips --column category --augment crop,light,drop
       kinema predict clips models/actions --clips new/ --to classes.csv
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light

@@ -87,9 +87,15 @@ def _people(console: Console, report: "RerankReport") -> None:
     low, high = report.gain_interval
     console.print(f"NDCG@10 {report.gain:+.4f} (95 % interval {low:+.4f} to {high:+.4f})", markup=False)
     print_notices(console, report.notices)
+    by = report.chosen
+    error = "unknown" if by.error is None else f"{by.error:.4f}"
     console.print(
-        f"the second reading counts {report.weight:.0%}, chosen on {report.num_queries['valid']} other queries; best after "
-        f"epoch {report.best_epoch} of {report.epochs}; {report.delta.num_parameters:,} of {report.num_all:,} numbers stored, "
+        f"the second reading counts {report.weight:.0%}: {by.best:.0%} was best on {by.queries} other queries (NDCG@10 {by.best_ndcg:.4f}, "
+        f"standard error of the gain {error}), and the smallest within one standard error is taken",
+        markup=False,
+    )
+    console.print(
+        f"best after epoch {report.best_epoch} of {report.epochs}; {report.delta.num_parameters:,} of {report.num_all:,} numbers stored, "
         f"{report.delta.size_bytes:,} bytes; {report.milliseconds:.0f} processor ms a query; {report.seconds:.1f} s",
         markup=False,
     )
