@@ -28,7 +28,7 @@ from kinema.tuning.report import choose, verdict
 from kinema.tuning.search import Found, search
 from kinema.tuning.study import DATABASE
 from kinema.tuning.task_report import TaskTuning, importances_of, in_words, sections_of, snippet_of, write_page
-from kinema.tuning.task_space import SPACES
+from kinema.tuning.task_space import SPACES, usual_space
 from kinema.tuning.workers import Workers
 
 _RECORD: Final = "search.txt"
@@ -165,8 +165,7 @@ def _space(
     usual = {name: _plain(one) for name, one in vars(options).items()}
     usual |= {f"{NETWORK}.{name}": _plain(one) for name, one in vars(config).items()}
     check_names(names, tuple(usual), where=where)
-    if not wanted:
-        wanted = {one.name: one.around(usual[one.name], None) for one in SPACES.get(job.task, ())}
+    wanted = wanted or usual_space(job.task, usual)
     free = {name: domain for name, domain in wanted.items() if name not in _flat(fixed)}
     domains = {name: stretched(domain, usual[name]) for name, domain in free.items()}
     domains = {name: one for name, one in domains.items() if not isinstance(one, Choice) or len(one.values) > 1}

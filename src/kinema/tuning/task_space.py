@@ -97,3 +97,20 @@ SPACES: Final[Mapping[str, tuple[Dimension, ...]]] = {
     ),
 }
 """Task -> settings that are searched; a new task is one entry more."""
+
+
+def usual_space(task: str, usual: Mapping[str, Any]) -> dict[str, Domain]:
+    """What is searched of a task where `kinema.toml` says nothing.
+
+    Args:
+        task: One of `SPACES`.
+        usual: Setting -> its value without a search.
+
+    Example:
+        >>> usual = {"learning_rate": 0.1, "batch_size": 8, "weight_decay": 0.0, "network.rank": 8}
+        >>> sorted(usual_space("text", usual | {"network.method": "top"}))
+        ['batch_size', 'learning_rate', 'weight_decay']
+    """
+    # A rank is of LoRA alone: with another way it would be searched in vain, and written as if it mattered.
+    idle = {"network.rank"} if usual.get("network.method", "lora") != "lora" else set()
+    return {one.name: one.around(usual[one.name], None) for one in SPACES.get(task, ()) if one.name not in idle}
