@@ -1,10 +1,20 @@
-"""Thread policy, set before the numeric libraries start.
+"""Thread policy, set before the numeric libraries start, and how training treats memory.
 
 OpenMP threads spin while they wait. On a machine that does anything else at the same time this costs a factor of two
 to ten, so waiting threads sleep unless the user decided otherwise.
 """
 
+import ctypes
 import os
+import sys
+from typing import Final
+
+_MALLOC_OPTIONS: Final = {
+    "trim threshold": (-1, 256 << 20),
+    "top pad": (-2, 16 << 20),
+    "mmap threshold": (-3, 32 << 20),
+}
+"""Numbers of glibc's ``mallopt`` and their values, bytes."""
 
 
 def set_thread_policy(*, num_threads: int | None = None) -> None:
@@ -19,3 +29,17 @@ def set_thread_policy(*, num_threads: int | None = None) -> None:
     # torch would read the metadata of every installed package for devices that we do not use: a tenth of its start.
     os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep memory that is freed, up to 256 MB, instead of handing it back to the system.
+
+    A training step frees what the next one asks for; getting it from the system anew, zeroed page by page, costs a
+    twentieth of the step. Only glibc is told; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, size in _MALLOC_OPTIONS.values():
+            mallopt(option, size)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kinema import extras, logs
+from kinema import extras, logs, threads
 from kinema.errors import DataError, MissingExtraError
 from kinema.seeds import derive_seed, generator
 from kinema.store.histories import Histories
@@ -62,3 +62,21 @@ def test_histories_that_do_not_fit_together_are_refused():
     good = Histories.from_lists([[1, 2]], num_items=3)
     with pytest.raises(DataError, match="one time stamp per item"):
         Histories(good.offsets, good.items[:1], good.timestamps_ms, 3)
+
+
+def test_freed_memory_is_kept_where_the_c_library_is_glibc_and_elsewhere_nothing_happens(monkeypatch):
+    told = []
+
+    class Library:
+        def mallopt(self, option, size):
+            told.append((option, size))
+
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: Library())
+    monkeypatch.setattr(threads.sys, "platform", "linux")
+    threads.keep_freed_memory()
+    assert dict(told) == {-1: 256 << 20, -2: 16 << 20, -3: 32 << 20}
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: object())
+    threads.keep_freed_memory()
+    monkeypatch.setattr(threads.sys, "platform", "win32")
+    threads.keep_freed_memory()
+    assert len(told) == 3

@@ -21,6 +21,7 @@ from kinema.flm.draws import Draws
 from kinema.flm.network import FLMNetwork
 from kinema.seeds import derive_seed
 from kinema.tasks.pretraining import PretrainingTask, Touched, Windows
+from kinema.threads import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ class Stepper:
 @contextmanager
 def side_by_side(network: FLMNetwork, task: PretrainingTask, *, num_pieces: int) -> Iterator[Stepper]:
     """A stepper whose pieces share the cores; inside, every operation of torch runs on one thread."""
+    keep_freed_memory()
     before = torch.get_num_threads()
     workers = min(num_pieces, before)
     torch.set_num_threads(1)
