@@ -31,9 +31,9 @@ from kinema.threads import set_thread_policy
 set_thread_policy()
 
 import numpy as np  # noqa: E402  # the thread policy comes first
-from calibration_logs import LABEL, Log, demo_like, large, planned, read  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
+from calibration_logs import LABEL, Log, demo_like, large, planned, read  # noqa: E402
 from kinema.metrics.calibration import calibration_error, calibration_noise, calibration_rms, reliability  # noqa: E402
 from kinema.ranking.calibrator_fit import fit_calibrator  # noqa: E402
 from kinema.steps.click_calibration import Held, slices_of  # noqa: E402

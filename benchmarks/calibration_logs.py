@@ -68,7 +68,7 @@ def read(project: Path, town: Path, part: str, *, clean: bool, times: int) -> Lo
     nothing_V = np.zeros(len(dataset.item_ids))
     world = click_world(dataset, vectors_VD=vectors_VD, popularity_V=nothing_V, trails=trails)
     columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
-    return _log(world, shown, part, oracle, columns, times)
+    return _log(world, shown, oracle, part=part, columns=columns, times=times)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def planned(size: Size, part: str, *, seed: int, times: int) -> Log:
         pack_trails(numbered, kinds=TRAIL_KINDS, num_users=world.num_users),
         profiles.to_numpy().astype(np.float32),
     )
-    return _log(judged, exposures_of(numbered), part, oracle, tuple(profiles.columns), times)
+    return _log(judged, exposures_of(numbered), oracle, part=part, columns=tuple(profiles.columns), times=times)
 
 
 def planted_vectors(world: World, *, seed: int) -> NDArray[np.float32]:
@@ -138,7 +138,9 @@ def planted_vectors(world: World, *, seed: int) -> NDArray[np.float32]:
     return (seen_VD / np.linalg.norm(seen_VD, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _log(world: ClickWorld, shown: Exposures, part: str, oracle: Oracle, columns: tuple[str, ...], times: int) -> Log:
+def _log(
+    world: ClickWorld, shown: Exposures, oracle: Oracle, *, part: str, columns: tuple[str, ...], times: int
+) -> Log:
     """Parts of the log, with slates drawn again behind it."""
     train, valid, asked = parts_of(shown, part)
     exposures, true_N = _with_redrawn(shown, asked, oracle, len(world.vectors_VD), times)
