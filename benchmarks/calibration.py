@@ -38,13 +38,13 @@ from kinema.metrics.calibration import calibration_error, calibration_noise, cal
 from kinema.ranking.calibrator_fit import fit_calibrator  # noqa: E402
 from kinema.steps.click_calibration import Held, slices_of  # noqa: E402
 from kinema.steps.click_learning import ClickPlan, learn_click, plain_training  # noqa: E402
+from kinema.steps.log_world import usual_batch_size  # noqa: E402
 from kinema.tasks.click_slices import PLACE  # noqa: E402
 from kinema.tasks.history_click import HistoryClick  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 TIMES, TIMES_LARGE, BINS, FEWEST_USERS = 20, 4, 15, 30
-MOST_IN_BATCH = 2048  # as in `kinema.steps.finetuning_log`
 
 
 def against_truth(said_N: NDArray[np.float64], true_N: NDArray[np.float64], users_N: NDArray[np.int32]) -> list[float]:
@@ -63,7 +63,7 @@ def against_truth(said_N: NDArray[np.float64], true_N: NDArray[np.float64], user
 def measured(log: Log, seed: int) -> dict[str, dict[str, list[float]]]:
     """Slice -> way -> numbers, of one model."""
     train = plain_training(
-        FitOptions("log_loss", batch_size=min(len(log.parts["train"]) // 50, MOST_IN_BATCH), learning_rate=2e-3)
+        FitOptions("log_loss", batch_size=usual_batch_size(len(log.parts["train"])), learning_rate=2e-3)
     )
     plan = ClickPlan(LABEL, seed=seed, profile_columns=log.columns)
     learnt = learn_click(plan, log.world, log.exposures, log.parts, train=train)

@@ -21,7 +21,7 @@ from kinema.sources.town.rules import MOTIONS, STYLES, TOPICS, Rules
 from kinema.sources.town.truth import Clicks, Truth
 from kinema.sources.town.world import World, draw_profiles, plan_world
 from kinema.steps.clean_vectors import clean_vectors
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer
+from kinema.steps.log_world import LOG_COLUMNS, TRAIL_KINDS, log_world, needed_scorer, profile_columns
 from kinema.steps.slates import trained_profile_schema
 from kinema.steps.truth import Oracle, load_oracle
 from kinema.store.exposures import Exposures, exposures_of
@@ -64,11 +64,9 @@ def read(project: Path, town: Path, part: str, *, clean: bool, times: int) -> Lo
             vectors_VD = clean_vectors(dataset, artifacts=opened.artifacts, before_ms=before_ms, seed=0)
     oracle = load_oracle(town, dataset)
     assert oracle is not None, "the project must have been made from this town"
-    trails = pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users)
-    nothing_V = np.zeros(len(dataset.item_ids))
-    world = click_world(dataset, vectors_VD=vectors_VD, popularity_V=nothing_V, trails=trails)
-    columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
-    return _log(world, shown, oracle, part=part, columns=columns, times=times)
+    nothing_V = np.zeros(len(dataset.item_ids), np.float32)
+    world = log_world(dataset, events, vectors_VD=vectors_VD, popularity_V=nothing_V)
+    return _log(world, shown, oracle, part=part, columns=profile_columns(dataset), times=times)
 
 
 @dataclass(frozen=True)
