@@ -1,6 +1,8 @@
 """Whether the click model of a log means what it says, slice by slice, before and after calibration; and how much of the error is chance.
 
     python benchmarks/calibration.py PROJECT TOWN [--seeds 3] [--part test] [--clean]
+    python benchmarks/calibration.py --planned 4000 [--town-seed 7] [--seeds 1]
+    python benchmarks/calibration.py --planned 0 --part valid
 
 PROJECT has been pre-trained on the log of TOWN, such as ``demo/project`` and ``demo/town`` after ``make demo``; both are read only. A log
 has each moment once: its newest tenth has 2,500 clicks or none, and even the town's own probabilities, which are right, have a
@@ -10,6 +12,9 @@ of chance there is who happens to be in a slice: ``few users`` is the error to e
 
 ``--clean`` takes item vectors of an FLM that has learnt from what came before validation only, as ``kinema finetune click --clean`` does; it
 is kept in the project. ``--part valid`` asks everything one tenth earlier: the form of the calibration was chosen so, before test was looked at.
+
+``--planned USERS`` plans a town without clips, in which a tenth of the log is enough rows to judge by; 0 plans one as large as the demo's, for
+trying things. Its item vectors are planted (see `calibration_logs`), training and calibration are those of ``kinema finetune click``.
 """
 
 import argparse
@@ -17,7 +22,6 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,98 +33,18 @@ set_thread_policy()
 import numpy as np  # noqa: E402  # the thread policy comes first
 from numpy.typing import NDArray  # noqa: E402
 
+from calibration_logs import LABEL, Log, demo_like, large, planned, read  # noqa: E402
 from kinema.metrics.calibration import calibration_error, calibration_noise, calibration_rms, reliability  # noqa: E402
-from kinema.project import Project  # noqa: E402
 from kinema.ranking.calibrator_fit import fit_calibrator  # noqa: E402
-from kinema.schema import EventKind  # noqa: E402
-from kinema.sources.town.redrawing import redraw_slates, shown_click_probs  # noqa: E402
-from kinema.steps.clean_vectors import clean_vectors  # noqa: E402
 from kinema.steps.click_calibration import Held, slices_of  # noqa: E402
 from kinema.steps.click_learning import ClickPlan, learn_click, plain_training  # noqa: E402
-from kinema.steps.finetuning_log import LOG_COLUMNS, TRAIL_KINDS, click_world, needed_scorer  # noqa: E402
-from kinema.steps.slates import trained_profile_schema  # noqa: E402
-from kinema.steps.truth import Oracle, load_oracle  # noqa: E402
-from kinema.store.exposures import Exposures, exposures_of  # noqa: E402
-from kinema.store.trails import pack_trails  # noqa: E402
+from kinema.steps.log_world import usual_batch_size  # noqa: E402
 from kinema.tasks.click_slices import PLACE  # noqa: E402
-from kinema.tasks.history_click import ClickWorld, HistoryClick, by_time  # noqa: E402
+from kinema.tasks.history_click import HistoryClick  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
-LABEL = EventKind.CLICK.value
-TIMES, BINS, FEWEST_USERS = 20, 15, 30
-
-
-@dataclass(frozen=True)
-class Log:
-    """A log of a town with slates drawn again behind it.
-
-    Attributes:
-        world: Of the project.
-        exposures: The log's, then the redrawn ones.
-        parts: ``train``, ``valid``, ``shown`` (what is measured) and ``redrawn`` -> rows.
-        true_N: float64, probability of a click on each.
-        columns: Of the profiles.
-    """
-
-    world: ClickWorld
-    exposures: Exposures
-    parts: Mapping[str, NDArray[np.int64]]
-    true_N: NDArray[np.float64]
-    columns: tuple[str, ...]
-
-
-def read(project: Path, town: Path, part: str, *, clean: bool) -> Log:
-    """A project's log, its parts, and the truth."""
-    with Project.open(project) as opened:
-        dataset = opened.dataset(profile_schema=trained_profile_schema(opened.artifacts / "flm"))
-        scorer = needed_scorer(opened.artifacts, dataset, needs_it="the benchmark")
-        events = opened.store.events(columns=LOG_COLUMNS)
-        shown = exposures_of(events)
-        shares = (0.8, 0.1) if part == "test" else (0.7, 0.1, 0.1)
-        train, valid, asked, *_ = by_time(shown, shares)
-        vectors_VD = scorer.item_vectors_VD
-        if clean:
-            before_ms = int(shown.times_ms_N[valid[0]])
-            vectors_VD = clean_vectors(dataset, artifacts=opened.artifacts, before_ms=before_ms, seed=0)
-    oracle = load_oracle(town, dataset)
-    assert oracle is not None, "the project must have been made from this town"
-    exposures, true_N = _with_redrawn(shown, asked, oracle, len(dataset.item_ids))
-    trails = pack_trails(events, kinds=TRAIL_KINDS, num_users=dataset.histories.num_users)
-    nothing_V = np.zeros(len(dataset.item_ids))
-    world = click_world(dataset, vectors_VD=vectors_VD, popularity_V=nothing_V, trails=trails)
-    rows = {"train": train, "valid": valid, "shown": asked, "redrawn": np.arange(len(shown), len(exposures))}
-    columns = () if dataset.profiles is None else tuple(dataset.profiles.columns)
-    return Log(world, exposures, rows, true_N, columns)
-
-
-def _with_redrawn(
-    shown: Exposures, asked: NDArray[np.int64], oracle: Oracle, num_items: int
-) -> tuple[Exposures, NDArray[np.float64]]:
-    """The log's exposures and the redrawn ones of the asked rows' moments, with their true probabilities."""
-    clips_V = np.full(num_items, -1)
-    clips_V[oracle.columns_W] = np.arange(len(oracle.columns_W))
-    true_N = shown_click_probs(
-        oracle.truth,
-        users_N=oracle.users_U[shown.users_N],
-        items_N=clips_V[shown.items_N],
-        times_ms_N=shown.times_ms_N,
-        positions_N=shown.positions_N,
-    )
-    users_C, times_C = np.unique(np.stack([shown.users_N[asked], shown.times_ms_N[asked]]), axis=1)
-    more = redraw_slates(oracle.truth, users_C=oracle.users_U[users_C], times_ms_C=times_C, times=TIMES, seed=1)
-    size = len(more.items_N)
-    both = [
-        (shown.users_N, users_C[more.moments_N].astype(np.int32)),
-        (shown.items_N, oracle.columns_W[more.items_N].astype(np.int32)),
-        (shown.times_ms_N, times_C[more.moments_N]),
-        (shown.positions_N, more.positions_N.astype(np.int32)),
-        (shown.propensities_N, np.full(size, np.nan, dtype=np.float32)),
-    ]
-    clicked_N = np.concatenate([shown.outcomes[LABEL], np.zeros(size, dtype=bool)])
-    watched_N = np.concatenate([shown.watch_ms_N, np.zeros(size, dtype=np.int64)])
-    joined = Exposures(*(np.concatenate(one) for one in both), {LABEL: clicked_N}, watched_N)
-    return joined, np.concatenate([true_N, more.click_probs_N])
+TIMES, TIMES_LARGE, BINS, FEWEST_USERS = 20, 4, 15, 30
 
 
 def against_truth(said_N: NDArray[np.float64], true_N: NDArray[np.float64], users_N: NDArray[np.int32]) -> list[float]:
@@ -138,7 +62,9 @@ def against_truth(said_N: NDArray[np.float64], true_N: NDArray[np.float64], user
 
 def measured(log: Log, seed: int) -> dict[str, dict[str, list[float]]]:
     """Slice -> way -> numbers, of one model."""
-    train = plain_training(FitOptions("log_loss", batch_size=len(log.parts["train"]) // 50, learning_rate=2e-3))
+    train = plain_training(
+        FitOptions("log_loss", batch_size=usual_batch_size(len(log.parts["train"])), learning_rate=2e-3)
+    )
     plan = ClickPlan(LABEL, seed=seed, profile_columns=log.columns)
     learnt = learn_click(plan, log.world, log.exposures, log.parts, train=train)
     found: dict[str, dict[str, list[float]]] = {}
@@ -208,7 +134,7 @@ def table(result: Mapping[str, Any]) -> str:
     """Markdown."""
     title = (
         f"Calibration of the click model, newest tenth of the town's log, means of {result['seeds']} seeds; "
-        f"{result['machine']['cpus']} CPUs, {result['date']}. `python benchmarks/calibration.py PROJECT TOWN`."
+        f"{result['machine']['cpus']} CPUs, {result['date']}. `python benchmarks/calibration.py {result['of']}`."
     )
     lines = [title, "", _HEAD, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, ways in result["slices"].items():
@@ -223,16 +149,17 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("project", type=Path)
-    parser.add_argument("town", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", choices=("valid", "test"), default="test")
-    parser.add_argument("--clean", action="store_true")
-    given = parser.parse_args()
-    the_log = read(given.project, given.town, given.part, clean=given.clean)
-    runs = [measured(the_log, seed) for seed in range(given.seeds)]
+def chosen_log(given: argparse.Namespace) -> Log:
+    """The log that the arguments ask for."""
+    if given.planned is None:
+        return read(given.project, given.town, given.part, clean=given.clean, times=TIMES)
+    size, times = (large(given.planned), TIMES_LARGE) if given.planned else (demo_like(), TIMES)
+    return planned(size, given.part, seed=given.town_seed, times=times)
+
+
+def told_of(log: Log, given: argparse.Namespace) -> dict[str, Any]:
+    """What is written down of a log: facts, and means over seeds."""
+    runs = [measured(log, seed) for seed in range(given.seeds)]
     means = {
         name: {
             way: dict(zip(NAMES, np.mean([one[name][way] for one in runs], axis=0).round(5).tolist(), strict=True))
@@ -240,29 +167,44 @@ if __name__ == "__main__":
         }
         for name, ways in runs[0].items()
     }
-    shown_rows = the_log.parts["shown"]
-    sizes = reliability(the_log.true_N[shown_rows], the_log.exposures.outcomes[LABEL][shown_rows]).counts_B
-    result = {
+    shown_rows = log.parts["shown"]
+    sizes = reliability(log.true_N[shown_rows], log.exposures.outcomes[LABEL][shown_rows]).counts_B
+    return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
+        "of": "PROJECT TOWN" if given.planned is None else f"--planned {given.planned} --town-seed {given.town_seed}",
         "part": given.part,
         "clean": given.clean,
         "seeds": given.seeds,
         "rows": len(shown_rows),
         "rows_per_bin": int(sizes.min()),
-        "redrawn": len(the_log.parts["redrawn"]),
+        "redrawn": len(log.parts["redrawn"]),
         "mean_true_prob": {
-            name: float(the_log.true_N[the_log.parts[name]].mean()) for name in ("train", "valid", "shown", "redrawn")
+            name: float(log.true_N[log.parts[name]].mean()) for name in ("train", "valid", "shown", "redrawn")
         },
         "click_rate": {
-            name: float(the_log.exposures.outcomes[LABEL][the_log.parts[name]].mean())
-            for name in ("train", "valid", "shown")
+            name: float(log.exposures.outcomes[LABEL][log.parts[name]].mean()) for name in ("train", "valid", "shown")
         },
         "slices": means,
     }
-    if given.part == "test":
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project", type=Path, nargs="?")
+    parser.add_argument("town", type=Path, nargs="?")
+    parser.add_argument("--planned", type=int, metavar="USERS")
+    parser.add_argument("--town-seed", type=int, default=7)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--part", choices=("valid", "test"), default="test")
+    parser.add_argument("--clean", action="store_true")
+    arguments = parser.parse_args()
+    if (arguments.planned is None) != (arguments.town is not None):
+        parser.error("give PROJECT and TOWN, or --planned USERS")
+    result = told_of(chosen_log(arguments), arguments)
+    if arguments.part == "test" and arguments.planned != 0:
         RESULTS.mkdir(exist_ok=True)
-        name = "calibration_clean" if given.clean else "calibration"
+        name = "calibration_planned" if arguments.planned else "calibration_clean" if arguments.clean else "calibration"
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         (RESULTS / f"{name}.md").write_text(table(result), encoding="utf-8")
     print(table(result))

@@ -1,6 +1,7 @@
 """What adversarial training does for target attention: the click model of a project's log, and DIN on a table made of that log.
 
-    python benchmarks/robust_attention.py PROJECT [--of log table] [--part valid|test] [--radii 0.33 ...] [--seeds 3]
+    python benchmarks/robust_attention.py PROJECT [--of log table] [--part valid|test] [--radii 0.33 ...]
+        [--own-rates 1 0.3] [--seeds 3]
 
 PROJECT has been pre-trained, such as ``demo/project`` after ``make demo``; it is read only. Parts are those of ``kinema finetune click``: the
 oldest four fifths train, the next tenth stops and chooses, the newest is measured on. Under attack, every vector that 256 examples touch
@@ -188,8 +189,9 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     result: dict[str, Any] = {}
     for name in arguments.of:
+        known = ways if name == "table" else _with_own_rates(ways, arguments.own_rates)
         frame = table_of(world, exposures, columns, topics) if name == "table" else None
-        for way, options in ways.items():
+        for way, options in known.items():
             runs = []
             for seed in range(arguments.seeds):
                 if frame is None:
@@ -203,6 +205,17 @@ def compared(arguments: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def _with_own_rates(ways: Mapping[str, dict[str, Any]], rates: Sequence[float]) -> dict[str, dict[str, Any]]:
+    """Each way once per step size of the items' own vectors, as a share of that of everything else."""
+    return {
+        name if rate == 1 else f"{name}, own vectors x{rate:g}": options
+        if rate == 1
+        else options | {"rate_factors": {"ids": rate}}
+        for name, options in ways.items()
+        for rate in rates
+    }
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path)
@@ -211,6 +224,7 @@ if __name__ == "__main__":
     parser.add_argument("--kinds", nargs="+", choices=("fgm", "pgd"), default=["fgm"])
     parser.add_argument("--radii", nargs="+", type=float, default=[0.33])
     parser.add_argument("--weights", nargs="+", type=float, default=[1.0])
+    parser.add_argument("--own-rates", nargs="+", type=float, default=[1.0, 0.3], help="of the log's model")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     found = compared(given)

@@ -73,13 +73,35 @@ def test_it_comes_back_from_its_text():
     np.testing.assert_array_equal(found.apply(said, slices), again.apply(said, slices))
 
 
+def test_one_without_a_curve_is_still_read():
+    first = '{"version": 1, "overall": [0.5, 0.5, 0], "slices": {}}'
+    assert slice_calibration_from_json(first) == SliceCalibration((0.5, 0.5, 0.0))
+
+
+def test_a_wave_that_two_slopes_cannot_follow_is_followed_by_the_curve():
+    random = np.random.default_rng(1)
+    said = random.random(30_000)
+    true = said + 0.05 * np.sin(4 * np.pi * said)
+    happened = random.random(30_000) < true
+    asked = {"item": np.where(random.random(30_000) < 0.2, "cold", "warm")}
+    slopes, both = (fit_slice_calibration(said, happened, asked, num_points=num) for num in (0, 15))
+    off = [np.abs(one.apply(said, asked) - true).mean() for one in (slopes, both)]
+    assert off[0] > 0.02
+    assert off[1] < 0.01
+    order = np.argsort(said[asked["item"] == "cold"])
+    assert (np.diff(both.apply(said, asked)[asked["item"] == "cold"][order]) >= 0).all()
+
+
 def test_what_is_no_calibration_is_refused():
-    with pytest.raises(StaleArtifactError, match="must have version 1, has 2"):
-        slice_calibration_from_json(json.dumps({"version": 2}))
+    with pytest.raises(StaleArtifactError, match="must have version 2 or lower, has 3"):
+        slice_calibration_from_json(json.dumps({"version": 3}))
     with pytest.raises(StaleArtifactError, match="cannot be read"):
         slice_calibration_from_json("{}")
     with pytest.raises(StaleArtifactError, match="must be finite"):
         slice_calibration_from_json('{"version": 1, "overall": [1, NaN, 0], "slices": {}}')
+    for curve in ("[[0, 1], [1, 0]]", "[[0, 1], [1]]", "[[0], [NaN]]"):
+        with pytest.raises(StaleArtifactError, match="cannot be read: ValueError: a curve must"):
+            slice_calibration_from_json(f'{{"version": 2, "overall": [1, 1, 0], "slices": {{}}, "curve": {curve}}}')
 
 
 def test_rows_that_do_not_fit_are_refused():

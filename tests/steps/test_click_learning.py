@@ -8,7 +8,8 @@ import torch
 from kinema.errors import ConfigError
 from kinema.ranking.slice_calibration import SliceCalibration
 from kinema.schema import EventKind
-from kinema.steps.click_calibration import Held, errors_by_slice, largest
+from kinema.steps import click_learning
+from kinema.steps.click_calibration import Held, errors_by_slice, fit_click_calibration, largest
 from kinema.steps.click_learning import ClickPlan, learn_click, plain_training
 from kinema.store.exposures import Exposures
 from kinema.store.trails import pack_trails
@@ -89,6 +90,25 @@ def test_the_same_seed_learns_the_same(log):
     first, again = (learnt(log) for _ in range(2))
     np.testing.assert_array_equal(first.task.probabilities(parts["test"]), again.task.probabilities(parts["test"]))
     assert first.calibration == again.calibration
+
+
+def test_a_second_model_is_learnt_for_the_calibration_only_where_validation_is_small(log, monkeypatch):
+    _, _, parts = log
+    trained: list[str] = []
+
+    def noted(learner, *, seed, name):
+        trained.append(name)
+        return TRAIN(learner, seed=seed, name=name)
+
+    small = learn_click(ClickPlan("click", SMALL, 3), *log, train=noted)
+    assert trained == ["network", "calibration network"]
+    monkeypatch.setattr(click_learning, "ENOUGH_ROWS", len(parts["valid"]))
+    large = learn_click(ClickPlan("click", SMALL, 3), *log, train=noted)
+    assert trained == ["network", "calibration network", "network"]
+    np.testing.assert_array_equal(small.task.probabilities(parts["test"]), large.task.probabilities(parts["test"]))
+    assert small.calibration != large.calibration
+    on_validation = fit_click_calibration([Held(large.task, parts["valid"])], label="click", profile_columns=())
+    assert large.calibration == on_validation
 
 
 def test_the_calibration_knows_the_places_and_errors_are_told_slice_by_slice(log):

@@ -8,7 +8,7 @@ Shape suffixes: N rows, F numbers that are fitted.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,14 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from kinema.errors import DataError, StaleArtifactError
 from kinema.metrics.checks import binary, paired, probabilities
+from kinema.ranking.calibration_curve import NUM_POINTS, CalibrationCurve, curve_from_lists, fit_curve
 from kinema.ranking.calibrators import FLOOR, sigmoid, texts
+from kinema.ranking.logistic_descent import descended
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_KNOWN_VERSIONS: Final = (1, 2)
+"""The first had no curve."""
 PRIOR_ROWS: Final = 30.0
 """Of 30 and 100 the one with the smaller error of most slices on the validation tenth of the town (`benchmarks/calibration.py`)."""
 _LEAST_SLOPE: Final = 0.01
-_ROUNDS: Final = 100
-_TOLERANCE: Final = 1e-9
 _REMEDY: Final = "fit it again on validation predictions"
 
 Bend = tuple[float, float, float]
@@ -32,7 +34,7 @@ Bend = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class SliceCalibration:
-    """New log-odds ``a log p - b log(1 - p) + c``, where each slice of a row adds to a, b and c.
+    """New log-odds ``a log p - b log(1 - p) + c``, where each slice of a row adds to a, b and c; and a curve over them, common to all.
 
     With a = b it is a temperature. Two slopes also follow what a model does that cannot know a ceiling, such as the chance that a place
     is looked at.
@@ -40,8 +42,9 @@ class SliceCalibration:
     Attributes:
         overall: Of all rows.
         slices: Slicing -> slice -> what it adds; a slice that was never seen adds nothing.
+        curve: Last.
 
-    Source: beta calibration: Kull, Silva Filho, Flach 2017. The terms of slices are ours.
+    Source: beta calibration: Kull, Silva Filho, Flach 2017. The terms of slices and the curve after them are ours.
 
     Example:
         >>> two = SliceCalibration(slices={"item": {"cold": (0.0, 0.0, -1.0)}})
@@ -51,6 +54,7 @@ class SliceCalibration:
 
     overall: Bend = (1.0, 1.0, 0.0)
     slices: Mapping[str, Mapping[str, Bend]] = field(default_factory=dict)
+    curve: CalibrationCurve = field(default_factory=CalibrationCurve)
 
     def apply(self, probs_N: ArrayLike, slices: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Calibrate the answers of a model.
@@ -65,19 +69,23 @@ class SliceCalibration:
         Raises:
             DataError: A number is no probability, or slices have another length.
         """
-        probs = probabilities(np.asarray(probs_N, dtype=np.float64))
+        return sigmoid(self.curve.apply(self._bent(probabilities(np.asarray(probs_N, dtype=np.float64)), slices)))
+
+    def _bent(self, probs: NDArray[np.float64], slices: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+        """Log-odds before the curve."""
         bends_N3 = np.tile(np.array(self.overall), (len(probs), 1))
         for name, known in self.slices.items():
             if name in slices:
                 values, codes_N = np.unique(_fitting(slices[name], len(probs), name), return_inverse=True)
                 bends_N3 += np.array([known.get(one, (0.0, 0.0, 0.0)) for one in values.tolist()])[codes_N]
         bends_N3[:, :2] = np.maximum(bends_N3[:, :2], _LEAST_SLOPE)
-        return sigmoid((_sides(probs) * bends_N3).sum(axis=1))
+        return np.asarray((_sides(probs) * bends_N3).sum(axis=1))
 
     def to_json(self) -> str:
         """JSON text, read by `slice_calibration_from_json`."""
         slices = {name: {key: list(one) for key, one in known.items()} for name, known in self.slices.items()}
-        return json.dumps({"version": FORMAT_VERSION, "overall": list(self.overall), "slices": slices})
+        told = {"overall": list(self.overall), "slices": slices, "curve": self.curve.as_lists()}
+        return json.dumps({"version": FORMAT_VERSION} | told)
 
 
 def slice_calibration_from_json(text: str) -> SliceCalibration:
@@ -92,12 +100,13 @@ def slice_calibration_from_json(text: str) -> SliceCalibration:
     """
     try:
         found: dict[str, Any] = json.loads(text)
-        if found["version"] != FORMAT_VERSION:
+        if found["version"] not in _KNOWN_VERSIONS:
             raise StaleArtifactError(
-                f"a calibration must have version {FORMAT_VERSION}, has {found['version']}; {_REMEDY}"
+                f"a calibration must have version {FORMAT_VERSION} or lower, has {found['version']}; {_REMEDY}"
             )
         slices = {name: {key: _bend(one) for key, one in known.items()} for name, known in found["slices"].items()}
-        return SliceCalibration(_bend(found["overall"]), slices)
+        curve = curve_from_lists(found["curve"]) if found["version"] > 1 else CalibrationCurve()
+        return SliceCalibration(_bend(found["overall"]), slices, curve)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StaleArtifactError(f"a calibration cannot be read: {type(error).__name__}: {error}; {_REMEDY}") from error
 
@@ -109,8 +118,9 @@ def fit_slice_calibration(
     *,
     weights_N: ArrayLike | None = None,
     prior_rows: float = PRIOR_ROWS,
+    num_points: int = NUM_POINTS,
 ) -> SliceCalibration:
-    """Logistic regression on both sides of the probability, with the terms of slices drawn towards nothing.
+    """Logistic regression on both sides of the probability, with the terms of slices drawn towards nothing; then a curve over all rows.
 
     Args:
         probs_N: The model's probabilities on examples that it has not learnt from.
@@ -118,6 +128,7 @@ def fit_slice_calibration(
         slices: Slicing -> slice of each row.
         weights_N: How much each row counts; None for 1.
         prior_rows: A slice of so many rows gets about half of the terms that its own rows ask for.
+        num_points: Of the curve; 0 for none.
 
     Raises:
         DataError: Shapes do not fit, a number is no probability, or labels 0 and 1 do not both occur.
@@ -146,46 +157,15 @@ def fit_slice_calibration(
     pull_3 = prior_rows * rate * (1 - rate) * np.square(sides_N3).mean(axis=0)
     # A hundredth of a row's worth of belief keeps perfectly separated labels from an infinite slope.
     pull_F = np.concatenate([np.full(3, 0.01), np.tile(pull_3, len(names))])
-    point_F = _descended(np.concatenate(parts, axis=1), positive_N.astype(np.float64), counts_N, pull_F)
+    labels_N, start_F = positive_N.astype(np.float64), np.zeros(len(pull_F))
+    start_F[:2] = 1.0
+    point_F = descended(np.concatenate(parts, axis=1), labels_N, counts_N, pull_F=pull_F, start_F=start_F)
     found: dict[str, dict[str, Bend]] = {}
     for (slicing, name), one in zip(names, point_F[3:].reshape(-1, 3), strict=True):
         found.setdefault(slicing, {})[name] = _bend(one.tolist())
-    return SliceCalibration(_bend(point_F[:3].tolist()), found)
-
-
-def _descended(
-    inputs_NF: NDArray[np.float64],
-    labels_N: NDArray[np.float64],
-    counts_N: NDArray[np.float64],
-    pull_F: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Newton's method on the summed log loss plus ``pull (x - start)^2 / 2``; the start is what changes nothing."""
-    start_F = np.zeros(inputs_NF.shape[1])
-    start_F[:2] = 1.0
-
-    def loss(point_F: NDArray[np.float64]) -> float:
-        logits_N = inputs_NF @ point_F
-        told = counts_N @ (np.logaddexp(0, logits_N) - labels_N * logits_N)
-        return float(told + pull_F @ np.square(point_F - start_F) / 2)
-
-    point_F, value = start_F.copy(), loss(start_F)
-    for _ in range(_ROUNDS):
-        right_N = sigmoid(inputs_NF @ point_F)
-        slope_F = inputs_NF.T @ (counts_N * (right_N - labels_N)) + pull_F * (point_F - start_F)
-        bend_FF = (inputs_NF * (counts_N * right_N * (1 - right_N))[:, None]).T @ inputs_NF + np.diag(pull_F)
-        step_F = np.linalg.solve(bend_FF, slope_F)
-        for _ in range(40):
-            tried_F = point_F - step_F
-            tried = loss(tried_F)
-            if tried <= value:
-                break
-            step_F = step_F / 2
-        else:
-            return point_F
-        moved, point_F, value = np.abs(tried_F - point_F).max(), tried_F, tried
-        if moved < _TOLERANCE:
-            return point_F
-    return point_F
+    bent = SliceCalibration(_bend(point_F[:3].tolist()), found)
+    logits_N = bent._bent(probs, slices)  # noqa: SLF001  # of its own class
+    return replace(bent, curve=fit_curve(logits_N, labels_N, counts_N, num_points=num_points))
 
 
 def _sides(probs_N: NDArray[np.float64]) -> NDArray[np.float64]:
