@@ -6,7 +6,8 @@
 PROJECT has been pre-trained, such as ``demo/project`` after ``make demo``; it is read only. Parts are those of ``kinema finetune click``: the
 oldest four fifths train, the next tenth stops and chooses, the newest is measured on. Under attack, every vector that 256 examples touch
 is moved uphill within a ball of a tenth of the usual length (PGD in 5 steps). ``tables`` are the vectors that training can move: of items and
-kinds of events, or of all values of a table. ``all`` are these and the item vectors that FLM hands to the log's model.
+kinds of events, or of all values of a table. ``all`` are these and the item vectors that FLM hands to the log's model. ``--own-rates`` lets
+its items' own vectors learn more slowly than the rest. Ways that are not asked for keep their older rows.
 """
 
 import argparse
@@ -235,6 +236,6 @@ if __name__ == "__main__":
             "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
             "seeds": given.seeds,
             "attack": {"radius": RADIUS, "steps": STEPS, "examples_at_once": AT_ONCE},
-            "models": before["models"] | found,
+            "models": before["models"] | {name: before["models"].get(name, {}) | ways for name, ways in found.items()},
         }
         RESULT.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
