@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -14,11 +15,14 @@ def call(*arguments):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example_and_answers_in_json(command):
-    done = call(command, "--help")
-    assert done.exit_code == 0
-    assert "Example" in done.output
-    assert f"kinema {command}" in done.output
-    assert "--json" in done.output
+    found = main.get_command(click.Context(main), command)
+    parts = found.list_commands(click.Context(found)) if isinstance(found, click.Group) else []
+    for words in [[command, one] for one in parts] or [[command]]:
+        done = call(*words, "--help")
+        assert done.exit_code == 0
+        assert "Example" in done.output, words
+        assert f"kinema {' '.join(words)}" in done.output
+        assert "--json" in done.output, words
 
 
 def test_the_help_lists_every_command():
