@@ -25,6 +25,7 @@ from kinema.progress import silent
 from kinema.store.features import ModalityFeatures, Profiles
 from kinema.store.histories import Histories
 from kinema.store.splits import leave_one_out
+from kinema.training import checkpoint
 from kinema.training.checkpoint import FILE_NAME
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -151,6 +152,16 @@ def test_a_checkpoint_of_another_run_and_a_half_written_one_are_not_used(uninter
     train(tmp_path / "run", seed=4)
     (tmp_path / "run" / f".{FILE_NAME}.draft").write_bytes(b"half of a file")
     assert saved_numbers(train(tmp_path / "run"), tmp_path / "flm") == uninterrupted
+
+
+def test_a_checkpoint_of_another_format_is_not_used(uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_FORMAT", 1)
+    train(tmp_path / "run")
+    monkeypatch.undo()
+    heard = []
+    again = train(tmp_path / "run", progress=lambda *told: heard.append(told))
+    assert heard
+    assert saved_numbers(again, tmp_path / "flm") == uninterrupted
 
 
 def test_a_run_killed_in_the_middle_and_started_again_ends_with_the_same_numbers(uninterrupted, tmp_path):

@@ -14,6 +14,8 @@ from kinema.training.optimizer import Optimizer
 from kinema.training.place_file import read_place, write_place
 
 FILE_NAME: Final = "training.safetensors"
+_FORMAT: Final = 2
+"""A checkpoint of another format is one of another run: training begins anew."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ def save_checkpoint(
     tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in best.items()}
     tensors |= {f"optimizer/{name}": value for name, value in optimizer.state().items()}
-    write_place(folder / FILE_NAME, run=run, place=place, tensors=tensors)
+    write_place(folder / FILE_NAME, run=_marked(run), place=place, tensors=tensors)
 
 
 def load_checkpoint(
@@ -78,13 +80,18 @@ def load_checkpoint(
     Returns:
         Place and state of the best network, or None where there is nothing to go on from.
     """
-    found = read_place(folder / FILE_NAME, run=run)
+    found = read_place(folder / FILE_NAME, run=_marked(run))
     if found is None:
         return None
     place, tensors = found
     network.load_state_dict(_under(tensors, "network/"))
     optimizer.load_state(_under(tensors, "optimizer/"))
     return Place(**place), _under(tensors, "best/")
+
+
+def _marked(run: str) -> str:
+    """The fingerprint with the format of the file."""
+    return f"{run} {_FORMAT}"
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
