@@ -45,7 +45,9 @@ def test_the_number_of_threads_is_set_unless_the_user_has_set_it(tmp_path, monke
 
 
 def test_no_project_names_the_command_that_makes_one(tmp_path):
-    with pytest.raises(NotBuiltError, match=r"no kinema.toml .*; name a project with --project, or run: kinema init NAME"):
+    with pytest.raises(
+        NotBuiltError, match=r"no kinema.toml .*; name a project with --project, or run: kinema init NAME"
+    ):
         Project.find(start=tmp_path)
 
 
