@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils import deterministic
 
 import kinema.training.loop as training_loop
 from kinema.flm.config import FLMConfig
@@ -51,6 +52,9 @@ def test_training_leaves_the_callers_number_of_threads_alone(two_threads):
 
 
 def test_the_callers_choice_of_algorithms_is_restored():
+    assert deterministic.fill_uninitialized_memory
     with repeatable():
         assert torch.are_deterministic_algorithms_enabled()
+        assert not deterministic.fill_uninitialized_memory
     assert not torch.are_deterministic_algorithms_enabled()
+    assert deterministic.fill_uninitialized_memory

@@ -26,6 +26,7 @@ from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed, generator
 from kinema.tasks.measures import lower_is_better
 from kinema.tasks.task import Learner
+from kinema.threads import keep_freed_memory
 from kinema.training.averaging import WeightAverage, has_statistics, load_changing, renewed_statistics
 from kinema.training.descent import Descent
 from kinema.training.fit_checkpoint import FitPlace, describe, keep_epoch, load_fit, save_fit, snapshot
@@ -80,6 +81,7 @@ def fit(
     """
     _check(learner, options, folder)
     logs = [*watchers] if folder is None else [CsvLog(folder, options, seed=seed), *watchers]
+    keep_freed_memory()
     with repeatable(), torch.random.fork_rng():
         first = _Training(learner, options, seed, folder, run, checkpoint_seconds, logs)
         report = first.whole(progress)
