@@ -37,8 +37,7 @@ from calibration_logs import LABEL, Log, demo_like, large, planned, read  # noqa
 from kinema.metrics.calibration import calibration_error, calibration_noise, calibration_rms, reliability  # noqa: E402
 from kinema.ranking.calibrator_fit import fit_calibrator  # noqa: E402
 from kinema.steps.click_calibration import Held, slices_of  # noqa: E402
-from kinema.steps.click_learning import ClickPlan, learn_click, plain_training  # noqa: E402
-from kinema.steps.log_world import usual_batch_size  # noqa: E402
+from kinema.steps.click_learning import ClickPlan, learn_click, plain_training, usual_options  # noqa: E402
 from kinema.tasks.click_slices import PLACE  # noqa: E402
 from kinema.tasks.history_click import HistoryClick  # noqa: E402
 from kinema.training.fitting import FitOptions  # noqa: E402
@@ -62,9 +61,7 @@ def against_truth(said_N: NDArray[np.float64], true_N: NDArray[np.float64], user
 
 def measured(log: Log, seed: int) -> dict[str, dict[str, list[float]]]:
     """Slice -> way -> numbers, of one model."""
-    train = plain_training(
-        FitOptions("log_loss", batch_size=usual_batch_size(len(log.parts["train"])), learning_rate=2e-3)
-    )
+    train = plain_training(FitOptions(**usual_options(len(log.parts["train"]))))
     plan = ClickPlan(LABEL, seed=seed, profile_columns=log.columns)
     learnt = learn_click(plan, log.world, log.exposures, log.parts, train=train)
     found: dict[str, dict[str, list[float]]] = {}

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from kinema.cli.output import FOLDER, Output, common_options, print_notices, project_option, table
+from kinema.cli.searching import trial_rows
 
 if TYPE_CHECKING:
     from kinema.steps.evaluating import EvaluationReport
@@ -112,23 +113,7 @@ def pretrain(
 
 def print_tuning(console: Console, tuning: "TuningReport") -> None:
     """Print the trials of a search and its verdict."""
-    roles = {"default": tuning.default, "best": tuning.best, "chosen": tuning.chosen}
-    default = next(one for one in tuning.trials if one.number == tuning.default)
-    rows = [
-        [
-            " ".join([str(one.number), *(role for role, number in roles.items() if number == one.number)]),
-            "" if one.value is None else one.value,
-            one.state,
-            f"{one.seconds:.1f}",
-            one.reason
-            or ", ".join(
-                f"{name} {value}"
-                for name, value in one.settings.items()
-                if one is default or value != default.settings[name]
-            ),
-        ]
-        for one in tuning.trials
-    ]
+    rows = trial_rows(tuning, lambda one: one.value)
     title = (
         f"{len(rows)} trials on {tuning.cases:,} validation cases, {tuning.seconds:.0f} of {tuning.budget_seconds:g} s"
     )

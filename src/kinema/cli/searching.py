@@ -14,6 +14,8 @@ from kinema.cli.output import Output, print_notices, table
 
 if TYPE_CHECKING:
     from kinema.steps.project_tune import Tune
+    from kinema.tuning.report import TuningReport
+    from kinema.tuning.study import TrialRecord
     from kinema.tuning.task_report import TaskTuning
 
 
@@ -91,25 +93,32 @@ def tell(output: Output, found: "TaskTuning") -> None:
     output.show(found, lambda console: show_search(console, found))
 
 
-def show_search(console: Console, found: "TaskTuning") -> None:
-    """A table of the trials, what was chosen and what mattered."""
-    roles = {"default": found.default, "best": found.best, "chosen": found.chosen}
-    default = next(one for one in found.trials if one.number == found.default)
-    rows = [
+def trial_rows(search: "TuningReport | TaskTuning", shown: "Callable[[TrialRecord], float | None]") -> list[list[Any]]:
+    """Cells of the trials: which, value, end, seconds, and why it failed or what is not the default."""
+    roles = {"default": search.default, "best": search.best, "chosen": search.chosen}
+    default = next(one for one in search.trials if one.number == search.default)
+
+    def settings(one: "TrialRecord") -> str:
+        known = one.settings.items()
+        return ", ".join(
+            f"{name} {value}" for name, value in known if one is default or value != default.settings[name]
+        )
+
+    return [
         [
             " ".join([str(one.number), *(role for role, number in roles.items() if number == one.number)]),
-            "" if found.shown(one) is None else found.shown(one),
+            "" if shown(one) is None else shown(one),
             one.state,
             f"{one.seconds:.1f}",
-            one.reason
-            or ", ".join(
-                f"{name} {value}"
-                for name, value in one.settings.items()
-                if one is default or value != default.settings[name]
-            ),
+            one.reason or settings(one),
         ]
-        for one in found.trials
+        for one in search.trials
     ]
+
+
+def show_search(console: Console, found: "TaskTuning") -> None:
+    """A table of the trials, what was chosen and what mattered."""
+    rows = trial_rows(found, found.shown)
     title = f"{len(rows)} trials on {found.num_valid:,} validation examples, {found.workers} at once"
     console.print(table(title, ["trial", found.metric, "end", "s", "settings, where they are not the default"], rows))
     if found.importances:

@@ -23,6 +23,7 @@ from kinema.steps.click_learning import (
     PlannedTraining,
     history_change,
     learn_click,
+    usual_options,
 )
 from kinema.steps.dataset import Dataset
 from kinema.steps.finetuning_options import FitPlan
@@ -33,7 +34,6 @@ from kinema.steps.log_world import (
     needed_scorer,
     parts_by_time,
     profile_columns,
-    usual_batch_size,
 )
 from kinema.store.exposures import Exposures, exposures_of, sampled_exposures
 from kinema.store.protocols import Store
@@ -195,12 +195,8 @@ class LogClicks:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Options that the task takes by itself.
-
-        Own vectors of items learn at a tenth of the rate: of an item with few clicks they are mostly noise, beside what FLM says of it.
-        """
-        batch_size = usual_batch_size(len(self.parts["train"]))
-        return {"metric": "log_loss", "batch_size": batch_size, "learning_rate": 2e-3, "rate_factors": {"ids": 0.1}}
+        """Options that the task takes by itself."""
+        return usual_options(len(self.parts["train"]))
 
     def ready(
         self, plan: FitPlan, change: ChangeTrails | None = None
