@@ -23,3 +23,7 @@ class MissingExtraError(KinemaError):
 
 class StaleArtifactError(KinemaError):
     """An artefact no longer fits what it was built from, or is damaged: rebuild it."""
+
+
+class ConflictError(KinemaError):
+    """What was to be changed has changed meanwhile: read it again, then decide."""

@@ -1,0 +1,132 @@
+"""One shape for every error the service answers with: ``{"error": {"code", "message", "field"}}``.
+
+Codes are for programs, messages for people. What went wrong inside is logged with the request's id and told as nothing but
+that: a trace could name paths, settings or people.
+"""
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
+from kinema.logs import get_logger
+
+_LOG = get_logger("serving")
+_CODES: Final = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    411: "length_required",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+_STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
+    (ConflictError, 409),
+    (DataError, 422),
+    (ConfigError, 422),
+    (NotBuiltError, 503),
+)
+
+
+class Problem(Exception):  # noqa: N818  # the word of RFC 9457 for what an API answers
+    """An answer that is an error.
+
+    Args:
+        status: HTTP status, 400..599.
+        message: For people: subject, what it must be, what it is; the remedy.
+        code: For programs; None takes the status's.
+        field: Path of the field it is about, such as ``items.3.id``; empty for none.
+        headers: Beside the answer's own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code or _CODES.get(status, "error")
+        self.field = field
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        return JSONResponse(problem_body(self.code, self.message, self.field), self.status, self.headers)
+
+
+def problem_body(code: str, message: str, field: str = "") -> dict[str, Any]:
+    """The JSON of an error.
+
+    Example:
+        >>> problem_body("not_found", "unknown item 'v9'", "item_id")
+        {'error': {'code': 'not_found', 'message': "unknown item 'v9'", 'field': 'item_id'}}
+    """
+    return {"error": {"code": code, "message": message, "field": field or None}}
+
+
+def not_found(kind: str, its_id: str, *, field: str) -> Problem:
+    """What is answered where an id is unknown."""
+    return Problem(404, f"unknown {kind} '{its_id[:80]}'", field=field)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error of an application one of these."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _of_validation(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else None
+        return Problem(error.status_code, str(error.detail), headers=headers).response()
+
+    @app.exception_handler(KinemaError)
+    async def kinema(_: Request, error: KinemaError) -> JSONResponse:
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+        if status == 500:
+            return _of_failure(error).response()
+        return Problem(status, str(error)).response()
+
+    @app.exception_handler(Exception)
+    async def failure(_: Request, error: Exception) -> JSONResponse:
+        return _of_failure(error).response()
+
+
+def _of_validation(error: RequestValidationError) -> Problem:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return Problem(400, f"the body must be JSON: {first['ctx'].get('error', 'it is not')}", code="invalid_json")
+    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
+    message = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    name = ".".join(place) or str(first["loc"][0])
+    number = len(error.errors())
+    more = f" (and {number - 1} more)" if number > 1 else ""
+    return Problem(
+        422, f"{name} must be {message}{more}" if place else f"{name}: {message}{more}", field=".".join(place)
+    )
+
+
+def _of_failure(error: Exception) -> Problem:
+    _LOG.error("request failed", error=type(error).__name__, exc_info=error)
+    return Problem(500, "the service failed to answer; its log has the reason under this request's id", code="internal")

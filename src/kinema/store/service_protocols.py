@@ -1,0 +1,158 @@
+"""What a store guarantees to a running service, beside `kinema.store.protocols.Store`. The conformance suite holds each to it.
+
+Guarantees:
+
+1. Arrival numbers (``seq``) grow in the order in which writes become visible: who has read up to one and asks for what
+   came after it misses nothing, whichever process wrote it.
+2. A deleted item keeps its number and nothing else: it is not found by its id, not listed, and hidden in `Store.items`,
+   its text, media path and attributes empty. Writing an item of that id again brings the number back to life.
+3. An erased user's events, slates and attributes are gone. Their number stays taken; the id, if it comes again, is a new
+   user with a new number.
+4. Documents are small JSON values by room and key. One that is written with ``expected`` is only written if its version is
+   still that one, so that two who edit it at once do not lose each other's change.
+5. `state` costs one indexed read: a service may ask for it several times a second.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from kinema.schema import Item, User
+from kinema.store.protocols import Store
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """How far a store has come; each number grows with every change of its kind and with nothing else.
+
+    Attributes:
+        seq: Arrival number of the newest event, -1 before the first.
+        catalogue: Changes of items and users.
+        documents: Changes of documents.
+    """
+
+    seq: int
+    catalogue: int
+    documents: int
+
+
+@dataclass(frozen=True)
+class LoggedSlate:
+    """A slate as it was shown.
+
+    Attributes:
+        id: The recommendation's id, which events name as their ``slate_id``.
+        user: User id; empty for a guest.
+        timestamp_ms: When, UTC milliseconds.
+        scenario: Its placement.
+        variant: Of that scenario; empty without an experiment.
+        model_version: What scored it.
+        items: Item ids in order of position.
+        propensities: Probability with which each was shown there, in (0, 1].
+        context: JSON values.
+    """
+
+    id: str
+    user: str
+    timestamp_ms: int
+    scenario: str
+    variant: str
+    model_version: str
+    items: tuple[str, ...]
+    propensities: tuple[float, ...]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A small JSON value.
+
+    Attributes:
+        room: What it is of: ``keys``, ``media``, ``profiles``, ...
+        key: Unique in its room.
+        value: JSON object.
+        version: 1 when new, one more with every change.
+        updated_ms: UTC milliseconds.
+    """
+
+    room: str
+    key: str
+    value: Mapping[str, Any]
+    version: int
+    updated_ms: int
+
+
+class Documents(Protocol):
+    """The part of a store that keeps documents."""
+
+    def document(self, room: str, key: str) -> Document | None:
+        """One document."""
+
+    def documents(self, room: str) -> list[Document]:
+        """All documents of a room, by key."""
+
+    def put_document(self, room: str, key: str, value: Mapping[str, Any], *, expected: int | None = None) -> int:
+        """Write a document and return its version.
+
+        Args:
+            room: At most 32 characters.
+            key: At most 200 characters.
+            value: JSON object.
+            expected: Version it must still have, 0 for one that must be new; None writes in any case.
+
+        Raises:
+            ConflictError: It has another version.
+        """
+
+    def delete_document(self, room: str, key: str) -> bool:
+        """Remove a document; False where there was none."""
+
+
+class ServiceStore(Store, Documents, Protocol):
+    """A store that a service can run on."""
+
+    def state(self) -> StoreState:
+        """How far the store has come."""
+
+    def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
+        """Events that arrived later than one, in the order of arrival.
+
+        Args:
+            seq: Arrival number; -1 for all.
+            limit: Most rows.
+
+        Returns:
+            ``seq``, ``user`` and ``item`` as numbers, ``timestamp_ms``, ``kind`` as text, ``value``, ``watch_ms``,
+            ``slate_id``, ``position``.
+        """
+
+    def item_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, Item]]:
+        """Items behind a number, with their numbers, in order; deleted ones are left out."""
+
+    def user_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, User]]:
+        """Users behind a number, with their numbers, in order; erased ones are left out."""
+
+    def delete_item(self, item_id: str) -> bool:
+        """Delete an item; False where there was none."""
+
+    def erase_user(self, user_id: str) -> int | None:
+        """Erase a user with everything known of them; the number of events that are gone, None where there was none."""
+
+    def write_slates(self, slates: Sequence[LoggedSlate]) -> None:
+        """Log slates; one whose id is logged already is left as it is."""
+
+    def slate(self, slate_id: str) -> LoggedSlate | None:
+        """One slate."""
+
+    def slates(self, *, since_ms: int = 0, scenario: str | None = None) -> pl.DataFrame:
+        """Slates from a moment on, oldest first.
+
+        Returns:
+            ``id``, ``user`` (id), ``timestamp_ms``, ``scenario``, ``variant``, ``model_version``, ``items`` List(String),
+            ``propensities`` List(Float64).
+        """
+
+    def user_slates(self, user_id: str, *, limit: int = 1000) -> list[LoggedSlate]:
+        """The newest slates of one user, oldest first."""
