@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.schema import INTERACTION_KINDS, EventKind
+from kinema.service_settings import ServingSettings
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -246,6 +247,7 @@ class Settings(BaseSettings):
     flm: FLMSettings = FLMSettings()
     recommend: RecommendSettings = RecommendSettings()
     search: SearchSettings = SearchSettings()
+    serving: ServingSettings = ServingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)

@@ -1,11 +1,13 @@
 """`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST, sha256_file
@@ -15,6 +17,7 @@ from kinema.flm.memory import ItemMemory
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.model import Scorer
+from kinema.recommend.people import People, ReadProfile
 from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
@@ -23,7 +26,7 @@ from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.steps.followers import Followers
-from kinema.store.profiles import ProfileSchema
+from kinema.store.profiles import ProfileSchema, transform_profiles
 from kinema.store.protocols import Store
 
 if TYPE_CHECKING:
@@ -43,33 +46,28 @@ class SlateMaker:
     Attributes:
         dataset: One reading of the project.
         recommender: Bound to that reading.
+        people: Users of that reading, and what they have done since, where somebody tells.
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
     """
 
     dataset: Dataset
     recommender: Recommender
+    people: People
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
 
     def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
         """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
-        number = self.user_number(request.user)
+        number = self.people.number(request.user)
+        who: dict[str, Any] = {}
+        if number is not None:
+            who = {"history": self.people.row(number), "profile_P": self.people.profile(request.user)}
         if branch is not None:
-            return self.recommender.recommend_alone(
-                request,
-                branch,
-                history=None if number is None else self.dataset.histories.take([number]),
-                profile_P=None if number is None else self.profile(number),
-            )
-        if number is None:
-            return self.recommender.recommend(request)
-        return self.recommender.recommend(
-            request,
-            history=self.dataset.histories.take([number]),
-            profile_P=self.profile(number),
-            rescoring=None if self.ranking is None else self.ranking.for_user(number, request.scenario),
-        )
+            return self.recommender.recommend_alone(request, branch, **who)
+        if number is not None and self.ranking is not None:
+            who["rescoring"] = self.ranking.for_user(number, request.scenario)
+        return self.recommender.recommend(request, **who)
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
         """Items like one item; see `Recommender.similar`."""
@@ -79,23 +77,34 @@ class SlateMaker:
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
-        profiles = self.dataset.profiles
+        ids, histories = self.people.snapshot()
         return self.recommender.audience(
             item,
             num_users,
-            user_ids=self.dataset.users["id"].to_list(),
-            histories=self.dataset.histories,
-            profiles_UP=None if profiles is None else profiles.values_UP,
+            user_ids=ids,
+            histories=histories,
+            profiles_UP=self.people.profiles(),
         )
 
-    def user_number(self, user_id: str) -> int | None:
-        """Number of a user; None where the reading does not know them."""
-        found = self.dataset.users.filter(self.dataset.users["id"] == user_id)
-        return int(found["num"][0]) if found.height else None
 
-    def profile(self, number: int) -> NDArray[np.float32] | None:
-        """A user's profile row; None without profiles."""
-        return None if self.dataset.profiles is None else self.dataset.profiles.values_UP[number]
+def people_of(dataset: Dataset) -> People:
+    """The users of one reading of a project."""
+    schema = dataset.profile_schema
+    return People(
+        dataset.users["id"].to_list(),
+        dataset.histories,
+        profiles_UP=None if dataset.profiles is None else dataset.profiles.values_UP,
+        read_profile=None if schema is None else _profile_reader(schema),
+    )
+
+
+def _profile_reader(schema: ProfileSchema) -> ReadProfile:
+    def read(attributes: Mapping[str, Any]) -> NDArray[np.float32]:
+        users = pl.DataFrame({"attributes": [json.dumps(dict(attributes))]})
+        row_P: NDArray[np.float32] = transform_profiles(users, schema).values_UP[0]
+        return row_P
+
+    return read
 
 
 def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
@@ -194,7 +203,7 @@ def make_slates(
     )
     followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
     if scorer is None or store is None or not settings.ranker:
-        return SlateMaker(dataset, recommender, followers=followers)
+        return SlateMaker(dataset, recommender, people_of(dataset), followers=followers)
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
     learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
@@ -203,4 +212,4 @@ def make_slates(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
     parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
-    return SlateMaker(dataset, recommender, load_opinion(parts), followers)
+    return SlateMaker(dataset, recommender, people_of(dataset), load_opinion(parts), followers)
