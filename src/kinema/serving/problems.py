@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
 from kinema.logs import get_logger
+from kinema.serving.wire import FORMS
 
 _LOG = get_logger("serving")
 _CODES: Final = {
@@ -30,6 +31,7 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_PLACES: Final = ("body", "query", "path", "header", *FORMS)
 _STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
     (ConflictError, 409),
     (DataError, 422),
@@ -117,7 +119,7 @@ def _of_validation(error: RequestValidationError) -> Problem:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return Problem(400, f"the body must be JSON: {first['ctx'].get('error', 'it is not')}", code="invalid_json")
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
+    place = [str(part) for part in first["loc"] if part not in _PLACES]
     message = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     name = ".".join(place) or str(first["loc"][0])
     number = len(error.errors())

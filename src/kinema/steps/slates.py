@@ -1,7 +1,7 @@
 """`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.steps.followers import Followers
+from kinema.store.histories import Histories
 from kinema.store.profiles import ProfileSchema, transform_profiles
 from kinema.store.protocols import Store
 
@@ -57,23 +58,30 @@ class SlateMaker:
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
 
-    def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
-        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
+    def recommend(self, request: Request, *, branch: Branch | None = None, past: Histories | None = None) -> Slate:
+        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
+
+        Args:
+            request: Who asks, and for what.
+            branch: The one of the model that answers; None for all.
+            past: What is taken for the user's history, one row; None for what is known of them.
+        """
         number = self.people.number(request.user)
-        who: dict[str, Any] = {}
+        who: dict[str, Any] = {} if past is None else {"history": past}
         if number is not None:
-            who = {"history": self.people.row(number), "profile_P": self.people.profile(request.user)}
+            history = self.people.row(number) if past is None else past
+            who = {"history": history, "profile_P": self.people.profile(request.user)}
         if branch is not None:
             return self.recommender.recommend_alone(request, branch, **who)
         if number is not None and self.ranking is not None:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
         return self.recommender.recommend(request, **who)
 
-    def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
+    def similar(self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = ()) -> Slate:
         """Items like one item; see `Recommender.similar`."""
         number = self.recommender.parts.catalogue.numbers.get(item)
         learned_V = None if self.followers is None or number is None else self.followers.near(number)
-        return self.recommender.similar(item, num_items, modality=modality, learned_V=learned_V)
+        return self.recommender.similar(item, num_items, modality=modality, exclude=exclude, learned_V=learned_V)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
