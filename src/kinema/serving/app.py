@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from kinema import __version__
 from kinema.serving.engine import Engine
+from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.problems import install_problem_handlers
-from kinema.serving.routes import events, items, search, users
+from kinema.serving.routes import events, items, media, search, users
 from kinema.serving.routes.parts import ServiceParts
 
 _ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
@@ -46,29 +47,43 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def create_app(engine: Engine, *, threads: int = 2, max_batch: int = 1000) -> FastAPI:
+def create_app(
+    engine: Engine,
+    *,
+    clips: ClipRoom | None = None,
+    threads: int = 2,
+    max_batch: int = 1000,
+    max_upload_bytes: int = 512 << 20,
+) -> FastAPI:
     """The application of an engine that is started already.
 
     Args:
         engine: Answers and keeps.
+        clips: Where uploads are kept and understood; None takes none.
         threads: Answers computed at once.
         max_batch: Events in one request.
+        max_upload_bytes: Of one clip.
 
     Returns:
         An ASGI application; it stops the engine when it is shut down.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="kinema-answer")
+    desk = None if clips is None else MediaDesk(engine, clips)
+    if desk is not None:
+        desk.start()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if desk is not None:
+            desk.stop()
         pool.shutdown(wait=True)
         engine.stop()
 
     app = FastAPI(title="Kinema", version=__version__, description=_ABOUT, lifespan=lifespan, responses=_ERRORS)
-    app.state.parts = ServiceParts(engine, pool, max_batch)
+    app.state.parts = ServiceParts(engine, pool, desk, max_batch, max_upload_bytes)
     install_problem_handlers(app)
-    for router in (events.router, items.router, users.router, users.guests, search.router):
+    for router in (events.router, items.router, users.router, users.guests, search.router, media.router):
         app.include_router(router)
     _say_problems(app)
     return app

@@ -244,15 +244,22 @@ class Engine:
         if world.state.users == before:
             world.state = replace(world.state, users=self.store.state().users)
 
-    def wait_for_items(self) -> bool:
-        """Wait for a world that knows every item of the store; False where that takes too long."""
-        wanted = self.store.state().items
+    def wait_for_items(self, *, anew: bool = False) -> bool:
+        """Wait for a world that knows every item of the store; False where that takes too long.
+
+        Args:
+            anew: Only a world that is read from now on will do: vectors have changed, not items.
+        """
+        wanted, since_ms = self.store.state().items, now_ms() if anew else 0
         self._wanted.set()
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._stopping.is_set() or (self._world is not None and self._world.state.items >= wanted),
-                timeout=self.wait_seconds,
+                lambda: self._stopping.is_set() or self._knows(wanted, since_ms), timeout=self.wait_seconds
             )
+
+    def _knows(self, items: int, since_ms: int) -> bool:
+        world = self._world
+        return world is not None and world.state.items >= items and world.made_ms >= since_ms
 
     # What keeps the world up to date
 

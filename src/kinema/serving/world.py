@@ -60,7 +60,7 @@ class World(Protocol):
         version: Of the model.
         seq: Arrival number of the newest event that it knows.
         state: Of the store when it was read; what came later is in it as far as ``seq`` says.
-        made_ms: When it was read, UTC milliseconds.
+        made_ms: When reading it began, UTC milliseconds.
     """
 
     version: str

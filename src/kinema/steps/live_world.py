@@ -42,14 +42,17 @@ class LiveWorld:
         settings: The project's.
         version: Of the model.
         state: Of the store before it was read.
+        made_ms: When reading began, UTC milliseconds.
     """
 
-    def __init__(self, maker: SlateMaker, *, folder: Path, settings: Settings, version: str, state: StoreState) -> None:
+    def __init__(
+        self, maker: SlateMaker, *, folder: Path, settings: Settings, version: str, state: StoreState, made_ms: int
+    ) -> None:
         self.maker = maker
         self.version = version
         self.state = state
         self.seq = state.seq
-        self.made_ms = time.time_ns() // 1_000_000
+        self.made_ms = made_ms
         self._folder = folder
         self._settings = settings
         self._kinds = frozenset(settings.histories.kinds)
@@ -193,7 +196,7 @@ class ProjectWorlds:
         """A world as store, vectors and model are now."""
         project, settings = self._project, self._project.settings
         made_of: dict[str, Any] = {"artifacts": project.artifacts, "settings": settings.recommend}
-        version, state = self.version(), project.store.state()
+        made_ms, version, state = time.time_ns() // 1_000_000, self.version(), project.store.state()
         how: dict[str, Any] = {
             "kinds": settings.histories.kinds,
             "features_folder": project.artifacts / "features",
@@ -210,7 +213,8 @@ class ProjectWorlds:
                 maker.people.dislike(user, ids[item])
             else:
                 maker.people.like_again(user, ids[item])
-        return LiveWorld(maker, folder=project.folder, settings=settings, version=version, state=state)
+        how = {"folder": project.folder, "settings": settings, "version": version, "state": state, "made_ms": made_ms}
+        return LiveWorld(maker, **how)
 
 
 def _version_of(manifests: Sequence[Path]) -> str:

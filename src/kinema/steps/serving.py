@@ -1,14 +1,19 @@
 """`kinema serve`: a project's world, engine and application, run by uvicorn until it is told to stop."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kinema.extras import require
 from kinema.steps.live_world import ProjectWorlds, ServedProject
+from kinema.steps.uploads import MediaProject, ProjectClips
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from kinema.serving.engine import Engine
+
+
+class WholeProject(ServedProject, MediaProject, Protocol):
+    """The part of `kinema.project.Project` that the service needs."""
 
 
 def make_engine(project: ServedProject) -> "Engine":
@@ -26,7 +31,7 @@ def make_engine(project: ServedProject) -> "Engine":
     return engine
 
 
-def make_app(project: ServedProject) -> "FastAPI":
+def make_app(project: WholeProject) -> "FastAPI":
     """The application of a project.
 
     Raises:
@@ -35,11 +40,19 @@ def make_app(project: ServedProject) -> "FastAPI":
     require("fastapi")
     from kinema.serving.app import create_app  # noqa: PLC0415  # the same
 
+    if project.media_root is None:
+        project.store.set_meta("media_root", "media")
     serving = project.settings.serving
-    return create_app(make_engine(project), threads=serving.threads, max_batch=serving.max_batch)
+    return create_app(
+        make_engine(project),
+        clips=ProjectClips(project),
+        threads=serving.threads,
+        max_batch=serving.max_batch,
+        max_upload_bytes=serving.max_upload_mb << 20,
+    )
 
 
-def serve_project(project: ServedProject, *, host: str | None = None, port: int | None = None) -> None:
+def serve_project(project: WholeProject, *, host: str | None = None, port: int | None = None) -> None:
     """Serve a project until interrupted.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Path, Query, Request
 
 from kinema.serving.engine import Engine
+from kinema.serving.media import MediaDesk
 from kinema.serving.wire import MAX_ID
 
 T = TypeVar("T")
@@ -21,12 +22,16 @@ class ServiceParts:
     Attributes:
         engine: Started.
         pool: Where answers are computed, so that the event loop stays free.
+        media: Takes clips in; None takes none.
         max_batch: Events in one request.
+        max_upload_bytes: Of one clip.
     """
 
     engine: Engine
     pool: Executor
+    media: MediaDesk | None = None
     max_batch: int = 1000
+    max_upload_bytes: int = 512 << 20
 
     async def run(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         """Do work in the pool."""
