@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from kinema.errors import ConfigError
+from kinema.store.tables import LAZY_INDEXES
 
 _ROWS_PER_STATEMENT: Final = 100
 _ROWS_PER_SLICE: Final = 8_000
@@ -57,7 +58,13 @@ def open_engine(url_or_path: str | Path) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "temp_store=MEMORY"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+            "secure_delete=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -118,20 +125,24 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
     return inserted
 
 
-def index_by_user(engine: Engine) -> None:
-    """Make the index that finds one user's events, if it is not there; where another process is writing, leave it.
-
-    The first question about one user makes it, not the ingest: sorting a million events by user takes as long as
-    writing them, and most work on a log never asks for one user.
+def make_index(engine: Engine, name: str) -> bool:
+    """Make one of `kinema.store.tables.LAZY_INDEXES` if it is not there; where another process is writing, leave it.
 
     Args:
         engine: Of the store.
+        name: Which.
+
+    Returns:
+        Whether it is there now.
     """
     try:
         with engine.execution_options(writes=True, patience_s=0).begin() as connection:
-            connection.exec_driver_sql('CREATE INDEX IF NOT EXISTS events_by_user ON events ("user", timestamp_ms)')
+            quote = connection.dialect.identifier_preparer.quote
+            columns = ", ".join(quote(column) for column in LAZY_INDEXES[name])
+            connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON events ({columns})")
     except OperationalError:
-        return
+        return False
+    return True
 
 
 def read_whole_numbers(

@@ -89,6 +89,19 @@ def read_events(
     return events
 
 
+def read_arrivals(connection: Connection, seq: int, *, limit: int) -> pl.DataFrame:
+    """Events that arrived after one; see `kinema.store.service_protocols.ServiceStore.events_after`."""
+    statement = (
+        select(*[EVENTS.c[name] for name in _ARRIVAL]).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
+    )
+    rows = [tuple(row) for row in connection.execute(statement)]
+    events = pl.DataFrame(rows, schema={name: _TYPES.get(name, pl.Int64) for name in _ARRIVAL}, orient="row")
+    return events.with_columns(pl.col("kind").replace_strict(_NAMES, return_dtype=pl.String))
+
+
+_ARRIVAL: Final = ("seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position")
+
+
 def read_user_events(connection: Connection, user_id: str, *, limit: int) -> list[Event]:
     """The newest events of one user, oldest first."""
     statement = (

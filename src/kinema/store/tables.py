@@ -23,8 +23,8 @@ from sqlalchemy import (
 
 from kinema.schema import EventKind
 
-SCHEMA_VERSION: Final = 1
-"""Raised when a table changes; a store of another version is refused instead of misread."""
+SCHEMA_VERSION: Final = 2
+"""Raised when a table changes; an older store is upgraded when it is opened (`kinema.store.schema_upgrade`), a newer one refused."""
 
 MAX_ID: Final = 256
 """Longest id in characters: what every database can index."""
@@ -62,8 +62,11 @@ ITEMS: Final = Table(
     Column("hidden", Boolean),
     Column("attributes", Text),
     Column("source", Integer),
+    Column("deleted", Boolean),
 )
-"""``categories`` and ``tags`` hold JSON arrays, ``attributes`` a JSON object; ``source`` is the file that listed it last."""
+"""``categories`` and ``tags`` hold JSON arrays, ``attributes`` a JSON object; ``source`` is the file that listed it last.
+
+Of a deleted item only ``num``, ``id``, ``hidden`` and ``deleted`` are left."""
 
 USERS: Final = Table(
     "users",
@@ -72,7 +75,9 @@ USERS: Final = Table(
     Column("id", String(MAX_ID), nullable=False, unique=True),
     Column("attributes", Text),
     Column("source", Integer),
+    Column("deleted", Boolean),
 )
+"""An erased user's ``id`` is a random text that stands for nobody."""
 
 EVENTS: Final = Table(
     "events",
@@ -143,4 +148,52 @@ FACTS: Final = Table(
 COUNTERS: Final = Table(
     "counters", METADATA, Column("name", String(32), primary_key=True), Column("value", BigInteger, nullable=False)
 )
-"""``version`` of the content, ``seq`` of the next event."""
+
+COUNTER_NAMES: Final = ("version", "seq", "catalogue", "documents")
+"""``version`` of the content, ``seq`` of the next event, changes of items and users, changes of documents."""
+
+REMOVALS: Final = Table(
+    "removals",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("num", Integer, nullable=False),
+    Column("back", Boolean, nullable=False),
+)
+"""Which items and users were removed, or came back, in that order: other processes mend their mirrors of the ids by it."""
+
+SLATES: Final = Table(
+    "slates",
+    METADATA,
+    Column("num", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(MAX_ID), nullable=False, unique=True),
+    Column("user", String(MAX_ID)),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("scenario", String(MAX_ID), nullable=False),
+    Column("variant", Text),
+    Column("model_version", Text),
+    Column("items", Text, nullable=False),
+    Column("propensities", Text, nullable=False),
+    Column("context", Text),
+    Index("slates_by_user", "user", "timestamp_ms"),
+    Index("slates_by_time", "timestamp_ms"),
+)
+"""What was shown. ``user`` is an id, not a number: slates are also shown to those whom the store does not know."""
+
+DOCUMENTS: Final = Table(
+    "documents",
+    METADATA,
+    Column("room", String(32), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+"""Small JSON objects of the service."""
+
+LAZY_INDEXES: Final[dict[str, tuple[str, ...]]] = {
+    "events_by_user": ("user", "timestamp_ms"),
+    "events_by_seq": ("seq",),
+}
+"""Indexes of events that the first question which needs one makes, not the ingest: sorting a million events by user takes
+as long as writing them, and most work on a log never asks for one user."""
