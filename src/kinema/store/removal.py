@@ -24,7 +24,7 @@ def delete_item(connection: Connection, item_id: str) -> bool:
     gone = update(ITEMS).where(ITEMS.c.num == number).values(**nothing, hidden=True, deleted=True)
     connection.execute(gone)
     log_removals(connection, ITEMS, [number])
-    bookkeeping.raise_counters(connection, version=1, catalogue=1)
+    bookkeeping.raise_counters(connection, version=1, items=1)
     return True
 
 
@@ -45,7 +45,7 @@ def erase_user(connection: Connection, user_id: str) -> int | None:
     nobody = {"id": f"{_ERASED}{uuid.uuid4().hex}", "attributes": None, "source": None, "deleted": True}
     connection.execute(update(USERS).where(USERS.c.num == number).values(**nobody))
     log_removals(connection, USERS, [number])
-    bookkeeping.raise_counters(connection, version=1, catalogue=1)
+    bookkeeping.raise_counters(connection, version=1, users=1)
     return events
 
 

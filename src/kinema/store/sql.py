@@ -269,7 +269,7 @@ class SqlStore:
     def state(self) -> StoreState:
         """How far the store has come."""
         found = self._read(bookkeeping.counters)
-        return StoreState(found["seq"] - 1, found["catalogue"], found["documents"])
+        return StoreState(found["seq"] - 1, found["items"], found["users"], found["documents"])
 
     def meta(self, key: str) -> Any:
         """A small JSON value kept beside the data, None where absent."""

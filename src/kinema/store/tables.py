@@ -149,7 +149,7 @@ COUNTERS: Final = Table(
     "counters", METADATA, Column("name", String(32), primary_key=True), Column("value", BigInteger, nullable=False)
 )
 
-COUNTER_NAMES: Final = ("version", "seq", "catalogue", "documents")
+COUNTER_NAMES: Final = ("version", "seq", "items", "users", "documents")
 """``version`` of the content, ``seq`` of the next event, changes of items and users, changes of documents."""
 
 REMOVALS: Final = Table(

@@ -33,7 +33,7 @@ def write_catalogue(
     _refuse(found, strict=strict)
     _finish(connection, source, found)
     changed = int(done.new + done.changed > 0)
-    bookkeeping.raise_counters(connection, version=changed, catalogue=changed)
+    bookkeeping.raise_counters(connection, version=changed, **{table.name: changed})
     return WriteCounts(done.new, done.known, len(found))
 
 
@@ -62,9 +62,8 @@ def write_events(
     first = bookkeeping.counter(connection, "seq")
     new = event_log.insert_events(connection, good.with_columns(user=users), first_seq=first)
     _finish(connection, source, found, curable=unknown.height)
-    grown = int(added + newcomers > 0)
     bookkeeping.raise_counters(
-        connection, seq=good.height if new else 0, version=int(new > 0 or grown), catalogue=grown
+        connection, seq=good.height if new else 0, version=int(new + added + newcomers > 0), items=int(added > 0)
     )
     return WriteCounts(new, good.height - new, len(found))
 

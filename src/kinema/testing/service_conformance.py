@@ -51,7 +51,7 @@ class ServiceConformance:
     def test_the_state_of_a_new_store(self, tmp_path: Path) -> None:
         """Before the first event."""
         store = self.open_store(tmp_path)
-        assert store.state() == StoreState(seq=-1, catalogue=0, documents=0)
+        assert store.state() == StoreState(seq=-1, items=0, users=0, documents=0)
         assert store.events_after(-1).height == 0
         assert (store.item_page(), store.user_page(), store.documents("keys")) == ([], [], [])
         assert store.slates().height == 0
@@ -63,19 +63,19 @@ class ServiceConformance:
         store.write_items(pl.DataFrame({"id": ["a", "b"]}))
         store.write_users(pl.DataFrame({"id": ["u1", "u2"]}))
         made = store.state()
-        assert made == StoreState(seq=-1, catalogue=2, documents=0)
+        assert made == StoreState(seq=-1, items=1, users=1, documents=0)
         store.write_events(some_events())
         logged = store.state()
-        assert logged == StoreState(seq=2, catalogue=2, documents=0)
+        assert logged == StoreState(seq=2, items=1, users=1, documents=0)
         store.write_events(some_events())
         store.write_items(pl.DataFrame({"id": ["a", "b"]}))
         store.write_slates([some_slate()])
         store.set_meta("x", 1)
         assert store.state() == logged
         store.put_document("keys", "k", {})
-        assert store.state() == StoreState(seq=2, catalogue=2, documents=1)
+        assert store.state() == StoreState(seq=2, items=1, users=1, documents=1)
         store.write_events(some_events(user="new", timestamp_ms=[7, 8, 9]))
-        assert store.state() == StoreState(seq=5, catalogue=3, documents=1)
+        assert store.state() == StoreState(seq=5, items=1, users=1, documents=1)
         store.close()
 
     def test_events_come_in_the_order_of_their_arrival(self, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ class ServiceConformance:
         assert (row["num"], row["attributes"]) == (0, "{}")
         assert "u1" not in row["id"]
         assert (store.size(), store.summary().num_users, store.summary().num_events) == ((2, 2), 1, 1)
-        assert store.state() == StoreState(seq=seq, catalogue=store.state().catalogue, documents=0)
+        assert store.state() == StoreState(seq=seq, items=1, users=store.state().users, documents=0)
         store.close()
 
     def test_an_erased_user_who_comes_again_is_new(self, tmp_path: Path) -> None:
