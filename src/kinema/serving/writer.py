@@ -132,16 +132,22 @@ class Writer:
     def _write_events(self, jobs: list[_Job], *, create_items: bool) -> None:
         events = [event for job in jobs if isinstance(job.what, tuple) for event in job.what]
         try:
-            self._store.write_events(event_frame(events), create_items=create_items)
+            refused = self._store.write_events(event_frame(events), create_items=create_items).rejected
             self._applied()
+            if refused and len(jobs) == 1:
+                raise Problem(404, f"{refused} of {len(events)} events name an item that is gone", field="item_id")
         except Exception as error:  # noqa: BLE001  # whoever waits is told, whatever it is
-            if len(jobs) > 1 and isinstance(error, KinemaError):
-                for job in jobs:  # one of them is to blame; the others' events are good
-                    self._write_events([job], create_items=create_items)
+            if len(jobs) == 1 or not isinstance(error, KinemaError):
+                _fail(jobs, error)
                 return
-            _fail(jobs, error)
+            refused = len(events)
+        if not refused:
+            _tell(jobs)
             return
-        _tell(jobs)
+        for (
+            job
+        ) in jobs:  # one of them is to blame: what was written is known when it comes again, and the others' is good
+            self._write_events([job], create_items=create_items)
 
     def _write_slates(self, jobs: list[_Job]) -> None:
         try:

@@ -1,13 +1,13 @@
 """``/v1/events``: what happened. What is accepted is durable, and in the users' next answers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body
 from pydantic import ValidationError
 
 from kinema.schema import Event
 from kinema.serving.engine import Engine, now_ms
-from kinema.serving.problems import Problem
+from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.routes.parts import Parts, written
 from kinema.serving.wire import EventBody, EventIn, EventsOut, RejectedEvent
 
@@ -70,14 +70,15 @@ def as_event(given: EventIn, arrived_ms: int) -> Event:
 
 
 def _check_item(engine: Engine, event: Event) -> None:
-    if event.item not in engine.world.catalogue.numbers and engine.store.item_number(event.item) is None:
+    catalogue = engine.world.catalogue
+    number = catalogue.numbers.get(event.item)
+    is_shown = number is not None and not catalogue.hidden_V[number]
+    if not is_shown and engine.store.item_number(event.item) is None:
         raise Problem(404, f"unknown item '{event.item[:80]}'; put it first", field="item_id")
 
 
 def _rejected(index: int, error: ValidationError | Problem) -> RejectedEvent:
     if isinstance(error, Problem):
         return RejectedEvent(index=index, code=error.code, message=error.message, field=error.field or None)
-    first: Any = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return RejectedEvent(index=index, code="invalid", message=f"{place} must be {message}", field=place or None)
+    field, message = invalid_field(error.errors(include_url=False)[0])
+    return RejectedEvent(index=index, code="invalid", message=message, field=field or None)
