@@ -134,20 +134,19 @@ class Writer:
         try:
             refused = self._store.write_events(event_frame(events), create_items=create_items).rejected
             self._applied()
-            if refused and len(jobs) == 1:
-                raise Problem(404, f"{refused} of {len(events)} events name an item that is gone", field="item_id")
         except Exception as error:  # noqa: BLE001  # whoever waits is told, whatever it is
             if len(jobs) == 1 or not isinstance(error, KinemaError):
                 _fail(jobs, error)
                 return
             refused = len(events)
-        if not refused:
+        if refused and len(jobs) == 1:
+            told = f"{refused} of {len(events)} events name an item that is gone"
+            _fail(jobs, Problem(404, told, field="item_id"))
+        elif refused:  # one of them is to blame; what was written is known when it comes again
+            for job in jobs:
+                self._write_events([job], create_items=create_items)
+        else:
             _tell(jobs)
-            return
-        for (
-            job
-        ) in jobs:  # one of them is to blame: what was written is known when it comes again, and the others' is good
-            self._write_events([job], create_items=create_items)
 
     def _write_slates(self, jobs: list[_Job]) -> None:
         try:
