@@ -1,14 +1,14 @@
 """`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
+from kinema.artifacts import MANIFEST
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from kinema.steps.opinions import SecondOpinion
 
 _MODEL: Final = "flm"
-_BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
 NEXT: Final = "next"
 """Name under which the report of a model says how `kinema finetune next` made it."""
@@ -45,12 +44,14 @@ class SlateMaker:
         recommender: Bound to that reading.
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
+        notice: Why slates are weaker than the settings want them; empty when they are not.
     """
 
     dataset: Dataset
     recommender: Recommender
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
+    notice: str = ""
 
     def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
         """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
@@ -64,12 +65,13 @@ class SlateMaker:
             )
         if number is None:
             return self.recommender.recommend(request)
-        return self.recommender.recommend(
+        slate = self.recommender.recommend(
             request,
             history=self.dataset.histories.take([number]),
             profile_P=self.profile(number),
             rescoring=None if self.ranking is None else self.ranking.for_user(number, request.scenario),
         )
+        return slate if slate.notice else replace(slate, notice=self.notice)
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
         """Items like one item; see `Recommender.similar`."""
@@ -109,6 +111,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     from kinema.flm.bound import BoundFile  # noqa: PLC0415  # the same
     from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
 
+    folder = folder.resolve()  # another version may begin to serve meanwhile
     model = FLM.load(folder)
     if NEXT in model.report:
         from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
@@ -120,8 +123,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             f"the model in '{folder.name}' must know the first {len(model.item_ids)} items of this store, "
             "knows others; run: kinema pretrain"
         )
-    keep = BoundFile(folder.with_name(_BOUND) / "items.safetensors", sha256_file(folder / MANIFEST))
-    return model.serve(dataset.features, len(ids), keep=keep)
+    return model.serve(dataset.features, len(ids), keep=BoundFile.of(folder))
 
 
 def model_folder(artifacts: Path, model: str) -> Path:
@@ -154,15 +156,23 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
 
 
 def make_slates(
-    dataset: Dataset, *, artifacts: Path, settings: RecommendSettings, store: Store | None = None
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    settings: RecommendSettings,
+    store: Store | None = None,
+    folder: Path | None = None,
 ) -> SlateMaker:
     """Bind a recommender to a data set.
+
+    A second opinion that has learnt with another model, as after a publication, is left out with a notice: slates go on.
 
     Args:
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
         store: What a second opinion reads the log from; None leaves it out.
+        folder: Of the model; None for the one that serves now. `kinema.steps.model_watch.load_serving` says which it was.
 
     Returns:
         A maker of slates.
@@ -171,7 +181,8 @@ def make_slates(
         NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
-    scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    own = folder or model_folder(artifacts, settings.model).resolve()
+    scorer = load_scorer(own, dataset)
     if scorer is not None:
         scorer.memory.count_on(dataset.histories)
     if scorer is None and settings.model != _MODEL:
@@ -197,10 +208,14 @@ def make_slates(
         return SlateMaker(dataset, recommender, followers=followers)
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
-    learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
+    flm = own if settings.model == _MODEL else model_folder(artifacts, _MODEL).resolve()
+    learnt_with = scorer if settings.model == _MODEL else load_scorer(flm, dataset)
     if learnt_with is None:
         raise NotBuiltError(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
-    parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
-    return SlateMaker(dataset, recommender, load_opinion(parts), followers)
+    try:
+        opinion = load_opinion(OpinionParts(store, dataset, learnt_with, artifacts, settings, flm))
+    except StaleArtifactError as error:
+        return SlateMaker(dataset, recommender, None, followers, f"slates are FLM's alone: {error}")
+    return SlateMaker(dataset, recommender, opinion, followers)
