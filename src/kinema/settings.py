@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.schema import INTERACTION_KINDS, EventKind
-from kinema.service_settings import ServingSettings
+from kinema.service_settings import RefreshSettings, ServingSettings
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -247,8 +247,9 @@ class Settings(BaseSettings):
     flm: FLMSettings = FLMSettings()
     recommend: RecommendSettings = RecommendSettings()
     search: SearchSettings = SearchSettings()
-    serving: ServingSettings = ServingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    serving: ServingSettings = ServingSettings()
+    refresh: RefreshSettings = RefreshSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)

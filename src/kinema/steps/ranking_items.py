@@ -116,7 +116,7 @@ def rank_items(
     order = np.lexsort((items_K, -scores_K)).tolist()
     return RankedItems(
         user,
-        ranker or "flm",
+        "flm" if maker.ranking is None else ranker,
         0.0 if maker.ranking is None else maker.ranking.weight,
         scenario,
         tuple(
@@ -132,7 +132,11 @@ def rank_items(
             )
             for position, place in enumerate(order)
         ),
-        notice=f"{num_blank} of them FLM cannot score: they stand last" if num_blank else "",
+        notice="; ".join(
+            one
+            for one in (f"{num_blank} of them FLM cannot score: they stand last" if num_blank else "", maker.notice)
+            if one
+        ),
     )
 
 

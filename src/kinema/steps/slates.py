@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
+from kinema.artifacts import MANIFEST
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from kinema.steps.opinions import SecondOpinion
 
 _MODEL: Final = "flm"
-_BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
 NEXT: Final = "next"
 """Name under which the report of a model says how `kinema finetune next` made it."""
@@ -50,6 +49,7 @@ class SlateMaker:
         people: Users of that reading, and what they have done since, where somebody tells.
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
+        notice: Why slates are weaker than the settings want them; empty when they are not.
     """
 
     dataset: Dataset
@@ -57,6 +57,7 @@ class SlateMaker:
     people: People
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
+    notice: str = ""
 
     def recommend(self, request: Request, *, branch: Branch | None = None, past: Histories | None = None) -> Slate:
         """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
@@ -75,7 +76,8 @@ class SlateMaker:
             return self.recommender.recommend_alone(request, branch, **who)
         if number is not None and self.ranking is not None:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
-        return self.recommender.recommend(request, **who)
+        slate = self.recommender.recommend(request, **who)
+        return slate if number is None or slate.notice else replace(slate, notice=self.notice)
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = ()) -> Slate:
         """Items like one item; see `Recommender.similar`."""
@@ -126,6 +128,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     from kinema.flm.bound import BoundFile  # noqa: PLC0415  # the same
     from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
 
+    folder = folder.resolve()  # another version may begin to serve meanwhile
     model = FLM.load(folder)
     if NEXT in model.report:
         from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
@@ -137,8 +140,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             f"the model in '{folder.name}' must know the first {len(model.item_ids)} items of this store, "
             "knows others; run: kinema pretrain"
         )
-    keep = BoundFile(folder.with_name(_BOUND) / "items.safetensors", sha256_file(folder / MANIFEST))
-    return model.serve(dataset.features, len(ids), keep=keep)
+    return model.serve(dataset.features, len(ids), keep=BoundFile.of(folder))
 
 
 def model_folder(artifacts: Path, model: str) -> Path:
@@ -171,15 +173,23 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
 
 
 def make_slates(
-    dataset: Dataset, *, artifacts: Path, settings: RecommendSettings, store: Store | None = None
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    settings: RecommendSettings,
+    store: Store | None = None,
+    folder: Path | None = None,
 ) -> SlateMaker:
     """Bind a recommender to a data set.
+
+    A second opinion that has learnt with another model, as after a publication, is left out with a notice: slates go on.
 
     Args:
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
         store: What a second opinion reads the log from; None leaves it out.
+        folder: Of the model; None for the one that serves now. `kinema.steps.model_watch.load_serving` says which it was.
 
     Returns:
         A maker of slates.
@@ -188,7 +198,8 @@ def make_slates(
         NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
-    scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    own = folder or model_folder(artifacts, settings.model).resolve()
+    scorer = load_scorer(own, dataset)
     if scorer is not None:
         scorer.memory.count_on(dataset.histories)
     if scorer is None and settings.model != _MODEL:
@@ -214,10 +225,15 @@ def make_slates(
         return SlateMaker(dataset, recommender, people_of(dataset), followers=followers)
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
-    learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
+    flm = own if settings.model == _MODEL else model_folder(artifacts, _MODEL).resolve()
+    learnt_with = scorer if settings.model == _MODEL else load_scorer(flm, dataset)
     if learnt_with is None:
         raise NotBuiltError(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
-    parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
-    return SlateMaker(dataset, recommender, people_of(dataset), load_opinion(parts), followers)
+    people = people_of(dataset)
+    try:
+        opinion = load_opinion(OpinionParts(store, dataset, learnt_with, artifacts, settings, flm))
+    except StaleArtifactError as error:
+        return SlateMaker(dataset, recommender, people, None, followers, f"slates are FLM's alone: {error}")
+    return SlateMaker(dataset, recommender, people, opinion, followers)
