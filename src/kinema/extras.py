@@ -21,6 +21,8 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "psycopg": ("postgres", "a store on PostgreSQL"),
     "pymysql": ("mysql", "a store on MySQL or MariaDB"),
     "pymongo": ("mongo", "a store on MongoDB"),
+    "fastapi": ("serve", "the service: kinema serve"),
+    "uvicorn": ("serve", "the service: kinema serve"),
     "matplotlib": ("report", "plots in the HTML report"),
 }
 """Module -> (extra that brings it, what it enables)."""

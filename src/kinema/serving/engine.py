@@ -18,8 +18,10 @@ from kinema.errors import KinemaError
 from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
 from kinema.recommend.search import SearchResult
-from kinema.schema import Event, Slate
+from kinema.schema import Event, EventKind, Slate
+from kinema.serving.placements import Placements
 from kinema.serving.problems import Problem, not_found
+from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
 from kinema.serving.writer import Writer
 from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
@@ -48,14 +50,22 @@ class Engine:
     Args:
         store: Of the project.
         worlds: Where worlds come from.
+        telemetry: Told what is served and what arrives.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long a written item may wait for the world that knows it.
     """
 
     def __init__(
-        self, *, store: ServiceStore, worlds: Worlds, follow_seconds: float = 0.25, wait_seconds: float = 20.0
+        self,
+        *,
+        store: ServiceStore,
+        worlds: Worlds,
+        telemetry: Telemetry | None = None,
+        follow_seconds: float = 0.25,
+        wait_seconds: float = 20.0,
     ) -> None:
         self.store = store
+        self.telemetry = telemetry or Telemetry()
         self.wait_seconds = wait_seconds
         self._worlds = worlds
         self._follow_seconds = follow_seconds
@@ -65,6 +75,7 @@ class Engine:
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._trouble: str = ""
+        self._placements = Placements(store)
         self.writer = Writer(store, applied=self.catch_up)
         self._threads = [
             threading.Thread(target=self._follow, name="kinema-follower", daemon=True),
@@ -159,6 +170,10 @@ class Engine:
 
     def log(self, its_id: str, slate: Slate, world: World, asked: Asked, *, variant: str = "") -> "Future[None]":
         """Log a slate with positions and propensities."""
+        cold = sum(not world.num_events(world.catalogue.numbers[one.id]) for one in slate.items)
+        self.telemetry.observe_slate(slate, scenario=asked.scenario, variant=variant, num_cold=cold)
+        self.telemetry.set_queue("events", self.writer.num_waiting)
+        self._placements.put(its_id, (asked.scenario, variant))
         return self.writer.slate(
             LoggedSlate(
                 its_id,
@@ -280,6 +295,16 @@ class Engine:
                     world.people.add(number, user.id, user.attributes)
             world.record(events)
             world.seq = int(events["seq"][-1])
+            if world is self._world:
+                self._tell(events)
+
+    def _tell(self, events: pl.DataFrame) -> None:
+        """Count what arrived, and what came of which slates."""
+        self.telemetry.count_events(accepted=events.height)
+        self.telemetry.set_newest_event(int(events["timestamp_ms"].max()))  # type: ignore[arg-type]  # a column of integers
+        for kind, watch_ms, slate_id in events.select("kind", "watch_ms", "slate_id").iter_rows():
+            scenario, variant = self._placements.get(slate_id) if slate_id else ("", "")
+            self.telemetry.observe_event(EventKind(kind), scenario=scenario, variant=variant, watch_ms=watch_ms)
 
     def _follow(self) -> None:
         while not self._stopping.wait(self._follow_seconds):
@@ -294,7 +319,7 @@ class Engine:
             self.catch_up()
         if (state.items, state.users) != (world.state.items, world.state.users):
             self._wanted.set()
-        if self._worlds.version() != world.version:
+        if self._worlds.key() != world.key:
             self._wanted.set()
 
     def _read_worlds(self) -> None:
@@ -317,6 +342,9 @@ class Engine:
         with self._applying:
             self._apply(world)  # what came meanwhile
             self._world = world
+        self.telemetry.set_model(world.version, world.trained_ms)
+        self.telemetry.set_index(world.made_ms)
+        self.telemetry.set_catalogue(len(world.catalogue))
         with self._changed:
             self._changed.notify_all()
 

@@ -57,16 +57,20 @@ class World(Protocol):
     """See the module docstring. Safe to ask from several threads; `record` is called by one at a time.
 
     Attributes:
-        version: Of the model.
+        version: Of the model, for people.
+        key: What this world is made of besides the store, see `Worlds.key`.
         seq: Arrival number of the newest event that it knows.
         state: Of the store when it was read; what came later is in it as far as ``seq`` says.
         made_ms: When reading it began, UTC milliseconds.
+        trained_ms: When the model was published, UTC milliseconds; when it was read where there is none.
     """
 
     version: str
+    key: str
     seq: int
     state: StoreState
     made_ms: int
+    trained_ms: int
 
     @property
     def people(self) -> People:
@@ -104,5 +108,5 @@ class Worlds(Protocol):
     def read(self) -> World:
         """A world as store, vectors and model are now."""
 
-    def version(self) -> str:
-        """Version of the model that a world would have if it were read now; cheap."""
+    def key(self) -> str:
+        """What a world read now would be made of besides the store: model, ranker, groups of copies; cheap."""

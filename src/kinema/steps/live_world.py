@@ -3,8 +3,6 @@
 Counts grow with every event without a gradient step: the user's history, which item follows which, how popular an item is.
 """
 
-import hashlib
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import polars as pl
 
-from kinema.artifacts import MANIFEST, sha256_file
+from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.people import People
@@ -21,15 +19,18 @@ from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Request, Slate
 from kinema.serving.world import Answered, Asked
 from kinema.settings import Settings
-from kinema.steps.dataset import read_dataset
+from kinema.steps.dataset import Dataset, read_dataset
+from kinema.steps.model_watch import load_serving, serving_version
 from kinema.steps.searching import search_project
-from kinema.steps.slates import SlateMaker, make_slates, model_folder, served_profile_schema
+from kinema.steps.slates import SlateMaker
 from kinema.steps.understanding import understand_texts
 from kinema.store.histories import Histories
+from kinema.store.profiles import ProfileSchema
 from kinema.store.service_protocols import ServiceStore, StoreState
 
 NO_MODEL: Final = "none"
 """Version of a world that answers without a model."""
+_BESIDE: Final = ("click", "engagement", "several", "match/items", "duplicates")
 _DISLIKES: Final = (EventKind.DISLIKE, EventKind.LIKE)
 
 
@@ -41,18 +42,31 @@ class LiveWorld:
         folder: The project's.
         settings: The project's.
         version: Of the model.
+        key: What it is made of besides the store.
         state: Of the store before it was read.
         made_ms: When reading began, UTC milliseconds.
+        trained_ms: When the model was published, UTC milliseconds; the same without one.
     """
 
     def __init__(
-        self, maker: SlateMaker, *, folder: Path, settings: Settings, version: str, state: StoreState, made_ms: int
+        self,
+        maker: SlateMaker,
+        *,
+        folder: Path,
+        settings: Settings,
+        version: str,
+        key: str,
+        state: StoreState,
+        made_ms: int,
+        trained_ms: int,
     ) -> None:
         self.maker = maker
         self.version = version
+        self.key = key
         self.state = state
         self.seq = state.seq
         self.made_ms = made_ms
+        self.trained_ms = trained_ms
         self._folder = folder
         self._settings = settings
         self._kinds = frozenset(settings.histories.kinds)
@@ -177,48 +191,49 @@ class ProjectWorlds:
 
     def __init__(self, project: ServedProject) -> None:
         self._project = project
-        self._known: tuple[tuple[int, ...], str] = ((), NO_MODEL)
-        self._lock = threading.Lock()
 
-    def version(self) -> str:
-        """A digest of what answers are made of: the model and what was fine-tuned beside it; read again where a file has changed."""
+    def key(self) -> str:
+        """The model's version, and when what stands beside it was written."""
         artifacts = self._project.artifacts
-        names = ("click", "engagement", "several", "match/items", "duplicates")
-        folders = [model_folder(artifacts, self._project.settings.recommend.model), *(artifacts / one for one in names)]
-        manifests = [folder / MANIFEST for folder in folders]
-        times = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
-        with self._lock:
-            if self._known[0] != times:
-                self._known = (times, _version_of(manifests))
-            return self._known[1]
+        version = serving_version(artifacts, model=self._project.settings.recommend.model)
+        manifests = [artifacts / name / MANIFEST for name in _BESIDE]
+        times = [path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests]
+        return f"{NO_MODEL if version is None else version.id} {times}"
 
     def read(self) -> LiveWorld:
         """A world as store, vectors and model are now."""
         project, settings = self._project, self._project.settings
-        made_of: dict[str, Any] = {"artifacts": project.artifacts, "settings": settings.recommend}
-        made_ms, version, state = time.time_ns() // 1_000_000, self.version(), project.store.state()
+        made_ms, key, state = time.time_ns() // 1_000_000, self.key(), project.store.state()
+        found = load_serving(
+            artifacts=project.artifacts, settings=settings.recommend, store=project.store, read=self._read_dataset
+        )
+        dislikes = project.store.events(kinds=_DISLIKES, columns=["user", "item", "kind"])
+        people, ids = found.maker.people, found.maker.dataset.item_ids
+        for user, item, kind in dislikes.iter_rows():
+            (people.dislike if kind == EventKind.DISLIKE else people.like_again)(user, ids[item])
+        return LiveWorld(
+            found.maker,
+            folder=project.folder,
+            settings=settings,
+            version=NO_MODEL if found.version is None else found.version.id,
+            key=key,
+            state=state,
+            made_ms=made_ms,
+            trained_ms=made_ms if found.version is None else _moment(found.version.folder),
+        )
+
+    def _read_dataset(self, schema: ProfileSchema | None) -> Dataset:
+        project, settings = self._project, self._project.settings
         how: dict[str, Any] = {
             "kinds": settings.histories.kinds,
             "features_folder": project.artifacts / "features",
-            "profile_schema": served_profile_schema(**made_of),
+            "profile_schema": schema,
         }
         dataset = read_dataset(project.store, **how)
         if understand_texts(dataset.items, dataset.features, folder=project.folder, settings=settings):
             dataset = read_dataset(project.store, **how)
-        maker = make_slates(dataset, store=project.store, **made_of)
-        dislikes = project.store.events(kinds=_DISLIKES, columns=["user", "item", "kind"])
-        ids = dataset.item_ids
-        for user, item, kind in dislikes.iter_rows():
-            if kind == EventKind.DISLIKE:
-                maker.people.dislike(user, ids[item])
-            else:
-                maker.people.like_again(user, ids[item])
-        how = {"folder": project.folder, "settings": settings, "version": version, "state": state, "made_ms": made_ms}
-        return LiveWorld(maker, **how)
+        return dataset
 
 
-def _version_of(manifests: Sequence[Path]) -> str:
-    found = [sha256_file(path) if path.is_file() else "" for path in manifests]
-    if not any(found):
-        return NO_MODEL
-    return (found[0][:12] or NO_MODEL) + hashlib.sha256("".join(found[1:]).encode()).hexdigest()[:4]
+def _moment(folder: Path) -> int:
+    return (folder / MANIFEST).stat().st_mtime_ns // 1_000_000

@@ -25,6 +25,7 @@ class ServiceParts:
         media: Takes clips in; None takes none.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
+        personal: Attributes of users that are masked for most, in small letters.
     """
 
     engine: Engine
@@ -32,6 +33,7 @@ class ServiceParts:
     media: MediaDesk | None = None
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
+    personal: frozenset[str] = frozenset()
 
     async def run(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         """Do work in the pool."""
