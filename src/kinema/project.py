@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
+from kinema.scenario_settings import scenarios_of
 from kinema.schema import Branch, EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
 from kinema.store.sql import SqlStore
@@ -338,16 +339,22 @@ class Project:
         return Predict(self)
 
     def recommend(
-        self, user: str, *, num_items: int = 10, exclude: Sequence[str] = (), branch: Branch | None = None
+        self,
+        user: str,
+        *,
+        num_items: int = 10,
+        exclude: Sequence[str] = (),
+        scenario: str = "home",
+        branch: Branch | None = None,
     ) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
 
-        What the user has watched or disliked is left out. A ``branch`` of the model answers alone. Errors:
-        `kinema.recommend.branches.answer_alone`; `DataError` if ``num_items`` is out of range.
+        What the user has watched or disliked is left out; a ``branch`` of the model answers alone. Errors:
+        `kinema.recommend.branches.answer_alone`; `DataError` if ``num_items`` is out of range or the ``scenario`` unknown.
         """
         disliked = (event.item for event in self.store.user_events(user) if event.kind is EventKind.DISLIKE)
         left_out = tuple(dict.fromkeys((*exclude, *disliked)))
-        return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out), branch=branch)
+        return self.slates().recommend(Request(user, num_items, scenario, left_out), branch=branch)
 
     def rank(self, user: str, items: Sequence[str], **options: Any) -> "RankedItems":
         """Put given candidates in order, by FLM and the ranker; options and errors: `kinema.steps.ranking_items.rank_items`."""
@@ -377,7 +384,8 @@ class Project:
         if self._slates is None or self._slates[0] != state:
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
             dataset = self.dataset(profile_schema=slates.served_profile_schema(**made_of))
-            self._slates = (state, slates.make_slates(dataset, store=self.store, **made_of))
+            made_of |= {"store": self.store, "scenarios": scenarios_of(self.settings.scenarios)}
+            self._slates = (state, slates.make_slates(dataset, **made_of))
         return self._slates[1]
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +14,14 @@ from kinema.artifacts import MANIFEST, sha256_file
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
+from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.conditions import scenario_warnings
 from kinema.recommend.model import Scorer
 from kinema.recommend.people import People, ReadProfile
 from kinema.recommend.pipeline import Recommender
+from kinema.recommend.variants import Scenarios
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Branch, Request, Slate
@@ -32,6 +35,7 @@ from kinema.store.protocols import Store
 if TYPE_CHECKING:
     from kinema.steps.opinions import SecondOpinion
 
+_LOG = get_logger("slates")
 _MODEL: Final = "flm"
 _BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
@@ -49,6 +53,7 @@ class SlateMaker:
         people: Users of that reading, and what they have done since, where somebody tells.
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
+        scenarios: The rules of each placement.
     """
 
     dataset: Dataset
@@ -56,24 +61,31 @@ class SlateMaker:
     people: People
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
+    scenarios: Scenarios = field(default_factory=Scenarios.of)
 
     def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
-        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
+        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
+
+        Raises:
+            DataError: The scenario is unknown, or what `Recommender.recommend` and `recommend_alone` refuse.
+        """
+        rules = self.scenarios.rules(request.scenario, request.user)
         number = self.people.number(request.user)
         who: dict[str, Any] = {}
         if number is not None:
             who = {"history": self.people.row(number), "profile_P": self.people.profile(request.user)}
         if branch is not None:
             return self.recommender.recommend_alone(request, branch, **who)
-        if number is not None and self.ranking is not None:
+        if number is not None and self.ranking is not None and rules.ranker:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
-        return self.recommender.recommend(request, **who)
+        return self.recommender.recommend(request, scenario=rules, **who)
 
     def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
-        """Items like one item; see `Recommender.similar`."""
+        """Items like one item by the rules of ``related``; see `Recommender.similar`."""
         number = self.recommender.parts.catalogue.numbers.get(item)
         learned_V = None if self.followers is None or number is None else self.followers.near(number)
-        return self.recommender.similar(item, num_items, modality=modality, learned_V=learned_V)
+        rules = self.scenarios.rules("related", "")
+        return self.recommender.similar(item, num_items, modality=modality, learned_V=learned_V, scenario=rules)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
@@ -163,7 +175,12 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
 
 
 def make_slates(
-    dataset: Dataset, *, artifacts: Path, settings: RecommendSettings, store: Store | None = None
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    settings: RecommendSettings,
+    scenarios: Scenarios | None = None,
+    store: Store | None = None,
 ) -> SlateMaker:
     """Bind a recommender to a data set.
 
@@ -171,6 +188,8 @@ def make_slates(
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
+        scenarios: The rules of each placement; what they name and the catalogue does not have is logged as a warning. None for
+            the built-in ones without any rule.
         store: What a second opinion reads the log from; None leaves it out.
 
     Returns:
@@ -201,9 +220,19 @@ def make_slates(
         fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
-    followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
+    scenarios = Scenarios.of() if scenarios is None else scenarios
+    told = (one for rules in scenarios.all() for one in scenario_warnings(rules, recommender.parts.catalogue))
+    for one in dict.fromkeys(told):
+        _LOG.warning(one)
+    maker = SlateMaker(
+        dataset,
+        recommender,
+        people_of(dataset),
+        followers=Followers.load(artifacts, dataset.features) if settings.matcher else None,
+        scenarios=scenarios,
+    )
     if scorer is None or store is None or not settings.ranker:
-        return SlateMaker(dataset, recommender, people_of(dataset), followers=followers)
+        return maker
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
     learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
@@ -212,4 +241,4 @@ def make_slates(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
     parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
-    return SlateMaker(dataset, recommender, people_of(dataset), load_opinion(parts), followers)
+    return replace(maker, ranking=load_opinion(parts))
