@@ -99,13 +99,21 @@ def write_artifact(
         )
         (draft / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2, default=str) + "\n", encoding="utf-8")
         old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
         if folder.exists():
             folder.rename(old)
         draft.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove an artefact; of one that is a link, the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_manifest(folder: Path, *, kind: str, format_version: int, remedy: str, verify: bool = False) -> Manifest:

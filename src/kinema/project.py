@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from kinema.steps.evaluating import EvaluationReport
     from kinema.steps.ingest import IngestReport
     from kinema.steps.live import LiveReport
+    from kinema.steps.model_watch import Serving
     from kinema.steps.pretraining import PretrainReport
     from kinema.steps.project_finetune import Finetune
+    from kinema.steps.project_models import Models
     from kinema.steps.project_predict import Predict
     from kinema.steps.project_tune import Tune
     from kinema.steps.ranking_items import RankedItems
+    from kinema.steps.refreshing import RefreshReport
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
     from kinema.store.profiles import ProfileSchema
@@ -50,7 +53,7 @@ class Project:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self._slates: tuple[tuple[int, ...], SlateMaker] | None = None
+        self._serving: tuple[tuple[int, ...], Serving] | None = None
 
     @classmethod
     def init(cls, folder: str | Path) -> Self:
@@ -112,7 +115,7 @@ class Project:
 
     def reload(self) -> None:
         """Read `kinema.toml` again, where a command has written into it."""
-        self.settings, self._slates = load_settings(self.folder / FILE_NAME), None
+        self.settings, self._serving = load_settings(self.folder / FILE_NAME), None
 
     @cached_property
     def store(self) -> SqlStore:
@@ -237,50 +240,30 @@ class Project:
             self.reload()
         return report
 
-    def pretrain(
-        self,
-        *,
-        seed: int | None = None,
-        catalogue_only: bool = False,
-        source: str | Path | None = None,
-        zero_shot: bool = False,
-        tune_seconds: float | None = None,
-        tune_trials: int | None = None,
-        use_tuned: bool = True,
-        progress: Progress = silent,
-    ) -> "PretrainReport":
-        """Pre-train FLM on everything but each user's newest interaction, which it is chosen by.
+    def pretrain(self, *, seed: int | None = None, **how: Any) -> "PretrainReport":
+        """Pre-train FLM on everything but each user's newest interaction, which it is chosen by, and let it serve.
 
         Args:
             seed: Overrides the project's.
-            catalogue_only: Learn from the items alone, without events.
-            source: A project or FLM artefact of another catalogue to start from; what training changes of it is kept apart.
-            zero_shot: Use that model as it is, without training.
-            tune_seconds: First search for settings on those interactions, for so long; `kinema.toml` wins over what is found.
-            tune_trials: Trials after which the search ends as well.
-            use_tuned: Take what an earlier search chose, where the data set still has about the size.
-            progress: Told seconds of the search, then epochs.
-
-        Raises:
-            NotBuiltError: There are no interactions, or no model where the source should be.
-            ConfigError: Flags that exclude each other, or a source that does not fit.
-            DataError: A search has nothing to choose on.
-            MissingExtraError: A search needs Optuna, which is not installed.
+            **how: ``catalogue_only``, ``source``, ``zero_shot``, ``tune_seconds``, ``tune_trials``, ``use_tuned``, ``progress``;
+                `kinema.steps.project_models.pretrain_project` has them and the errors.
         """
-        from kinema.steps.pretraining import PretrainJob  # noqa: PLC0415  # brings torch
-        from kinema.steps.transferring import pretrain_as_asked  # noqa: PLC0415
-        from kinema.steps.tuning import Search  # noqa: PLC0415
+        from kinema.steps.project_models import pretrain_project  # noqa: PLC0415  # brings torch
 
-        job = PretrainJob(self.dataset(), self.settings.flm.model_dump(), self.artifacts, self._seed(seed), progress)
-        report = pretrain_as_asked(
-            job,
-            catalogue_only=catalogue_only,
-            source=_path(source),
-            zero_shot=zero_shot,
-            wanted=Search(tune_seconds, tune_trials, use_tuned),
-        )
-        self.slates()  # binds the model, and keeps what that computes for the commands that follow
-        return report
+        return pretrain_project(self, seed=self._seed(seed), **how)
+
+    @property
+    def models(self) -> "Models":
+        """Versions of the model: ``project.models.list()``, ``show``, ``rollback``, ``publish``."""
+        from kinema.steps.project_models import Models  # noqa: PLC0415  # brings torch
+
+        return Models(self)
+
+    def refresh(self, **options: Any) -> "RefreshReport":
+        """Train on what is new, and publish only if it is no worse; options: `kinema.steps.refreshing.refresh_project`."""
+        from kinema.steps.refreshing import refresh_project  # noqa: PLC0415  # brings torch
+
+        return refresh_project(self, **options)
 
     def delta(self, action: Literal["apply", "remove"], *, folder: str | Path | None = None) -> "DeltaReport":
         """Put what a training from a source has changed on the model again, or take it off; `change_delta` has the errors.
@@ -291,7 +274,8 @@ class Project:
         """
         from kinema.steps.transferring import change_delta  # noqa: PLC0415  # brings torch
 
-        return change_delta(action, artifacts=self.artifacts, delta_folder=_path(folder))
+        keep = self.settings.serving.keep_versions
+        return change_delta(action, artifacts=self.artifacts, delta_folder=_path(folder), keep=keep)
 
     def evaluate(
         self,
@@ -371,14 +355,18 @@ class Project:
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
-        from kinema.steps import slates  # noqa: PLC0415  # the facade starts light
+        return self.serving().maker
+
+    def serving(self) -> "Serving":
+        """The same, with the version of the model that it was made from."""
+        from kinema.steps import model_watch, slates  # noqa: PLC0415  # the facade starts light
 
         state = slates.slates_state(self.store, self.artifacts)
-        if self._slates is None or self._slates[0] != state:
+        if self._serving is None or self._serving[0] != state:
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
-            dataset = self.dataset(profile_schema=slates.served_profile_schema(**made_of))
-            self._slates = (state, slates.make_slates(dataset, store=self.store, **made_of))
-        return self._slates[1]
+            made_of |= {"store": self.store, "read": lambda schema: self.dataset(profile_schema=schema)}
+            self._serving = (state, model_watch.load_serving(**made_of))
+        return self._serving[1]
 
     @property
     def _parts(self) -> dict[str, Any]:  # what steps that read clips are made of

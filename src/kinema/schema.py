@@ -146,7 +146,7 @@ class Request:
     Attributes:
         user: User id; unknown ids are answered as new users.
         num_items: Length of the slate asked for, 1..1000.
-        scenario: The placement: home, related, search.
+        scenario: The placement: home, related, search, or one of the project's own.
         exclude: Item ids that must not appear, beside what the user has seen.
         timestamp_ms: When it is asked, UTC milliseconds; None means now.
     """
@@ -185,6 +185,8 @@ class SlateItem:
         sources: The retrievers that proposed it.
         reason: Why it is here, in plain words.
         evidence: What the reason rests on: nearest watched item, modality, similarity, popularity rank.
+        propensity: Probability with which it took this place, given what stands above it, in (0, 1]; 1 where nothing was
+            left to chance.
     """
 
     id: str
@@ -194,6 +196,7 @@ class SlateItem:
     sources: tuple[str, ...] = ()
     reason: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True)

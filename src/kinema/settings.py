@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.schema import INTERACTION_KINDS, EventKind
+from kinema.service_settings import AuthSettings, RateSettings, RefreshSettings, ServingSettings
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -247,6 +248,10 @@ class Settings(BaseSettings):
     recommend: RecommendSettings = RecommendSettings()
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    serving: ServingSettings = ServingSettings()
+    auth: AuthSettings = AuthSettings()
+    rates: RateSettings = RateSettings()
+    refresh: RefreshSettings = RefreshSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)

@@ -100,16 +100,16 @@ def test_a_name_and_a_number_find_their_item(shop):
 
 def test_the_encoder_is_loaded_once_and_the_index_is_kept(shop):
     shop.search("percussion")
-    before = bridges._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses
+    before = bridges.load_query_encoder.cache_info().misses, searching.search_index.cache_info().misses
     shop.search("toys")
-    assert (bridges._load_text_encoder.cache_info().misses, searching.search_index.cache_info().misses) == before
+    assert (bridges.load_query_encoder.cache_info().misses, searching.search_index.cache_info().misses) == before
 
 
 def test_a_missing_text_encoder_leaves_the_words_and_says_so(shop, monkeypatch):
     def missing(place, device):
         raise MissingExtraError("run: pip install it")
 
-    monkeypatch.setattr(bridges, "_load_text_encoder", missing)
+    monkeypatch.setattr(bridges, "load_query_encoder", missing)
     found = shop.search("portrait")
     assert ids(found) == ["face"]
     assert "words are compared, not their meaning: run: pip install it" in found.notice

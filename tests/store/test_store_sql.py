@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy import inspect
 
 from kinema.errors import ConfigError, DataError, StaleArtifactError
-from kinema.schema import EventKind
-from kinema.store import event_log
+from kinema.schema import EventKind, User
+from kinema.store import event_log, schema_upgrade
+from kinema.store.protocols import WriteCounts
+from kinema.store.service_protocols import StoreState
 from kinema.store.sql import SqlStore
+from kinema.testing.service_conformance import ServiceConformance, some_slate
 from kinema.testing.store_conformance import StoreConformance, some_events
 
 
-class TestSqlStore(StoreConformance):
+class TestSqlStore(StoreConformance, ServiceConformance):
     def open_store(self, place):
         return SqlStore.open(place / "store.db")
 
@@ -53,8 +57,43 @@ def test_a_store_of_another_schema_version_is_refused(tmp_path):
     connection.execute("UPDATE facts SET value = '99' WHERE key = 'schema_version'")
     connection.commit()
     connection.close()
-    with pytest.raises(StaleArtifactError, match="must have schema version 1, has 99"):
+    with pytest.raises(StaleArtifactError, match="must have schema version 2, has 99"):
         SqlStore.open(tmp_path / "store.db")
+
+
+def test_a_store_of_a_former_release_is_upgraded_in_place(tmp_path):
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.executescript(Path(__file__).with_name("store_version_1.sql").read_text())
+    connection.close()
+    store = SqlStore.open(tmp_path / "store.db")
+    assert store.items().select("id", "title", "tags", "hidden").rows() == [
+        ("a", "A", ["x"], False),
+        ("b", "B", [], False),
+    ]
+    assert store.user("u") == User("u", {"age": 30})
+    assert (store.version(), store.meta("media_root"), store.mark("k").done) == (3, "media", True)
+    assert store.events()["kind"].to_list() == ["watch", "click"]
+    assert store.state() == StoreState(seq=1, items=0, users=0, documents=0)
+    assert store.events_after(0)["item"].to_list() == [1]
+    assert store.write_events(some_events(timestamp_ms=[2000, 1, 2], user="u", item="a")) == WriteCounts(new=2, known=1)
+    assert store.delete_item("a")
+    store.write_slates([some_slate()])
+    store.close()
+    again = SqlStore.open(tmp_path / "store.db")
+    assert again.item("a") is None
+    assert again.slate("s1") == some_slate()
+    again.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_store_as_it_was(tmp_path, monkeypatch):
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.executescript(Path(__file__).with_name("store_version_1.sql").read_text())
+    before = list(connection.iterdump())
+    monkeypatch.setattr(schema_upgrade, "_add_column", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        SqlStore.open(tmp_path / "store.db")
+    assert list(connection.iterdump()) == before
+    connection.close()
 
 
 def test_the_log_is_kept_in_write_ahead_mode(store, tmp_path):
@@ -94,7 +133,7 @@ def test_what_fails_halfway_leaves_nothing(store, monkeypatch):
 
 
 def test_writing_while_another_process_writes_is_a_clear_error(tmp_path):
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'store.db'}?timeout=0.05")
+    store = SqlStore.open(tmp_path / "store.db", patience_s=0.05)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(DataError, match="the store is being written by another process; wait for it"):
@@ -179,3 +218,18 @@ def test_events_are_a_set_however_they_are_cut_into_writes(tmp_path, rows, cut):
     new = sum(store.write_events(part, create_items=True).new for part in (frame[:cut], frame[cut:], frame))
     assert new == len(set(rows)) == store.summary().num_events
     store.close()
+
+
+def test_few_events_are_kept_as_many_are(store, monkeypatch):
+    written = random_events(1, 60).with_columns(
+        id=pl.Series([f"e{n}" if n % 3 else "" for n in range(60)]),
+        watch_ms=pl.col("watch_ms").cast(pl.Float64),
+        value=pl.when(pl.int_range(60) == 5).then(float("inf")).otherwise("value"),
+        context=pl.lit("{}"),
+    )
+    few = store.write_events(written, create_items=True)
+    kept = store.events()
+    monkeypatch.setattr(event_log, "_FEW", 0)
+    assert store.write_events(written).known == few.new + few.known
+    assert kept["value"].null_count() == 1
+    assert store.events().equals(kept)

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from kinema.artifacts import MANIFEST, sha256_file
 from kinema.store.features import ClipTokens, ModalityFeatures, ModalityTokens
 from kinema.store.tokens import RaggedTokens
 
 MANY_NEW: Final = 256
 """New items from which what is kept is written again; fewer are computed faster than that."""
 _WHITE: Final = "white."
+_FILE: Final = "bound.safetensors"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class BoundFile:
 
     path: Path
     model: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """That of a model, inside the folder it was loaded from: it comes and goes with the model."""
+        return cls(folder / _FILE, sha256_file(folder / MANIFEST))
 
     def read(self, features: Mapping[str, ModalityFeatures]) -> BoundItems | None:
         """What is kept of the first items, if it was made by this model of these features; None where it was not."""

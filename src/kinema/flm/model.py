@@ -194,10 +194,13 @@ class FLM:
     def load(cls, folder: Path) -> Self:
         """Read an artefact.
 
+        A link is followed once: what it points to may change while files are read.
+
         Raises:
             NotBuiltError: There is none.
             StaleArtifactError: It is of another kind or version, or damaged.
         """
+        folder = folder.resolve()
         manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy=_REMEDY)
         config = FLMConfig.from_dict(dict(manifest.config))
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))

@@ -18,6 +18,9 @@ class Memory(Protocol):
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """[C, V]: for each row, how strongly its newest items lead on to every item; 0 without a transition."""
 
+    def update(self, history: NDArray[np.integer], new_item: int) -> None:
+        """Count one more event of a user with the given items before it, oldest first."""
+
     def count_on(self, histories: Histories) -> int:
         """Count what a log holds beyond what was counted of it, and say how many interactions that were."""
 

@@ -4,6 +4,7 @@ Codes are for programs, messages for people. What went wrong inside is logged wi
 that: a trace could name paths, settings or people.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
 from kinema.logs import get_logger
+from kinema.serving.wire import FORMS
 
 _LOG = get_logger("serving")
 _CODES: Final = {
@@ -30,6 +32,7 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_PLACES: Final = ("body", "query", "path", "header", *FORMS)
 _STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
     (ConflictError, 409),
     (DataError, 422),
@@ -113,18 +116,34 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _of_failure(error).response()
 
 
+def invalid_field(error: Mapping[str, Any]) -> tuple[str, str]:
+    """What one error of pydantic says: the field's path and a sentence.
+
+    Example:
+        >>> invalid_field({"type": "missing", "loc": ("body", "item_id"), "msg": "Field required"})
+        ('item_id', 'item_id is required')
+    """
+    field = ".".join(str(part) for part in error["loc"] if part not in _PLACES)
+    name = field or "the request"
+    if error["type"] == "missing":
+        return field, f"{name} is required" if field else "the body is required"
+    if error["type"] == "extra_forbidden":
+        return field, f"unknown field '{name}'"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    for prefix, begins in (("Input should be ", "must be "), ("Input should ", "must "), ("String should ", "must ")):
+        if message.startswith(prefix):
+            return field, f"{name} {begins}{message.removeprefix(prefix)}"
+    return field, f"{name} must be {message}" if error["type"] == "value_error" else f"{name}: {message}"
+
+
 def _of_validation(error: RequestValidationError) -> Problem:
-    first = error.errors()[0]
+    errors = error.errors()
+    first = errors[0]
     if first["type"] == "json_invalid":
         return Problem(400, f"the body must be JSON: {first['ctx'].get('error', 'it is not')}", code="invalid_json")
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "header")]
-    message = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    name = ".".join(place) or str(first["loc"][0])
-    number = len(error.errors())
-    more = f" (and {number - 1} more)" if number > 1 else ""
-    return Problem(
-        422, f"{name} must be {message}{more}" if place else f"{name}: {message}{more}", field=".".join(place)
-    )
+    field, message = invalid_field(first)
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Problem(422, message + more, field=field)
 
 
 def _of_failure(error: Exception) -> Problem:

@@ -54,7 +54,7 @@ class TextQueries:
     @property
     def fingerprint(self) -> str:
         """Of the encoder; empty where the modality is off."""
-        return str(_load_text_encoder(self.place, self.device).fingerprint) if self.place else ""
+        return str(load_query_encoder(self.place, self.device).fingerprint) if self.place else ""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [N, D], unit rows. A text that was just asked for is not encoded again."""
@@ -62,18 +62,19 @@ class TextQueries:
 
     def encode_many(self, texts: Sequence[str], *, as_items: bool = False) -> NDArray[np.float32]:
         """float32 [N, D], unit rows, in batches; as items where they are texts of items rather than queries."""
-        encoder = _load_text_encoder(self.place, self.device)
+        encoder = load_query_encoder(self.place, self.device)
         return encoder.encode(texts) if as_items else encoder.encode_query_text(texts)
 
 
 @lru_cache(maxsize=1)
-def _load_text_encoder(place: str, device: str) -> TextEncoder:
+def load_query_encoder(place: str, device: str) -> TextEncoder:
+    """The text encoder of a project, kept as long as the process lives."""
     return load_text_encoder(place, device=device)
 
 
 @lru_cache(maxsize=64)
 def _encoded(queries: TextQueries, text: str) -> NDArray[np.float32]:
-    vectors_1D = _load_text_encoder(queries.place, queries.device).encode_query_text([text])
+    vectors_1D = load_query_encoder(queries.place, queries.device).encode_query_text([text])
     return np.asarray(vectors_1D[0], dtype=np.float32)
 
 
@@ -185,7 +186,7 @@ class Ways:
             place.parent.mkdir(parents=True, exist_ok=True)
             draft = place.with_name(f".{place.name}")
             with draft.open("wb") as stream:
-                np.save(stream, name_vectors(_load_text_encoder(self.queries.place, self.queries.device)))
+                np.save(stream, name_vectors(load_query_encoder(self.queries.place, self.queries.device)))
             draft.replace(place)
         vectors_CD: NDArray[np.float32] = np.load(place)
         return vectors_CD

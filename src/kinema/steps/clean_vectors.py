@@ -13,6 +13,7 @@ from kinema.flm.model import FLM
 from kinema.progress import Progress, silent
 from kinema.steps.dataset import Dataset
 from kinema.steps.pretraining import serving_split, train_model
+from kinema.steps.publishing import ModelFolder
 from kinema.store.cuts import slices
 from kinema.store.histories import Histories
 
@@ -45,7 +46,7 @@ def clean_vectors(
         valid=valid,
         config=config,
         seed=seed,
-        folder=artifacts / FOLDER,
+        place=ModelFolder(artifacts / FOLDER),
         progress=progress,
     )
     features = dataset.features if model.whitenings else {}

@@ -27,6 +27,7 @@ from kinema.schema import Request
 from kinema.seeds import generator
 from kinema.steps.dataset import Dataset
 from kinema.steps.pretraining import PretrainReport, choose_config, train_model
+from kinema.steps.publishing import ModelFolder
 from kinema.store.splits import Split, cold, leave_one_out, temporal
 
 Protocol = Literal["leave-one-out", "temporal", "cold"]
@@ -199,7 +200,7 @@ def _train_all(
             valid=split.valid if len(split.valid) else None,
             config=config.with_changes(**change),
             seed=seed,
-            folder=folder / name.lower(),
+            place=ModelFolder(folder / name.lower()),
             progress=_titled(progress, f"training {name}"),
         )
         scorers[name] = model.serve(dataset.features if model.whitenings else {}, split.train.num_items)

@@ -5,12 +5,14 @@ Shape suffixes: K candidates.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.artifacts import MANIFEST, sha256_file
 from kinema.ranking.calibrators import calibrator_from_json
 from kinema.ranking.rescoring import Rescoring
 from kinema.ranking.slice_calibration import slice_calibration_from_json
@@ -19,7 +21,8 @@ from kinema.settings import RecommendSettings
 from kinema.steps.click_ranking import ClickRanking
 from kinema.steps.dataset import Dataset
 from kinema.steps.heads_ranking import HeadsRanking
-from kinema.steps.log_world import TRAIL_KINDS, durations_ms, flm_fingerprint, log_world, profile_columns
+from kinema.steps.log_world import TRAIL_KINDS, durations_ms, log_world, profile_columns
+from kinema.steps.versions import SERVING, ranker_folder
 from kinema.store.protocols import Store
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
@@ -55,6 +58,7 @@ class OpinionParts:
         scorer: FLM, whose item vectors it has learnt with.
         artifacts: Of the project.
         settings: Which, and how it counts.
+        model: Folder that ``scorer`` was loaded from; None for the one that serves now.
     """
 
     store: Store
@@ -62,6 +66,17 @@ class OpinionParts:
     scorer: Scorer
     artifacts: Path
     settings: RecommendSettings
+    model: Path | None = None
+
+    @cached_property
+    def flm(self) -> str:
+        """By which models of tasks know FLM."""
+        return sha256_file((self.model or self.artifacts / SERVING) / MANIFEST)
+
+    def folder(self, name: str) -> Path:
+        """Where the model of a task lies that has learnt with this FLM; the project's own where none has."""
+        model = self.model or (self.artifacts / SERVING).resolve()
+        return ranker_folder(self.artifacts, name, flm=self.flm, model=model)
 
     def world(self, facts: HistoryFacts, *, name: str) -> ClickWorld:
         """What a model that reads histories is asked with today.
@@ -70,7 +85,7 @@ class OpinionParts:
             StaleArtifactError: FLM or the profiles are others than it has learnt with.
         """
         dataset = self.dataset
-        facts.check(flm=flm_fingerprint(self.artifacts), profile_columns=profile_columns(dataset), name=name)
+        facts.check(flm=self.flm, profile_columns=profile_columns(dataset), name=name)
         events = self.store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
         popularity_V = facts.popularity(len(dataset.item_ids))
         return log_world(dataset, events, vectors_VD=self.scorer.item_vectors_VD, popularity_V=popularity_V)
@@ -96,14 +111,14 @@ def load_opinion(parts: OpinionParts) -> SecondOpinion:
 
 def _click(parts: OpinionParts) -> SecondOpinion:
     name = "click"
-    model = HistoryClickModel.load(parts.artifacts / name)
+    model = HistoryClickModel.load(parts.folder(name))
     world = parts.world(model.facts, name=name)
     return ClickRanking(model, world, slice_calibration_from_json(model.calibration), parts.settings.ranker_weight)
 
 
 def _engagement(parts: OpinionParts) -> SecondOpinion:
     name = "engagement"
-    model = HistoryEngagement.load(parts.artifacts / name)
+    model = HistoryEngagement.load(parts.folder(name))
     world = parts.world(model.facts, name=name)
     durations_ms_V = durations_ms(parts.dataset)
     calibrators = {head: calibrator_from_json(one) for head, one in model.calibrations.items()}
@@ -117,7 +132,7 @@ def _engagement(parts: OpinionParts) -> SecondOpinion:
 
 def _several(parts: OpinionParts) -> SecondOpinion:
     name = "several"
-    model = SeveralModel.load(parts.artifacts / name)
+    model = SeveralModel.load(parts.folder(name))
     world = parts.world(model.facts, name=name)
 
     def told(user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:

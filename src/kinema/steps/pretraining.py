@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from kinema.artifacts import fingerprint, read_manifest
-from kinema.errors import DataError, NotBuiltError, StaleArtifactError
+from kinema.artifacts import fingerprint
+from kinema.errors import DataError, NotBuiltError
 from kinema.flm.config import FLMConfig
-from kinema.flm.model import FLM, FORMAT_VERSION, KIND
+from kinema.flm.model import FLM
 from kinema.flm.sharing import theta_fingerprint
 from kinema.progress import Progress, silent
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
+from kinema.steps.publishing import ModelPlace, Service
+from kinema.steps.version_swaps import KEEP
 from kinema.store.cuts import slices
 from kinema.store.histories import Histories
 from kinema.store.splits import Cases, leave_one_out
@@ -37,6 +39,8 @@ class PretrainJob:
         artifacts: Folder of the model and of everything beside it.
         seed: Of every draw.
         progress: Told epochs, or seconds of a search.
+        command: Of the user, for the version that comes of it.
+        keep: Versions that are kept.
     """
 
     dataset: Dataset
@@ -44,6 +48,13 @@ class PretrainJob:
     artifacts: Path
     seed: int
     progress: Progress = silent
+    command: str = "kinema pretrain"
+    keep: int = KEEP
+
+    @property
+    def service(self) -> Service:
+        """Where the model goes."""
+        return Service(self.artifacts, self.dataset, self.command, self.keep)
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ def train_model(
     valid: Cases | None,
     config: FLMConfig,
     seed: int,
-    folder: Path,
+    place: ModelPlace,
     notes: Mapping[str, Any] | None = None,
     source: FLM | None = None,
     progress: Progress = silent,
@@ -121,7 +132,7 @@ def train_model(
         valid: What stopping, memory weight and gates are chosen on.
         config: What defines the model.
         seed: Of every draw.
-        folder: Of the artefact.
+        place: Where the model goes.
         notes: JSON values that the artefact is to remember beside its report.
         source: A model of another catalogue to start from; None starts from nothing.
         progress: Told epochs.
@@ -141,7 +152,7 @@ def train_model(
     parents = parents_of(dataset, train, valid)
     if source is not None:
         parents["source"] = theta_fingerprint(source)
-    found = find_model(folder, config, seed, parents)
+    found, folder = place.find(config, seed, parents), place.folder
     checkpoints = folder.with_name(f"{folder.name}.checkpoint-{fingerprint([config.as_dict(), seed, parents])}")
     if found is None:
         for stale in folder.parent.glob(f"{folder.name}.checkpoint-*"):
@@ -161,7 +172,7 @@ def train_model(
             progress=progress,
         )
         model = replace(model, report={**model.report, **(notes or {}), PROFILE_SCHEMA: dataset.profile_schema_dict()})
-        model.save(folder, parents=parents)
+        place.save(model, parents)
         shutil.rmtree(checkpoints, ignore_errors=True)
     else:
         model = found
@@ -206,13 +217,3 @@ def _digest(*arrays: np.ndarray[Any, Any]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()[:16]
-
-
-def find_model(folder: Path, config: FLMConfig, seed: int, parents: Mapping[str, str]) -> FLM | None:
-    """The model in a folder, where it was made as this and from these parents."""
-    try:
-        manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy="kinema pretrain")
-    except (NotBuiltError, StaleArtifactError):
-        return None
-    same = dict(manifest.parents) == parents and manifest.seed == seed and dict(manifest.config) == config.as_dict()
-    return FLM.load(folder) if same else None

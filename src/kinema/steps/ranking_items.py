@@ -102,7 +102,7 @@ def rank_items(
     number = _known_user(maker, user)
     items_K = np.array([catalogue.number(one) for one in wanted], dtype=np.int64)
     moment = wall_clock_ms() if now_ms is None else now_ms
-    history, profile = maker.dataset.histories.take([number]), maker.profile(number)
+    history, profile = maker.people.row(number), maker.people.profile(user)
     profiles = None if profile is None else profile[None]
     logits_V = scorer.score(history, profiles, moments_C=np.array([moment]))[0]
     flm_K, num_blank = on_model_scale(logits_V, items_K, np.zeros(len(items_K)))
@@ -116,7 +116,7 @@ def rank_items(
     order = np.lexsort((items_K, -scores_K)).tolist()
     return RankedItems(
         user,
-        ranker or "flm",
+        "flm" if maker.ranking is None else ranker,
         0.0 if maker.ranking is None else maker.ranking.weight,
         scenario,
         tuple(
@@ -132,7 +132,11 @@ def rank_items(
             )
             for position, place in enumerate(order)
         ),
-        notice=f"{num_blank} of them FLM cannot score: they stand last" if num_blank else "",
+        notice="; ".join(
+            one
+            for one in (f"{num_blank} of them FLM cannot score: they stand last" if num_blank else "", maker.notice)
+            if one
+        ),
     )
 
 
@@ -165,7 +169,7 @@ def candidates_of(items: str | None, table: Path | None, *, column: str = "item"
 
 
 def _known_user(maker: SlateMaker, user: str) -> int:
-    number = maker.user_number(user)
+    number = maker.people.number(user)
     if number is None:
         ids = maker.dataset.users["id"].to_list()
         close = get_close_matches(user, ids, n=3, cutoff=0.6)

@@ -139,12 +139,9 @@ def _weights(settings: SearchSettings) -> dict[str, float]:
 
 def _past(slates: SlateMaker, user: str) -> dict[str, Any]:
     """History and profile of a user; nothing for one the store does not know."""
-    dataset = slates.dataset
-    number = dataset.users.filter(dataset.users["id"] == user)["num"].to_list() if user else []
-    if not number:
+    if not user or slates.people.number(user) is None:
         return {}
-    profile_P = None if dataset.profiles is None else dataset.profiles.values_UP[number[0]]
-    return {"history": dataset.histories.take(number), "profile_P": profile_P}
+    return {"history": slates.people.history(user), "profile_P": slates.people.profile(user)}
 
 
 def _ways(queries: TextQueries, settings: Settings, folder: Path) -> Ways:

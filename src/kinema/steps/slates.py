@@ -1,20 +1,23 @@
 """`kinema recommend`, `similar` and `audience`: a project's data and model become a recommender, and ids become rows."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from kinema.artifacts import MANIFEST, sha256_file
+from kinema.artifacts import MANIFEST
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.model import Scorer
+from kinema.recommend.people import People, ReadProfile
 from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
@@ -23,14 +26,14 @@ from kinema.settings import RecommendSettings
 from kinema.steps.copies import load_copies
 from kinema.steps.dataset import PROFILE_SCHEMA, Dataset
 from kinema.steps.followers import Followers
-from kinema.store.profiles import ProfileSchema
+from kinema.store.histories import Histories
+from kinema.store.profiles import ProfileSchema, transform_profiles
 from kinema.store.protocols import Store
 
 if TYPE_CHECKING:
     from kinema.steps.opinions import SecondOpinion
 
 _MODEL: Final = "flm"
-_BOUND: Final = "bound"
 _DUPLICATES: Final = "duplicates"
 NEXT: Final = "next"
 """Name under which the report of a model says how `kinema finetune next` made it."""
@@ -43,59 +46,75 @@ class SlateMaker:
     Attributes:
         dataset: One reading of the project.
         recommender: Bound to that reading.
+        people: Users of that reading, and what they have done since, where somebody tells.
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
+        notice: Why slates are weaker than the settings want them; empty when they are not.
     """
 
     dataset: Dataset
     recommender: Recommender
+    people: People
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
+    notice: str = ""
 
-    def recommend(self, request: Request, *, branch: Branch | None = None) -> Slate:
-        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new."""
-        number = self.user_number(request.user)
+    def recommend(self, request: Request, *, branch: Branch | None = None, past: Histories | None = None) -> Slate:
+        """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
+
+        Args:
+            request: Who asks, and for what.
+            branch: The one of the model that answers; None for all.
+            past: What is taken for the user's history, one row; None for what is known of them.
+        """
+        number = self.people.number(request.user)
+        who: dict[str, Any] = {} if past is None else {"history": past}
+        if number is not None:
+            history = self.people.row(number) if past is None else past
+            who = {"history": history, "profile_P": self.people.profile(request.user)}
         if branch is not None:
-            return self.recommender.recommend_alone(
-                request,
-                branch,
-                history=None if number is None else self.dataset.histories.take([number]),
-                profile_P=None if number is None else self.profile(number),
-            )
-        if number is None:
-            return self.recommender.recommend(request)
-        return self.recommender.recommend(
-            request,
-            history=self.dataset.histories.take([number]),
-            profile_P=self.profile(number),
-            rescoring=None if self.ranking is None else self.ranking.for_user(number, request.scenario),
-        )
+            return self.recommender.recommend_alone(request, branch, **who)
+        if number is not None and self.ranking is not None:
+            who["rescoring"] = self.ranking.for_user(number, request.scenario)
+        slate = self.recommender.recommend(request, **who)
+        return slate if number is None or slate.notice else replace(slate, notice=self.notice)
 
-    def similar(self, item: str, *, num_items: int, modality: str | None = None) -> Slate:
+    def similar(self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = ()) -> Slate:
         """Items like one item; see `Recommender.similar`."""
         number = self.recommender.parts.catalogue.numbers.get(item)
         learned_V = None if self.followers is None or number is None else self.followers.near(number)
-        return self.recommender.similar(item, num_items, modality=modality, learned_V=learned_V)
+        return self.recommender.similar(item, num_items, modality=modality, exclude=exclude, learned_V=learned_V)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
-        profiles = self.dataset.profiles
+        ids, histories = self.people.snapshot()
         return self.recommender.audience(
             item,
             num_users,
-            user_ids=self.dataset.users["id"].to_list(),
-            histories=self.dataset.histories,
-            profiles_UP=None if profiles is None else profiles.values_UP,
+            user_ids=ids,
+            histories=histories,
+            profiles_UP=self.people.profiles(),
         )
 
-    def user_number(self, user_id: str) -> int | None:
-        """Number of a user; None where the reading does not know them."""
-        found = self.dataset.users.filter(self.dataset.users["id"] == user_id)
-        return int(found["num"][0]) if found.height else None
 
-    def profile(self, number: int) -> NDArray[np.float32] | None:
-        """A user's profile row; None without profiles."""
-        return None if self.dataset.profiles is None else self.dataset.profiles.values_UP[number]
+def people_of(dataset: Dataset) -> People:
+    """The users of one reading of a project."""
+    schema = dataset.profile_schema
+    return People(
+        dataset.users["id"].to_list(),
+        dataset.histories,
+        profiles_UP=None if dataset.profiles is None else dataset.profiles.values_UP,
+        read_profile=None if schema is None else _profile_reader(schema),
+    )
+
+
+def _profile_reader(schema: ProfileSchema) -> ReadProfile:
+    def read(attributes: Mapping[str, Any]) -> NDArray[np.float32]:
+        users = pl.DataFrame({"attributes": [json.dumps(dict(attributes))]})
+        row_P: NDArray[np.float32] = transform_profiles(users, schema).values_UP[0]
+        return row_P
+
+    return read
 
 
 def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
@@ -109,6 +128,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     from kinema.flm.bound import BoundFile  # noqa: PLC0415  # the same
     from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
 
+    folder = folder.resolve()  # another version may begin to serve meanwhile
     model = FLM.load(folder)
     if NEXT in model.report:
         from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
@@ -120,8 +140,7 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             f"the model in '{folder.name}' must know the first {len(model.item_ids)} items of this store, "
             "knows others; run: kinema pretrain"
         )
-    keep = BoundFile(folder.with_name(_BOUND) / "items.safetensors", sha256_file(folder / MANIFEST))
-    return model.serve(dataset.features, len(ids), keep=keep)
+    return model.serve(dataset.features, len(ids), keep=BoundFile.of(folder))
 
 
 def model_folder(artifacts: Path, model: str) -> Path:
@@ -154,15 +173,23 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
 
 
 def make_slates(
-    dataset: Dataset, *, artifacts: Path, settings: RecommendSettings, store: Store | None = None
+    dataset: Dataset,
+    *,
+    artifacts: Path,
+    settings: RecommendSettings,
+    store: Store | None = None,
+    folder: Path | None = None,
 ) -> SlateMaker:
     """Bind a recommender to a data set.
+
+    A second opinion that has learnt with another model, as after a publication, is left out with a notice: slates go on.
 
     Args:
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
         store: What a second opinion reads the log from; None leaves it out.
+        folder: Of the model; None for the one that serves now. `kinema.steps.model_watch.load_serving` says which it was.
 
     Returns:
         A maker of slates.
@@ -171,7 +198,8 @@ def make_slates(
         NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
         StaleArtifactError: The artefact does not fit the store.
     """
-    scorer = load_scorer(model_folder(artifacts, settings.model), dataset)
+    own = folder or model_folder(artifacts, settings.model).resolve()
+    scorer = load_scorer(own, dataset)
     if scorer is not None:
         scorer.memory.count_on(dataset.histories)
     if scorer is None and settings.model != _MODEL:
@@ -194,13 +222,18 @@ def make_slates(
     )
     followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
     if scorer is None or store is None or not settings.ranker:
-        return SlateMaker(dataset, recommender, followers=followers)
+        return SlateMaker(dataset, recommender, people_of(dataset), followers=followers)
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
-    learnt_with = scorer if settings.model == _MODEL else load_scorer(artifacts / _MODEL, dataset)
+    flm = own if settings.model == _MODEL else model_folder(artifacts, _MODEL).resolve()
+    learnt_with = scorer if settings.model == _MODEL else load_scorer(flm, dataset)
     if learnt_with is None:
         raise NotBuiltError(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
-    parts = OpinionParts(store, dataset, learnt_with, artifacts, settings)
-    return SlateMaker(dataset, recommender, load_opinion(parts), followers)
+    people = people_of(dataset)
+    try:
+        opinion = load_opinion(OpinionParts(store, dataset, learnt_with, artifacts, settings, flm))
+    except StaleArtifactError as error:
+        return SlateMaker(dataset, recommender, people, None, followers, f"slates are FLM's alone: {error}")
+    return SlateMaker(dataset, recommender, people, opinion, followers)

@@ -16,17 +16,18 @@ from kinema.steps.pretraining import (
     PretrainReport,
     choose_config,
     facts_of,
-    find_model,
     parents_of,
     serving_split,
     train_model,
 )
 from kinema.steps.tuning import Search, pretrain_for_serving
+from kinema.steps.version_swaps import KEEP, Made, publish
+from kinema.steps.versions import SERVING, serving_folder, version_of
 from kinema.training.catalogue import pretrain_catalogue
 from kinema.training.transfer import bind_source, count_log, stood_in_by_content
 from kinema.tuning.tuned import FILE_NAME
 
-MODEL_FOLDER: Final = "flm"
+MODEL_FOLDER: Final = SERVING
 DELTA_FOLDER: Final = "flm-delta"
 _LEARNT_FROM_ITEMS: Final = (
     "learnt from items alone: what their modalities have in common, not taste and not order; users are answered by the "
@@ -129,7 +130,7 @@ def learn_catalogue(job: PretrainJob) -> PretrainReport:
     folder, log = job.artifacts / MODEL_FOLDER, job.dataset.histories
     config = choose_config(log, job.changes).with_changes(use_ids=False, use_profiles=False)
     parents = parents_of(job.dataset, log, None) | {"mode": "catalogue-only"}
-    model = find_model(folder, config, job.seed, parents)
+    model = job.service.find(config, job.seed, parents)
     reused = model is not None
     if model is None:
         checkpoints = _checkpoints(folder, fingerprint([config.as_dict(), job.seed, parents]))
@@ -142,7 +143,7 @@ def learn_catalogue(job: PretrainJob) -> PretrainReport:
             progress=job.progress,
         )
         model = count_log(model, log, seed=job.seed)
-        model.save(folder, parents=parents)
+        job.service.save(model, parents)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return PretrainReport(
         folder,
@@ -176,7 +177,7 @@ def start_from(job: PretrainJob, place: Path) -> PretrainReport:
         valid=valid,
         config=config,
         seed=job.seed,
-        folder=folder,
+        place=job.service,
         source=source,
         progress=job.progress,
     )
@@ -206,7 +207,7 @@ def use_source(job: PretrainJob, place: Path) -> PretrainReport:
     model = bind_source(source, features=job.dataset.features, item_ids=job.dataset.item_ids, seed=job.seed)
     model = count_log(model, log, seed=job.seed)
     parents = parents_of(job.dataset, log, None) | {"source": model.report["transfer"]["source"], "mode": "zero-shot"}
-    model.save(folder, parents=parents)
+    job.service.save(model, parents)
     return PretrainReport(
         folder,
         reused=False,
@@ -222,7 +223,7 @@ def use_source(job: PretrainJob, place: Path) -> PretrainReport:
 
 
 def change_delta(
-    action: Literal["apply", "remove"], *, artifacts: Path, delta_folder: Path | None = None
+    action: Literal["apply", "remove"], *, artifacts: Path, delta_folder: Path | None = None, keep: int = KEEP
 ) -> DeltaReport:
     """Put a delta on the project's model, or take it off; doing one and then the other changes nothing.
 
@@ -230,14 +231,16 @@ def change_delta(
         action: Which.
         artifacts: Folder of the model.
         delta_folder: Of the delta; None takes the one that `start_from` wrote.
+        keep: Versions that are kept.
 
     Raises:
         NotBuiltError: There is no model or no delta.
         ConfigError: The delta is one of another model.
     """
     folder, place = artifacts / MODEL_FOLDER, delta_folder or artifacts / DELTA_FOLDER
-    manifest = read_manifest(folder, kind=KIND, format_version=FORMAT_VERSION, remedy="kinema pretrain")
-    model, delta = FLM.load(folder), Delta.load(place)
+    was = serving_folder(artifacts) or folder
+    manifest = read_manifest(was, kind=KIND, format_version=FORMAT_VERSION, remedy="kinema pretrain")
+    model, delta = FLM.load(was), Delta.load(place)
     moved = apply(model, delta) if action == "apply" else subtract(model, delta)
     here, there = ("+", "-") if action == "apply" else ("-", "+")
     # The model is no longer what its training gave, so that the next pretraining must not take it for that.
@@ -246,7 +249,13 @@ def change_delta(
         del parents["delta"]
     else:
         parents["delta"] = here + delta.after
-    moved.save(folder, parents=parents)
+    data = version_of(was).data
+    publish(
+        artifacts,
+        lambda draft: moved.save(draft, parents=parents),
+        lambda _: Made(f"kinema delta {action}", model.seed, data=data),
+        keep=keep,
+    )
     return DeltaReport(action, folder, place, delta.source, delta.num_numbers, delta.size_bytes(place))
 
 

@@ -84,7 +84,7 @@ def pretrain_for_serving(job: PretrainJob, wanted: Search) -> PretrainReport:
         valid=valid,
         config=choose_config(train, chosen.changes),
         seed=job.seed,
-        folder=job.artifacts / "flm",
+        place=job.service,
         notes=chosen.notes,
         progress=job.progress,
     )

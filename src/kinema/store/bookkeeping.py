@@ -80,15 +80,31 @@ def read_rejects(connection: Connection) -> list[Reject]:
 
 
 def counter(connection: Connection, name: str) -> int:
-    """The value of a counter, 0 where it was never raised."""
-    return connection.execute(select(COUNTERS.c.value).where(COUNTERS.c.name == name)).scalar() or 0
+    """The value of a counter."""
+    return connection.execute(_COUNTER, {"its_name": name}).scalar() or 0
 
 
-def raise_counter(connection: Connection, name: str, by: int = 1) -> None:
-    """Add to a counter."""
-    statement = update(COUNTERS).where(COUNTERS.c.name == name).values(value=COUNTERS.c.value + by)
-    if connection.execute(statement).rowcount == 0:
-        connection.execute(insert(COUNTERS).values(name=name, value=by))
+_COUNTER: Final = select(COUNTERS.c.value).where(COUNTERS.c.name == bindparam("its_name"))
+_COUNTERS: Final = select(COUNTERS.c.name, COUNTERS.c.value)
+
+
+def counters(connection: Connection) -> dict[str, int]:
+    """All counters, by one read."""
+    return {row.name: row.value for row in connection.execute(_COUNTERS)}
+
+
+def raise_counters(connection: Connection, **by: int) -> None:
+    """Add to counters; a sum of 0 changes nothing."""
+    rows = [{"its_name": name, "its_sum": its_sum} for name, its_sum in by.items() if its_sum]
+    if rows:
+        connection.execute(_RAISE, rows)
+
+
+_RAISE: Final = (
+    update(COUNTERS)
+    .where(COUNTERS.c.name == bindparam("its_name"))
+    .values(value=COUNTERS.c.value + bindparam("its_sum"))
+)
 
 
 def fact(connection: Connection, key: str) -> Any:

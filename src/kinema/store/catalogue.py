@@ -1,13 +1,13 @@
 """Writing and reading the ``items`` and ``users`` tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 from sqlalchemy import Connection, Table, and_, bindparam, func, or_, select, update
 
-from kinema.schema import ITEM_COLUMNS, Item
+from kinema.schema import ITEM_COLUMNS, Item, User
 from kinema.store.tables import ITEMS, USERS
 from kinema.store.text_json import lists_from_json, lists_to_json, read_list, read_object
 from kinema.store.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ def write_rows(
     """Insert new rows and update known ones.
 
     Args:
-        connection: Inside a writing transaction, after `Vocabulary.catch_up`.
+        connection: Inside a writing transaction.
         vocabulary: Of this table.
         table: ``items`` or ``users``.
         frame: Columns of `Item` or `User`. A column that is missing keeps its value in known rows.
@@ -55,7 +55,7 @@ def write_rows(
     Returns:
         Counts, and the repeated rows.
     """
-    numbers = vocabulary.numbers(frame["id"])
+    numbers = vocabulary.numbers(connection, frame["id"])
     repeated = ~frame["id"].is_first_distinct() | _listed_before(connection, table, numbers, source)
     rows = _encode(table, frame).with_columns(num=numbers, source=pl.lit(source, dtype=pl.Int32)).filter(~repeated)
     new = rows.filter(pl.col("num").is_null()).drop("num")
@@ -64,6 +64,43 @@ def write_rows(
         vocabulary.add(connection, new)
     changed = _update(connection, table, known, fill=fill) if known.height else 0
     return CatalogueWrite(new.height, known.height, changed, frame.filter(repeated))
+
+
+def read_item(connection: Connection, item_id: str) -> Item | None:
+    """One item, None where it is unknown or deleted."""
+    row = connection.execute(select(ITEMS).where(ITEMS.c.id == item_id, ITEMS.c.deleted.is_(None))).one_or_none()
+    return None if row is None else _as_item(row)
+
+
+def read_user(connection: Connection, user_id: str) -> User | None:
+    """One user, None where unknown."""
+    row = connection.execute(select(USERS).where(USERS.c.id == user_id, USERS.c.deleted.is_(None))).one_or_none()
+    return None if row is None else User(row.id, read_object(row.attributes))
+
+
+def read_number(connection: Connection, table: Table, its_id: str) -> int | None:
+    """The number of an item or a user."""
+    return connection.execute(select(table.c.num).where(table.c.id == its_id, table.c.deleted.is_(None))).scalar()
+
+
+def item_page(connection: Connection, *, after: int, limit: int) -> list[tuple[int, Item]]:
+    """Items behind a number."""
+    return [(row.num, _as_item(row)) for row in _page(connection, ITEMS, after, limit)]
+
+
+def user_page(connection: Connection, *, after: int, limit: int) -> list[tuple[int, User]]:
+    """Users behind a number."""
+    return [(row.num, User(row.id, read_object(row.attributes))) for row in _page(connection, USERS, after, limit)]
+
+
+def _page(connection: Connection, table: Table, after: int, limit: int) -> Iterable[Any]:
+    statement = select(table).where(table.c.num > after, table.c.deleted.is_(None)).order_by(table.c.num).limit(limit)
+    return connection.execute(statement)
+
+
+def count_live(connection: Connection, table: Table) -> int:
+    """Rows that were not removed."""
+    return connection.execute(select(func.count()).select_from(table).where(table.c.deleted.is_(None))).scalar() or 0
 
 
 def read_media(connection: Connection) -> pl.DataFrame:
@@ -87,7 +124,7 @@ def read_users(connection: Connection) -> pl.DataFrame:
     return _read(connection, USERS, ("num", "id", "attributes")).with_columns(pl.col("attributes").fill_null("{}"))
 
 
-def as_item(row: Any) -> Item:
+def _as_item(row: Any) -> Item:
     """An `Item` from a row with its columns."""
     return Item(
         id=row.id,

@@ -29,12 +29,14 @@ class StoreState:
 
     Attributes:
         seq: Arrival number of the newest event, -1 before the first.
-        catalogue: Changes of items and users.
+        items: Changes of items.
+        users: Changes of users' attributes and erasures; a user whom an event has made is none.
         documents: Changes of documents.
     """
 
     seq: int
-    catalogue: int
+    items: int
+    users: int
     documents: int
 
 

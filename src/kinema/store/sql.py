@@ -1,32 +1,34 @@
-"""The store on a SQL database: SQLite in one file by default.
+"""The store on a SQL database: SQLite in one file by default, PostgreSQL or MySQL by URL.
 
 Bulk writing is columnar to the last step: a Polars frame per block, one transaction per block, a hundred rows per
 statement. Nothing is held but the block and the two vocabularies.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, TypeVar
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Table, func, inspect, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from kinema.errors import DataError, StaleArtifactError
 from kinema.schema import Event, EventKind, Item, Reject, User
-from kinema.store import bookkeeping, catalogue, event_log
-from kinema.store.dialect import index_by_user, open_engine
+from kinema.store import bookkeeping, catalogue, documents, event_log, removal, slates, writes
+from kinema.store.dialect import dialect_of, open_engines, read_url, shown
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
-from kinema.store.tables import EVENTS, ITEMS, METADATA, REJECTS, SCHEMA_VERSION, USERS
-from kinema.store.text_json import read_object
+from kinema.store.schema_upgrade import found_version, make_tables
+from kinema.store.service_protocols import Document, LoggedSlate, StoreState
+from kinema.store.tables import EVENTS, ITEMS, REJECTS, SCHEMA_VERSION, USERS
 from kinema.store.vocabulary import Vocabulary
+
+T = TypeVar("T")
 
 
 class SqlStore:
-    """A `kinema.store.protocols.Store` in SQL; see there for what it guarantees.
+    """A `kinema.store.service_protocols.ServiceStore` in SQL; see there and in `kinema.store.protocols` for what it guarantees.
 
     Safe to share between threads; several processes may read while one writes, writers wait for each other.
 
@@ -40,39 +42,45 @@ class SqlStore:
         >>> store.close()
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(writes=True)
+    def __init__(self, reader: Engine, writer: Engine) -> None:
+        self._engine = reader
+        self._writer = writer
+        self._dialect = dialect_of(reader)
         self._lock = threading.Lock()
         self._item_ids = Vocabulary(ITEMS)
         self._user_ids = Vocabulary(USERS)
-        self._is_indexed = False
+        self._indexes: set[str] = set()
 
     @classmethod
-    def open(cls, url_or_path: str | Path) -> "SqlStore":
-        """Open a store; a new one is made where there is none.
+    def open(cls, url_or_path: str | Path, *, patience_s: float = 60) -> "SqlStore":
+        """Open a store; a new one is made where there is none, an older one brought up to date.
 
         Args:
-            url_or_path: A file, or a URL such as ``sqlite:///store.db``.
+            url_or_path: A SQLite file, or a URL: ``postgresql://USER@HOST/NAME``, ``mysql://USER@HOST/NAME``, ``sqlite:///FILE``.
+            patience_s: How long a writer waits for another one before it gives up.
 
         Returns:
             The store.
 
         Raises:
             ConfigError: The URL names a database that is not served.
-            DataError: The file is not a database.
-            StaleArtifactError: The store was made by a release with other tables.
+            DataError: The database cannot be reached, or the file is not a database.
+            MissingExtraError: The database's driver is not installed.
+            StaleArtifactError: The store was made by a later release.
         """
-        store = cls(open_engine(url_or_path))
+        url = read_url(url_or_path)
+        store = cls(*open_engines(url, patience_s=patience_s))
         try:
             found = store._schema_version()
         except DatabaseError as error:
             store.close()
-            raise DataError(f"cannot open the store '{url_or_path}': {error.orig}; name another file") from error
+            remedy = "name another file" if url.drivername == "sqlite" else "check its address, name, user and password"
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DataError(f"cannot open the store '{shown(url)}': {reason}; {remedy}") from error
         if found != SCHEMA_VERSION:
             store.close()
             raise StaleArtifactError(
-                f"store '{url_or_path}' must have schema version {SCHEMA_VERSION}, has {found}; ingest into a new store"
+                f"store '{shown(url)}' must have schema version {SCHEMA_VERSION}, has {found}; ingest into a new store"
             )
         return store
 
@@ -86,7 +94,10 @@ class SqlStore:
         strict: bool = False,
     ) -> WriteCounts:
         """Insert or replace items."""
-        return self._write_catalogue(ITEMS, frame, mark, rejects, fill=fill, strict=strict)
+        with self._writing() as connection:
+            return writes.write_catalogue(
+                connection, self._item_ids, ITEMS, frame, mark=mark, rejects=rejects, fill=fill, strict=strict
+            )
 
     def write_users(
         self,
@@ -97,7 +108,10 @@ class SqlStore:
         strict: bool = False,
     ) -> WriteCounts:
         """Insert or replace users."""
-        return self._write_catalogue(USERS, frame, mark, rejects, strict=strict)
+        with self._writing() as connection:
+            return writes.write_catalogue(
+                connection, self._user_ids, USERS, frame, mark=mark, rejects=rejects, strict=strict
+            )
 
     def write_events(
         self,
@@ -110,116 +124,124 @@ class SqlStore:
     ) -> WriteCounts:
         """Append events."""
         with self._writing() as connection:
-            source = self._start(connection, mark, EVENTS)
-            self._item_ids.catch_up(connection)
-            self._user_ids.catch_up(connection)
-            number = partial(self._item_ids.add_missing, connection) if create_items else self._item_ids.numbers
-            items = number(frame["item"])
-            unknown = frame.filter(items.is_null())
-            found = [*rejects, *_set_aside(unknown, "event", mark, lambda row: _unknown_item(row["item"]))]
-            _refuse(found, strict=strict)
-            good = frame.with_columns(item=items).filter(items.is_not_null())
-            good = good.with_columns(user=self._user_ids.add_missing(connection, good["user"]))
-            first = bookkeeping.counter(connection, "seq")
-            new = event_log.insert_events(connection, good, first_seq=first)
-            bookkeeping.raise_counter(connection, "seq", by=good.height if new else 0)
-            _finish(connection, source, found, changed=new, curable=unknown.height)
-        return WriteCounts(new, good.height - new, len(found))
-
-    def _write_catalogue(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        mark: SourceMark | None,
-        rejects: Sequence[Reject],
-        *,
-        fill: bool = False,
-        strict: bool,
-    ) -> WriteCounts:
-        vocabulary = self._item_ids if table is ITEMS else self._user_ids
-        kind = _KINDS[table.name]
-        with self._writing() as connection:
-            source = self._start(connection, mark, table)
-            vocabulary.catch_up(connection)
-            done = catalogue.write_rows(connection, vocabulary, table, frame, source=source, fill=fill)
-            found = [*rejects, *_set_aside(done.repeated, kind, mark, lambda row: _repeated(kind, row["id"]))]
-            _refuse(found, strict=strict)
-            _finish(connection, source, found, changed=done.new + done.changed)
-        return WriteCounts(done.new, done.known, len(found))
-
-    def _start(self, connection: Connection, mark: SourceMark | None, table: Table) -> int | None:
-        """Save the mark first: rows name the source they come from. Returns the source's number."""
-        if mark is None:
-            return None
-        source = bookkeeping.save_mark(connection, mark, kind=_KINDS[table.name])
-        if mark.next_row == 0 and table is not EVENTS:
-            catalogue.forget_source(connection, table, source)
-        return source
+            return writes.write_events(
+                connection,
+                self._item_ids,
+                self._user_ids,
+                frame,
+                mark=mark,
+                rejects=rejects,
+                create_items=create_items,
+                strict=strict,
+            )
 
     def mark(self, key: str) -> SourceMark | None:
         """The place reached in a source, None where it was never seen."""
-        with self._engine.begin() as connection:
-            return bookkeeping.read_mark(connection, key)
+        return self._read(lambda connection: bookkeeping.read_mark(connection, key))
 
     def items(self) -> pl.DataFrame:
         """All items by number."""
-        with self._engine.begin() as connection:
-            return catalogue.read_items(connection)
+        return self._read(catalogue.read_items)
 
     def size(self) -> tuple[int, int]:
-        """Numbers of users and items."""
-        with self._engine.begin() as connection:
-            return bookkeeping.count_rows(connection, USERS), bookkeeping.count_rows(connection, ITEMS)
+        """How many numbers of users and items are taken."""
+        return self._read(lambda one: (bookkeeping.count_rows(one, USERS), bookkeeping.count_rows(one, ITEMS)))
 
     def media(self) -> pl.DataFrame:
         """Ids and media paths of all items, by number."""
-        with self._engine.begin() as connection:
-            return catalogue.read_media(connection)
+        return self._read(catalogue.read_media)
 
     def users(self) -> pl.DataFrame:
         """All users by number."""
-        with self._engine.begin() as connection:
-            return catalogue.read_users(connection)
+        return self._read(catalogue.read_users)
 
     def events(self, *, kinds: Sequence[EventKind] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Events by (timestamp_ms, arrival)."""
-        with self._engine.begin() as connection:
-            return event_log.read_events(connection, kinds=kinds, columns=columns)
+        return self._read(lambda connection: event_log.read_events(connection, kinds=kinds, columns=columns))
 
     def user_events(self, user_id: str, *, limit: int = 1000) -> list[Event]:
         """The newest events of one user, oldest first."""
-        if not self._is_indexed:
-            index_by_user(self._engine)
-            self._is_indexed = True
-        with self._engine.begin() as connection:
-            return event_log.read_user_events(connection, user_id, limit=limit)
+        self._need_index("events_by_user")
+        return self._read(lambda connection: event_log.read_user_events(connection, user_id, limit=limit))
+
+    def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
+        """Events that arrived later than one, in the order of arrival."""
+        self._need_index("events_by_seq")
+        return self._read(lambda connection: event_log.read_arrivals(connection, seq, limit=limit))
 
     def item(self, item_id: str) -> Item | None:
         """One item."""
-        with self._engine.begin() as connection:
-            row = connection.execute(select(ITEMS).where(ITEMS.c.id == item_id)).one_or_none()
-        return None if row is None else catalogue.as_item(row)
+        return self._read(lambda connection: catalogue.read_item(connection, item_id))
 
     def user(self, user_id: str) -> User | None:
         """One user."""
-        with self._engine.begin() as connection:
-            row = connection.execute(select(USERS).where(USERS.c.id == user_id)).one_or_none()
-        return None if row is None else User(row.id, read_object(row.attributes))
+        return self._read(lambda connection: catalogue.read_user(connection, user_id))
 
     def item_number(self, item_id: str) -> int | None:
         """The number of an item."""
-        with self._engine.begin() as connection:
-            return connection.execute(select(ITEMS.c.num).where(ITEMS.c.id == item_id)).scalar()
+        return self._read(lambda connection: catalogue.read_number(connection, ITEMS, item_id))
 
     def user_number(self, user_id: str) -> int | None:
         """The number of a user."""
-        with self._engine.begin() as connection:
-            return connection.execute(select(USERS.c.num).where(USERS.c.id == user_id)).scalar()
+        return self._read(lambda connection: catalogue.read_number(connection, USERS, user_id))
+
+    def item_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, Item]]:
+        """Items behind a number, in order."""
+        return self._read(lambda connection: catalogue.item_page(connection, after=after, limit=limit))
+
+    def user_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, User]]:
+        """Users behind a number, in order."""
+        return self._read(lambda connection: catalogue.user_page(connection, after=after, limit=limit))
+
+    def delete_item(self, item_id: str) -> bool:
+        """Delete an item."""
+        with self._writing() as connection:
+            return removal.delete_item(connection, item_id)
+
+    def erase_user(self, user_id: str) -> int | None:
+        """Erase a user with everything known of them."""
+        self._need_index("events_by_user")
+        with self._writing() as connection:
+            return removal.erase_user(connection, user_id)
+
+    def write_slates(self, given: Sequence[LoggedSlate]) -> None:
+        """Log slates."""
+        with self._writing() as connection:
+            slates.write_slates(connection, given)
+
+    def slate(self, slate_id: str) -> LoggedSlate | None:
+        """One slate."""
+        return self._read(lambda connection: slates.read_slate(connection, slate_id))
+
+    def slates(self, *, since_ms: int = 0, scenario: str | None = None) -> pl.DataFrame:
+        """Slates from a moment on, oldest first."""
+        return self._read(lambda connection: slates.read_slates(connection, since_ms=since_ms, scenario=scenario))
+
+    def user_slates(self, user_id: str, *, limit: int = 1000) -> list[LoggedSlate]:
+        """The newest slates of one user, oldest first."""
+        return self._read(lambda connection: slates.read_user_slates(connection, user_id, limit=limit))
+
+    def document(self, room: str, key: str) -> Document | None:
+        """One document."""
+        return self._read(lambda connection: documents.read_document(connection, room, key))
+
+    def documents(self, room: str) -> list[Document]:
+        """All documents of a room, by key."""
+        return self._read(lambda connection: documents.read_documents(connection, room))
+
+    def put_document(self, room: str, key: str, value: Mapping[str, Any], *, expected: int | None = None) -> int:
+        """Write a document and return its version."""
+        with self._writing() as connection:
+            return documents.write_document(connection, room, key, value, expected=expected)
+
+    def delete_document(self, room: str, key: str) -> bool:
+        """Remove a document."""
+        with self._writing() as connection:
+            return documents.delete_document(connection, room, key)
 
     def rejects(self) -> list[Reject]:
         """Everything set aside so far."""
-        with self._engine.begin() as connection:
-            return bookkeeping.read_rejects(connection)
+        return self._read(bookkeeping.read_rejects)
 
     def set_aside(self, rejects: Sequence[Reject], *, all_of: str | None = None) -> int:
         """Record rejects found outside of an ingest."""
@@ -229,15 +251,15 @@ class SqlStore:
             return bookkeeping.save_rejects(connection, rejects)
 
     def summary(self) -> StoreSummary:
-        """Counts."""
+        """Counts; items and users that were removed do not count."""
         with self._engine.begin() as connection:
             first, last = connection.execute(
                 select(func.min(EVENTS.c.timestamp_ms), func.max(EVENTS.c.timestamp_ms))
             ).one()
             kinds = event_log.count_kinds(connection)
             return StoreSummary(
-                num_items=bookkeeping.count_rows(connection, ITEMS),
-                num_users=bookkeeping.count_rows(connection, USERS),
+                num_items=catalogue.count_live(connection, ITEMS),
+                num_users=catalogue.count_live(connection, USERS),
                 num_events=sum(kinds.values()),
                 num_rejects=bookkeeping.count_rows(connection, REJECTS),
                 first_ms=first,
@@ -248,13 +270,16 @@ class SqlStore:
 
     def version(self) -> int:
         """Grows with every change of content."""
-        with self._engine.begin() as connection:
-            return bookkeeping.counter(connection, "version")
+        return self._read(lambda connection: bookkeeping.counter(connection, "version"))
+
+    def state(self) -> StoreState:
+        """How far the store has come."""
+        found = self._read(bookkeeping.counters)
+        return StoreState(found["seq"] - 1, found["items"], found["users"], found["documents"])
 
     def meta(self, key: str) -> Any:
         """A small JSON value kept beside the data, None where absent."""
-        with self._engine.begin() as connection:
-            return bookkeeping.fact(connection, f"meta/{key}")
+        return self._read(lambda connection: bookkeeping.fact(connection, f"meta/{key}"))
 
     def set_meta(self, key: str, value: Any) -> None:
         """Keep a small JSON value."""
@@ -266,68 +291,44 @@ class SqlStore:
         self._engine.dispose()
 
     def _schema_version(self) -> int:
-        """The version of the tables, which are made where there are none; an existing store is only read."""
-        with self._engine.begin() as connection:
-            if inspect(connection).has_table("facts") and (found := bookkeeping.fact(connection, _SCHEMA)):
-                return int(found)
-        with self._writing() as connection:
-            METADATA.create_all(connection)
-            bookkeeping.save_fact(connection, _SCHEMA, SCHEMA_VERSION)
-        return SCHEMA_VERSION
+        """The version of the tables, which are made or upgraded; an up-to-date store is only read."""
+        found = self._read(found_version)
+        if found is None or found < SCHEMA_VERSION:
+            with self._dialect.making(self._engine) as connection:
+                make_tables(connection)
+            found = self._read(found_version)
+        return found or 0
+
+    def _need_index(self, name: str) -> None:
+        if name not in self._indexes and self._dialect.make_index(self._engine, name):
+            self._indexes.add(name)
+
+    def _read(self, ask: Callable[[Connection], T]) -> T:
+        """The answer to a question, all of it from one state of the database."""
+        with self._explained(), self._engine.begin() as connection:
+            return ask(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """One transaction; where it fails nothing of it is left, in the database or in the vocabularies."""
         with self._lock:
             try:
-                with self._writer.begin() as connection:
+                with self._explained(), self._writer.begin() as connection:
                     yield connection
-            except BaseException as error:
+            except BaseException:
                 self._item_ids.forget()
                 self._user_ids.forget()
-                if isinstance(error, OperationalError) and "locked" in str(error.orig):
-                    raise DataError(
-                        "the store is being written by another process; wait for it, then try again"
-                    ) from error
                 raise
 
-
-_SCHEMA: Final = "schema_version"
-_KINDS: Final = {"items": "item", "users": "user", "events": "event"}
-
-
-def _finish(
-    connection: Connection, source: int | None, found: Sequence[Reject], *, changed: int, curable: int = 0
-) -> None:
-    bookkeeping.save_rejects(connection, found, source=source)
-    if source is not None and found:
-        bookkeeping.count_rejects(connection, source, rejected=len(found), curable=curable)
-    if changed:
-        bookkeeping.raise_counter(connection, "version")
-
-
-def _set_aside(
-    rows: pl.DataFrame, kind: str, mark: SourceMark | None, reason: Callable[[dict[str, Any]], str]
-) -> list[Reject]:
-    """A reject for each row of a frame; its column ``row`` has their places in the file."""
-    file = mark.file if mark else "direct write"
-    found = []
-    for row in rows.iter_rows(named=True):
-        place = row.pop("row", None)
-        raw = ",".join("" if value is None else str(value) for value in row.values())
-        found.append(Reject(kind, file, place, reason(row), raw[:200]))
-    return found
-
-
-def _unknown_item(item: str) -> str:
-    return f"item must be in the catalogue, is {item!r}; ingest its row, then this file again"
-
-
-def _repeated(kind: str, its_id: str) -> str:
-    return f"{kind} id must occur once in a file, {its_id!r} occurs again; the first row stands"
-
-
-def _refuse(found: Sequence[Reject], *, strict: bool) -> None:
-    if strict and found:
-        first = found[0]
-        raise DataError(f"'{first.file}' row {first.row}: {first.reason}")
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of the database that are the caller's to act on, in our words."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, DBAPIError) and self._dialect.is_busy(error):
+                raise DataError("the store is being written by another process; wait for it, then try again") from error
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if cause is not None and self._dialect.is_refusal(cause):
+                raise DataError(f"the database refuses a value: {str(cause).strip().splitlines()[0]}") from error
+            raise

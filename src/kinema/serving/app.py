@@ -1,0 +1,153 @@
+"""The application: routes over one engine, one shape of errors, an OpenAPI document that says what is there."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from kinema import __version__
+from kinema.serving.access import Access, default_rules
+from kinema.serving.auth import Guard
+from kinema.serving.bounds import Bounds
+from kinema.serving.documentation import install_documentation
+from kinema.serving.engine import Engine
+from kinema.serving.headers import SecurityHeaders, allow_origins, page_policy
+from kinema.serving.keys import KeyRing
+from kinema.serving.media import ClipRoom, MediaDesk
+from kinema.serving.options import ServiceOptions
+from kinema.serving.problems import install_problem_handlers
+from kinema.serving.request_log import RequestLog
+from kinema.serving.routes import events, items, media, search, users
+from kinema.serving.routes.health import Readiness, health_routes
+from kinema.serving.routes.parts import ServiceParts
+from kinema.serving.telemetry import RequestMeter
+
+_ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
+
+Ids are strings, moments UTC milliseconds. Every error has the form `{"error": {"code", "message", "field"}}`. An event that was
+accepted is durable, and in the user's next answer.
+"""
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {
+        "description": what,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, what in (
+        ("4XX", "The request is not what it must be"),
+        ("5XX", "The service cannot answer"),
+    )
+}
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "field"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "field": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+def create_app(engine: Engine, options: ServiceOptions, *, clips: ClipRoom | None = None) -> FastAPI:
+    """The application of an engine that is started already.
+
+    Args:
+        engine: Answers and keeps.
+        options: How.
+        clips: Where uploads are kept and understood; None takes none.
+
+    Returns:
+        An ASGI application; it stops the engine when it is shut down.
+    """
+    pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
+    desk = None if clips is None else MediaDesk(engine, clips)
+    if desk is not None:
+        desk.start()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        if desk is not None:
+            desk.stop()
+        pool.shutdown(wait=True)
+        engine.stop()
+
+    app = FastAPI(
+        title="Kinema",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        responses=_ERRORS,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.parts = ServiceParts(
+        engine, pool, desk, options.max_batch, options.max_upload_bytes, personal=options.personal
+    )
+    install_problem_handlers(app)
+    for router in (events.router, items.router, users.router, users.guests, search.router, media.router):
+        app.include_router(router)
+    app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
+    install_documentation(app)
+    _say_problems(app)
+    _surround(app, engine, options)
+    return app
+
+
+def readiness(engine: Engine) -> Readiness:
+    """Whether requests can be answered, and what is not as it should be."""
+    engine.store.state()
+    checks = {"world": "ok" if engine.is_ready else "starting", "reading": engine.trouble or "ok"}
+    return Readiness(ready=engine.is_ready, checks=checks)
+
+
+def _surround(app: FastAPI, engine: Engine, options: ServiceOptions) -> None:
+    """Middleware, from the inside out: who asks, within which bounds, headers, the log, what is counted."""
+    told = engine.telemetry
+    app.add_middleware(
+        Guard,
+        access=Access(default_rules(metrics_scope=options.metrics_scope)),
+        ring=KeyRing(engine.store),
+        tokens=options.tokens,
+        rates=options.rates,
+        open=options.is_open,
+        on_failure=told.count_auth_failure,
+        on_limited=told.count_rate_limited,
+    )
+    app.add_middleware(Bounds, limits=options.limits)
+    if options.cors_origins:
+        app.add_middleware(partial(allow_origins, origins=options.cors_origins))
+    app.add_middleware(SecurityHeaders, tls=options.tls, policies={"/docs": page_policy("")})
+    if options.pseudonyms is not None:
+        app.add_middleware(RequestLog, pseudonyms=options.pseudonyms)
+    app.add_middleware(RequestMeter, telemetry=told)
+
+
+def _say_problems(app: FastAPI) -> None:
+    """The OpenAPI document names our form of errors in place of the framework's."""
+    made = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = made()
+            schemas = found["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas["Problem"] = PROBLEM_SCHEMA
+            for path in found["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # the way the framework documents

@@ -1,0 +1,84 @@
+"""``/v1/events``: what happened. What is accepted is durable, and in the users' next answers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from pydantic import ValidationError
+
+from kinema.schema import Event
+from kinema.serving.engine import Engine, now_ms
+from kinema.serving.problems import Problem, invalid_field
+from kinema.serving.routes.parts import Parts, written
+from kinema.serving.wire import EventBody, EventIn, EventsOut, RejectedEvent
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+
+@router.post("/events", summary="Log one event or a batch")
+async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> EventsOut:
+    """Log what users did.
+
+    A single event that cannot be taken is answered with its error; of a batch, the good ones are taken and the others named. An
+    event with an ``event_id`` that is known changes nothing, so a request may be repeated.
+    """
+    engine, arrived = parts.engine, now_ms()
+    if isinstance(body, EventIn):
+        event = as_event(body, arrived)
+        _check_item(engine, event)
+        await written(engine.write([event]))
+        return EventsOut(accepted=1)
+    if len(body.events) > parts.max_batch:
+        raise Problem(
+            413, f"events must be at most {parts.max_batch:,} in a request, are {len(body.events):,}", field="events"
+        )
+    good, rejected = [], []
+    for index, given in enumerate(body.events):
+        try:
+            event = as_event(EventIn.model_validate(given), arrived)
+            _check_item(engine, event)
+        except (ValidationError, Problem) as error:
+            rejected.append(_rejected(index, error))
+        else:
+            good.append(event)
+    if not good:
+        first = rejected[0]
+        raise Problem(
+            422,
+            f"none of {len(rejected)} events could be taken; the first: {first.message}",
+            code=first.code,
+            field=f"events.{first.index}" + (f".{first.field}" if first.field else ""),
+        )
+    await written(engine.write(good))
+    return EventsOut(accepted=len(good), rejected=rejected)
+
+
+def as_event(given: EventIn, arrived_ms: int) -> Event:
+    """An event as the store keeps it."""
+    return Event(
+        user=given.user_id,
+        item=given.item_id,
+        timestamp_ms=arrived_ms if given.timestamp_ms is None else given.timestamp_ms,
+        kind=given.kind,
+        id=given.event_id,
+        value=given.value,
+        watch_ms=given.watch_ms,
+        session_id=given.session_id,
+        slate_id=given.recommendation_id,
+        position=given.position,
+        context=given.context,
+    )
+
+
+def _check_item(engine: Engine, event: Event) -> None:
+    catalogue = engine.world.catalogue
+    number = catalogue.numbers.get(event.item)
+    is_shown = number is not None and not catalogue.hidden_V[number]
+    if not is_shown and engine.store.item_number(event.item) is None:
+        raise Problem(404, f"unknown item '{event.item[:80]}'; put it first", field="item_id")
+
+
+def _rejected(index: int, error: ValidationError | Problem) -> RejectedEvent:
+    if isinstance(error, Problem):
+        return RejectedEvent(index=index, code=error.code, message=error.message, field=error.field or None)
+    field, message = invalid_field(error.errors(include_url=False)[0])
+    return RejectedEvent(index=index, code="invalid", message=message, field=field or None)

@@ -1,0 +1,103 @@
+"""``/v1/items/{id}/media``: a clip is uploaded, understood, and recommendable in seconds."""
+
+from pathlib import Path as File
+from typing import Annotated, BinaryIO, cast
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.datastructures import UploadFile
+
+from kinema.serving.media import MediaDesk
+from kinema.serving.problems import Problem
+from kinema.serving.routes.parts import ItemId, Parts, ServiceParts
+from kinema.serving.wire import MediaJob
+from kinema.store.service_protocols import Document
+
+router = APIRouter(prefix="/v1", tags=["media"])
+_PIECE = 1 << 20
+
+
+@router.post(
+    "/items/{item_id}/media",
+    status_code=202,
+    summary="Upload a clip",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {"file": {"type": "string", "format": "binary"}},
+                    }
+                },
+            },
+        }
+    },
+)
+async def post_media(
+    parts: Parts,
+    request: Request,
+    item_id: ItemId,
+    title: Annotated[str, Query(max_length=1000, description="of an item that is not there yet")] = "",
+) -> MediaJob:
+    """Upload an item's clip, as the body itself or as the part ``file`` of a form; an unknown item is made.
+
+    The answer comes when the file is safe; ask for its job to see it decoded, encoded and recommendable.
+    """
+    desk = _desk(parts)
+    draft = desk.draft()
+    try:
+        name = await _receive(request, draft, most=parts.max_upload_bytes)
+        job = await parts.run(desk.take, item_id, draft, title=title or File(name).stem[:200])
+    finally:
+        draft.unlink(missing_ok=True)
+    return job_out(job)
+
+
+@router.get("/media/{job_id}", summary="How far a clip has come")
+async def get_job(parts: Parts, job_id: Annotated[str, Path(max_length=64)]) -> MediaJob:
+    """A job: queued, decoding, encoding, recommendable or failed."""
+    return job_out(await parts.run(_desk(parts).job, job_id))
+
+
+def job_out(job: Document) -> MediaJob:
+    """A job as the API shows it."""
+    return MediaJob(
+        job_id=job.key,
+        item_id=job.value["item_id"],
+        status=job.value["status"],
+        message=job.value["message"] or None,
+        created_ms=job.value["created_ms"],
+        updated_ms=job.updated_ms,
+    )
+
+
+def _desk(parts: ServiceParts) -> MediaDesk:
+    if parts.media is None:
+        raise Problem(503, "this service takes no clips: it was started without a media folder")
+    return parts.media
+
+
+async def _receive(request: Request, draft: File, *, most: int) -> str:
+    """Write an upload to a file, piece by piece; the name it was sent with."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=1, max_fields=10) as form:
+            given = form.get("file")
+            if not isinstance(given, UploadFile):
+                raise Problem(422, "a form must have the clip as its part 'file'", field="file")
+            with draft.open("wb") as file:
+                while piece := await given.read(_PIECE):
+                    _write(file, piece, most)
+            return given.filename or ""
+    with draft.open("wb") as file:
+        async for piece in request.stream():
+            _write(cast("BinaryIO", file), piece, most)
+    return ""
+
+
+def _write(file: BinaryIO, piece: bytes, most: int) -> None:
+    if file.tell() + len(piece) > most:
+        raise Problem(413, f"a clip must have at most {most >> 20:,} MB, has more", field="file")
+    file.write(piece)

@@ -1,0 +1,60 @@
+"""What every route needs: the engine of the application, and work done beside the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Path, Query, Request
+
+from kinema.serving.engine import Engine
+from kinema.serving.media import MediaDesk
+from kinema.serving.wire import MAX_ID
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class ServiceParts:
+    """What an application answers with.
+
+    Attributes:
+        engine: Started.
+        pool: Where answers are computed, so that the event loop stays free.
+        media: Takes clips in; None takes none.
+        max_batch: Events in one request.
+        max_upload_bytes: Of one clip.
+        personal: Attributes of users that are masked for most, in small letters.
+    """
+
+    engine: Engine
+    pool: Executor
+    media: MediaDesk | None = None
+    max_batch: int = 1000
+    max_upload_bytes: int = 512 << 20
+    personal: frozenset[str] = frozenset()
+
+    async def run(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Do work in the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: work(*given, **named))
+
+
+async def written(done: "Future[None]") -> None:
+    """Wait until something is durable."""
+    await asyncio.wrap_future(done)
+
+
+def _parts(request: Request) -> ServiceParts:
+    found: ServiceParts = request.app.state.parts
+    return found
+
+
+Parts = Annotated[ServiceParts, Depends(_parts)]
+ItemId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="item id")]
+UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="user id")]
+HowMany = Annotated[int, Query(alias="n", ge=1, le=1000, description="how many")]
+Cursor = Annotated[
+    str | None, Query(max_length=40, pattern=r"^[0-9]{1,18}$", description="where an earlier page ended")
+]
+PageSize = Annotated[int, Query(ge=1, le=1000, description="rows of a page")]

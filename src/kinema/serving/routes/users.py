@@ -1,0 +1,99 @@
+"""``/v1/users``: who is recommended to, and their recommendations."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query
+
+from kinema.serving.engine import Engine, now_ms
+from kinema.serving.problems import not_found
+from kinema.serving.routes.parts import Cursor, HowMany, PageSize, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.slates import recommend_out
+from kinema.serving.wire import Deleted, RecommendIn, RecommendOut, UserIn, UserOut, UserPage
+from kinema.serving.world import Asked
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+guests = APIRouter(prefix="/v1", tags=["users"])
+
+
+@router.get("", summary="List users")
+async def list_users(parts: Parts, cursor: Cursor = None, limit: PageSize = 100) -> UserPage:
+    """Users in the order in which they came, page by page."""
+    rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit)
+    last = str(rows[-1][0]) if len(rows) == limit else None
+    users = [UserOut(user_id=user.id, attributes=user.attributes) for _, user in rows]
+    return UserPage(users=users, next_cursor=last)
+
+
+@router.get("/{user_id}", summary="Read a user")
+async def get_user(parts: Parts, user_id: UserId) -> UserOut:
+    """One user."""
+    return await parts.run(_known, parts.engine, user_id)
+
+
+@router.put("/{user_id}", summary="Write a user")
+async def put_user(parts: Parts, user_id: UserId, body: UserIn) -> UserOut:
+    """Make a user or replace their attributes; the next answer knows them."""
+    text = orjson.dumps(body.attributes).decode()
+    await parts.run(parts.engine.put_user, user_id, text, body.attributes)
+    return await parts.run(_known, parts.engine, user_id)
+
+
+@router.delete("/{user_id}", summary="Erase a user")
+async def erase_user(parts: Parts, user_id: UserId) -> Deleted:
+    """Erase a person: attributes, events, logged slates. What was learnt from them stays in the model until it is trained again."""
+    return Deleted(events=await parts.run(parts.engine.erase_user, user_id))
+
+
+@router.get("/{user_id}/recommendations", summary="Recommend items to a user")
+async def get_recommendations(
+    parts: Parts,
+    user_id: UserId,
+    num_items: HowMany = 10,
+    scenario: Annotated[str, Query(min_length=1, max_length=64)] = "home",
+    explain: Annotated[bool, Query(description="say why each item is here")] = True,
+    debug: Annotated[bool, Query(description="show what each stage did")] = False,
+) -> RecommendOut:
+    """Items for a user, by everything they did up to this moment; somebody unknown gets what is popular, and the answer says so."""
+    asked = RecommendIn(n=num_items, scenario=scenario, explain=explain, debug=debug)
+    return await recommend(parts, user_id, asked)
+
+
+@router.post("/{user_id}/recommendations", summary="Recommend items to a user, with context")
+async def post_recommendations(parts: Parts, user_id: UserId, body: RecommendIn) -> RecommendOut:
+    """The same with exclusions, context, and what happened in a session that is not stored."""
+    return await recommend(parts, user_id, body)
+
+
+@guests.post("/recommendations", summary="Recommend items to a guest")
+async def recommend_to_guest(parts: Parts, body: RecommendIn) -> RecommendOut:
+    """Items for somebody who is not known, by what they did in this session."""
+    return await recommend(parts, "", body)
+
+
+async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> RecommendOut:
+    """A logged slate."""
+    moment = now_ms()
+    session = [
+        (one.item_id, one.kind, moment if one.timestamp_ms is None else one.timestamp_ms) for one in body.session
+    ]
+    asked = Asked(
+        user=user_id,
+        num_items=body.n,
+        scenario=body.scenario,
+        timestamp_ms=moment,
+        exclude=tuple(body.exclude),
+        session=tuple(session),
+        session_id=body.session_id or "",
+        context=body.context,
+    )
+    its_id, answered, world, logged = await parts.run(parts.engine.recommend, asked)
+    await written(logged)
+    return recommend_out(its_id, answered, world, scenario=body.scenario, explain=body.explain, debug=body.debug)
+
+
+def _known(engine: Engine, user_id: str) -> UserOut:
+    user = engine.store.user(user_id)
+    if user is None:
+        raise not_found("user", user_id, field="user_id")
+    return UserOut(user_id=user.id, attributes=user.attributes)

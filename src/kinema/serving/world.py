@@ -1,0 +1,112 @@
+"""What the service asks of everything below it: a world to answer from, and where worlds come from.
+
+A world is one version of the model bound to one reading of the catalogue, and it takes in what happens afterwards. A request
+is answered by one world from its first stage to its last, so that vectors of two versions are never mixed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from kinema.recommend.audience import Audience
+from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.people import People
+from kinema.recommend.search import SearchResult
+from kinema.schema import EventKind, Slate
+from kinema.store.service_protocols import StoreState
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for a slate.
+
+    Attributes:
+        user: User id; empty for a guest.
+        num_items: How many, 1..1000.
+        scenario: Its placement.
+        exclude: Items not to be shown.
+        session: Item, kind and moment of what happened beside what is stored, oldest first.
+        session_id: Of a guest.
+        timestamp_ms: Now, UTC milliseconds.
+        draw: What exploration draws by, so that an answer can be made again: the recommendation's id.
+        context: Kept with the logged slate.
+    """
+
+    user: str
+    num_items: int
+    scenario: str
+    timestamp_ms: int
+    exclude: tuple[str, ...] = ()
+    session: tuple[tuple[str, EventKind, int], ...] = ()
+    session_id: str = ""
+    draw: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A slate, and the variant of the scenario that made it."""
+
+    slate: Slate
+    variant: str = ""
+
+
+class World(Protocol):
+    """See the module docstring. Safe to ask from several threads; `record` is called by one at a time.
+
+    Attributes:
+        version: Of the model, for people.
+        key: What this world is made of besides the store, see `Worlds.key`.
+        seq: Arrival number of the newest event that it knows.
+        state: Of the store when it was read; what came later is in it as far as ``seq`` says.
+        made_ms: When reading it began, UTC milliseconds.
+        trained_ms: When the model was published, UTC milliseconds; when it was read where there is none.
+    """
+
+    version: str
+    key: str
+    seq: int
+    state: StoreState
+    made_ms: int
+    trained_ms: int
+
+    @property
+    def people(self) -> People:
+        """Users."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Items."""
+
+    def num_events(self, item: int) -> int:
+        """Interactions with an item that the model has learnt from; 0 for a cold one."""
+
+    def recommend(self, asked: Asked) -> Answered:
+        """A slate for a user or a guest."""
+
+    def similar(self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str]) -> Slate:
+        """Items like one item."""
+
+    def audience(self, item: str, *, num_users: int) -> Audience:
+        """Users who should see an item."""
+
+    def search(self, text: str, **options: Any) -> SearchResult:
+        """Items that answer a question; options as in `kinema.steps.searching.search_project`."""
+
+    def record(self, events: pl.DataFrame) -> None:
+        """Take in events, as `kinema.store.service_protocols.ServiceStore.events_after` returns them."""
+
+    def hide(self, item: str, *, hidden: bool) -> None:
+        """Show an item no longer, or again, at once."""
+
+
+class Worlds(Protocol):
+    """Where worlds come from."""
+
+    def read(self) -> World:
+        """A world as store, vectors and model are now."""
+
+    def key(self) -> str:
+        """What a world read now would be made of besides the store: model, ranker, groups of copies; cheap."""

@@ -1,0 +1,182 @@
+"""What is acknowledged is durable: events and slates of many requests go into one transaction each, in turn.
+
+A transaction that is synced to disk costs milliseconds whatever is in it, so requests that arrive while one is being written
+share the next one. Whoever waits for a result knows that it is in the store, and in the world that answers next.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from queue import Empty, SimpleQueue
+from typing import Final
+
+import orjson
+import polars as pl
+
+from kinema.errors import KinemaError
+from kinema.logs import get_logger
+from kinema.schema import Event
+from kinema.serving.problems import Problem
+from kinema.store.service_protocols import LoggedSlate, ServiceStore
+
+_LOG = get_logger("serving")
+_MOST_AT_ONCE: Final = 256
+_MOST_WAITING: Final = 10_000
+_COLUMNS: Final = {
+    "user": pl.String,
+    "item": pl.String,
+    "timestamp_ms": pl.Int64,
+    "kind": pl.String,
+    "id": pl.String,
+    "value": pl.Float64,
+    "watch_ms": pl.Int64,
+    "session_id": pl.String,
+    "slate_id": pl.String,
+    "position": pl.Int64,
+    "propensity": pl.Float64,
+    "context": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Something to write, and who waits for it."""
+
+    what: tuple[Event, ...] | LoggedSlate
+    create_items: bool
+    done: "Future[None]"
+
+
+class Writer:
+    """One thread that writes.
+
+    Args:
+        store: Where to.
+        applied: Called after events were written and before anybody is told.
+    """
+
+    def __init__(self, store: ServiceStore, *, applied: Callable[[], None]) -> None:
+        self._store = store
+        self._applied = applied
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="kinema-writer", daemon=True)
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        self._is_closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    @property
+    def num_waiting(self) -> int:
+        """Jobs that have not been begun."""
+        return self._queue.qsize()
+
+    def events(self, events: Sequence[Event], *, create_items: bool = False) -> "Future[None]":
+        """Append events; done when they are durable and in the world.
+
+        Raises:
+            Problem: 503, too much is waiting, or the service stops.
+        """
+        return self._put(_Job(tuple(events), create_items, Future()))
+
+    def slate(self, slate: LoggedSlate) -> "Future[None]":
+        """Log a slate; done when it is durable.
+
+        Raises:
+            Problem: See `events`.
+        """
+        return self._put(_Job(slate, create_items=False, done=Future()))
+
+    def _put(self, job: _Job) -> "Future[None]":
+        if self._is_closed or self._queue.qsize() >= _MOST_WAITING:
+            why = "the service stops" if self._is_closed else f"{_MOST_WAITING:,} requests wait to be written"
+            raise Problem(503, f"{why}; try again in a second", headers={"Retry-After": "1"})
+        self._queue.put(job)
+        return job.done
+
+    def _run(self) -> None:
+        goes_on = True
+        while goes_on:
+            jobs, goes_on = self._next()
+            slates = [job for job in jobs if isinstance(job.what, LoggedSlate)]
+            for create_items in (False, True):
+                chosen = [job for job in jobs if isinstance(job.what, tuple) and job.create_items == create_items]
+                if chosen:
+                    self._write_events(chosen, create_items=create_items)
+            if slates:
+                self._write_slates(slates)
+
+    def _next(self) -> tuple[list[_Job], bool]:
+        """What is written together, and whether more may come."""
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        jobs = [first]
+        while len(jobs) < _MOST_AT_ONCE:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                return jobs, False
+            jobs.append(job)
+        return jobs, True
+
+    def _write_events(self, jobs: list[_Job], *, create_items: bool) -> None:
+        events = [event for job in jobs if isinstance(job.what, tuple) for event in job.what]
+        try:
+            refused = self._store.write_events(event_frame(events), create_items=create_items).rejected
+            self._applied()
+        except Exception as error:  # noqa: BLE001  # whoever waits is told, whatever it is
+            if len(jobs) == 1 or not isinstance(error, KinemaError):
+                _fail(jobs, error)
+                return
+            refused = len(events)
+        if refused and len(jobs) == 1:
+            told = f"{refused} of {len(events)} events name an item that is gone"
+            _fail(jobs, Problem(404, told, field="item_id"))
+        elif refused:  # one of them is to blame; what was written is known when it comes again
+            for job in jobs:
+                self._write_events([job], create_items=create_items)
+        else:
+            _tell(jobs)
+
+    def _write_slates(self, jobs: list[_Job]) -> None:
+        try:
+            self._store.write_slates([job.what for job in jobs if isinstance(job.what, LoggedSlate)])
+        except Exception as error:  # noqa: BLE001  # the same
+            _fail(jobs, error)
+            return
+        _tell(jobs)
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.done.set_running_or_notify_cancel():
+            job.done.set_result(None)
+
+
+def _fail(jobs: list[_Job], error: Exception) -> None:
+    _LOG.error("writing failed", error=type(error).__name__, requests=len(jobs))
+    for job in jobs:
+        if job.done.set_running_or_notify_cancel():
+            job.done.set_exception(error)
+
+
+def event_frame(events: Sequence[Event]) -> pl.DataFrame:
+    """Events as a store takes them.
+
+    Example:
+        >>> from kinema.schema import EventKind
+        >>> event_frame([Event("u1", "v1", 7, EventKind.CLICK)]).select("user", "item", "kind").row(0)
+        ('u1', 'v1', 'click')
+    """
+    rows = [asdict(event) | {"context": orjson.dumps(dict(event.context)).decode()} for event in events]
+    return pl.DataFrame(rows, schema=_COLUMNS)

@@ -1,0 +1,239 @@
+"""A project as the service asks it: one reading, one version of the model, and what has happened since.
+
+Counts grow with every event without a gradient step: the user's history, which item follows which, how popular an item is.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import polars as pl
+
+from kinema.artifacts import MANIFEST
+from kinema.recommend.audience import Audience
+from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.people import People
+from kinema.recommend.search import SearchResult
+from kinema.schema import EventKind, Request, Slate
+from kinema.serving.world import Answered, Asked
+from kinema.settings import Settings
+from kinema.steps.dataset import Dataset, read_dataset
+from kinema.steps.model_watch import load_serving, serving_version
+from kinema.steps.searching import search_project
+from kinema.steps.slates import SlateMaker
+from kinema.steps.understanding import understand_texts
+from kinema.store.histories import Histories
+from kinema.store.profiles import ProfileSchema
+from kinema.store.service_protocols import ServiceStore, StoreState
+
+NO_MODEL: Final = "none"
+"""Version of a world that answers without a model."""
+_BESIDE: Final = ("click", "engagement", "several", "match/items", "duplicates")
+_DISLIKES: Final = (EventKind.DISLIKE, EventKind.LIKE)
+
+
+class LiveWorld:
+    """A `kinema.serving.world.World` over one reading of a project.
+
+    Args:
+        maker: Of slates.
+        folder: The project's.
+        settings: The project's.
+        version: Of the model.
+        key: What it is made of besides the store.
+        state: Of the store before it was read.
+        made_ms: When reading began, UTC milliseconds.
+        trained_ms: When the model was published, UTC milliseconds; the same without one.
+    """
+
+    def __init__(
+        self,
+        maker: SlateMaker,
+        *,
+        folder: Path,
+        settings: Settings,
+        version: str,
+        key: str,
+        state: StoreState,
+        made_ms: int,
+        trained_ms: int,
+    ) -> None:
+        self.maker = maker
+        self.version = version
+        self.key = key
+        self.state = state
+        self.seq = state.seq
+        self.made_ms = made_ms
+        self.trained_ms = trained_ms
+        self._folder = folder
+        self._settings = settings
+        self._kinds = frozenset(settings.histories.kinds)
+        counts_V = maker.dataset.histories.item_counts()
+        scorer = maker.recommender.parts.scorer
+        self._counts_V = getattr(scorer, "counts_V", counts_V)
+
+    @property
+    def people(self) -> People:
+        """Users."""
+        return self.maker.people
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Items."""
+        return self.maker.recommender.parts.catalogue
+
+    def num_events(self, item: int) -> int:
+        """Interactions the model has learnt from; without a model, those of the reading."""
+        return int(self._counts_V[item])
+
+    def recommend(self, asked: Asked) -> Answered:
+        """A slate for a user or a guest."""
+        people = self.people
+        exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
+        request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
+        return Answered(self.maker.recommend(request, past=self._past(asked)))
+
+    def similar(self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str]) -> Slate:
+        """Items like one item."""
+        return self.maker.similar(item, num_items=num_items, modality=modality, exclude=exclude)
+
+    def audience(self, item: str, *, num_users: int) -> Audience:
+        """Users who should see an item."""
+        return self.maker.audience(item, num_users=num_users)
+
+    def search(self, text: str, **options: Any) -> SearchResult:
+        """Items that answer a question."""
+        return search_project(self.maker, text, folder=self._folder, settings=self._settings, **options)
+
+    def record(self, events: pl.DataFrame) -> None:
+        """Take in events; those of items that this reading does not know wait for the next."""
+        columns = events.select("user", "item", "timestamp_ms", "kind").iter_rows()
+        for user, item, timestamp_ms, kind in columns:
+            if item >= len(self.catalogue):
+                continue
+            if kind == EventKind.DISLIKE:
+                self.people.dislike(user, self.catalogue.ids[item])
+            elif kind == EventKind.LIKE:
+                self.people.like_again(user, self.catalogue.ids[item])
+            if kind in self._kinds:
+                self._count(user, item, timestamp_ms)
+
+    def _count(self, user: int, item: int, timestamp_ms: int) -> None:
+        before = self.people.record(user, item, timestamp_ms=timestamp_ms)
+        if before is None:
+            return
+        parts = self.maker.recommender.parts
+        parts.popularity_V[item] += 1
+        if parts.memory is not None:
+            parts.memory.update(before, item)
+
+    def hide(self, item: str, *, hidden: bool) -> None:
+        """Show an item no longer, or again, at once."""
+        number = self.catalogue.numbers.get(item)
+        if number is not None:
+            self.catalogue.hidden_V[number] = hidden
+
+    def _past(self, asked: Asked) -> Histories | None:
+        """What is stored and what happened in the session, one row; None where there is only what is stored."""
+        spoke = [
+            (self.catalogue.numbers[item], moment)
+            for item, kind, moment in asked.session
+            if kind in self._kinds and item in self.catalogue.numbers
+        ]
+        if not spoke:
+            return None
+        row = self.people.history(asked.user)
+        items = [] if row is None else row.items.tolist()
+        times = [] if row is None else row.timestamps_ms.tolist()
+        for item, moment in spoke:
+            if item not in items:
+                items.append(item)
+                times.append(moment)
+        return Histories(
+            np.array([0, len(items)]),
+            np.array(items, dtype=np.int32),
+            np.array(times, dtype=np.int64),
+            len(self.catalogue),
+        )
+
+    def _refused(self, asked: Asked) -> list[str]:
+        return [item for item, kind, _ in asked.session if kind in (EventKind.DISLIKE, EventKind.SKIP)]
+
+
+class ServedProject(Protocol):
+    """The part of `kinema.project.Project` that the service needs."""
+
+    @property
+    def store(self) -> ServiceStore:
+        """Its data."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def artifacts(self) -> Path:
+        """Where its models are."""
+
+    @property
+    def settings(self) -> Settings:
+        """Of its `kinema.toml`."""
+
+
+class ProjectWorlds:
+    """`kinema.serving.world.Worlds` of a project.
+
+    Args:
+        project: Open.
+    """
+
+    def __init__(self, project: ServedProject) -> None:
+        self._project = project
+
+    def key(self) -> str:
+        """The model's version, and when what stands beside it was written."""
+        artifacts = self._project.artifacts
+        version = serving_version(artifacts, model=self._project.settings.recommend.model)
+        manifests = [artifacts / name / MANIFEST for name in _BESIDE]
+        times = [path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests]
+        return f"{NO_MODEL if version is None else version.id} {times}"
+
+    def read(self) -> LiveWorld:
+        """A world as store, vectors and model are now."""
+        project, settings = self._project, self._project.settings
+        made_ms, key, state = time.time_ns() // 1_000_000, self.key(), project.store.state()
+        found = load_serving(
+            artifacts=project.artifacts, settings=settings.recommend, store=project.store, read=self._read_dataset
+        )
+        dislikes = project.store.events(kinds=_DISLIKES, columns=["user", "item", "kind"])
+        people, ids = found.maker.people, found.maker.dataset.item_ids
+        for user, item, kind in dislikes.iter_rows():
+            (people.dislike if kind == EventKind.DISLIKE else people.like_again)(user, ids[item])
+        return LiveWorld(
+            found.maker,
+            folder=project.folder,
+            settings=settings,
+            version=NO_MODEL if found.version is None else found.version.id,
+            key=key,
+            state=state,
+            made_ms=made_ms,
+            trained_ms=made_ms if found.version is None else _moment(found.version.folder),
+        )
+
+    def _read_dataset(self, schema: ProfileSchema | None) -> Dataset:
+        project, settings = self._project, self._project.settings
+        how: dict[str, Any] = {
+            "kinds": settings.histories.kinds,
+            "features_folder": project.artifacts / "features",
+            "profile_schema": schema,
+        }
+        dataset = read_dataset(project.store, **how)
+        if understand_texts(dataset.items, dataset.features, folder=project.folder, settings=settings):
+            dataset = read_dataset(project.store, **how)
+        return dataset
+
+
+def _moment(folder: Path) -> int:
+    return (folder / MANIFEST).stat().st_mtime_ns // 1_000_000

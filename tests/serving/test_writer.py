@@ -1,0 +1,142 @@
+import threading
+
+import polars as pl
+import pytest
+
+from kinema.errors import DataError
+from kinema.schema import Event, EventKind
+from kinema.serving.problems import Problem
+from kinema.serving.writer import Writer, event_frame
+from kinema.store.service_protocols import LoggedSlate
+from small_service import small_project
+
+
+def event(item, user="u", its_id=""):
+    return Event(user, item, 5, EventKind.CLICK, id=its_id)
+
+
+def slate(its_id):
+    return LoggedSlate(its_id, "u", 1, "home", "", "m", ("a",), (1.0,))
+
+
+class Slow:
+    """A store whose first write waits until it is let go, so that others queue up behind it."""
+
+    def __init__(self, store):
+        self.store = store
+        self.go = threading.Event()
+        self.sizes = []
+
+    def write_events(self, frame, *, create_items=False):
+        self.go.wait(10)
+        self.sizes.append(frame.height)
+        return self.store.write_events(frame, create_items=create_items)
+
+    def write_slates(self, slates):
+        self.store.write_slates(slates)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with small_project(tmp_path) as project:
+        yield project.store
+
+
+@pytest.fixture
+def slow(store):
+    return Slow(store)
+
+
+@pytest.fixture
+def writer(slow):
+    made = Writer(slow, applied=lambda: None)
+    made.start()
+    yield made
+    slow.go.set()
+    made.close()
+
+
+def test_who_waits_while_something_is_written_shares_the_next_transaction(writer, slow):
+    first = writer.events([event("a")])
+    while writer.num_waiting:
+        pass
+    others = [writer.events([event("b", f"u{number}")]) for number in range(5)]
+    slow.go.set()
+    for done in (first, *others):
+        done.result(10)
+    assert slow.sizes == [1, 5]
+
+
+def test_an_event_that_is_acknowledged_is_durable(writer, slow, store):
+    slow.go.set()
+    writer.events([event("a", "eve")]).result(10)
+    assert [one.item for one in store.user_events("eve")] == ["a"]
+
+
+def test_of_several_requests_only_the_one_to_blame_is_refused(writer, slow, store):
+    first = writer.events([event("a")])
+    while writer.num_waiting:
+        pass
+    good, bad = writer.events([event("b", "eve")]), writer.events([event("gone", "fay"), event("c", "fay")])
+    slow.go.set()
+    first.result(10)
+    good.result(10)
+    with pytest.raises(Problem, match="1 of 2 events name an item that is gone"):
+        bad.result(10)
+    assert [one.item for one in store.user_events("eve")] == ["b"]
+    assert [one.item for one in store.user_events("fay")] == ["c"]
+
+
+def test_items_are_made_where_that_is_wanted(writer, slow, store):
+    slow.go.set()
+    writer.events([event("new")], create_items=True).result(10)
+    assert store.item("new") is not None
+
+
+def test_a_slate_is_logged_once(writer, store, slow):
+    slow.go.set()
+    for _ in range(2):
+        writer.slate(slate("s1")).result(10)
+    assert store.slates().height == 1
+
+
+def test_what_waits_is_written_before_the_end(store, slow):
+    writer = Writer(slow, applied=lambda: None)
+    writer.start()
+    waiting = [writer.events([event("a", f"u{number}")]) for number in range(3)]
+    slow.go.set()
+    writer.close()
+    assert all(done.result(0) is None for done in waiting)
+    with pytest.raises(Problem, match="the service stops; try again in a second"):
+        writer.slate(slate("s2"))
+
+
+def test_a_store_that_fails_is_told_to_everyone_who_waits():
+    class Broken:
+        def write_events(self, *_, **__):
+            raise OSError("disk full")
+
+        def write_slates(self, _):
+            raise DataError("no")
+
+    writer = Writer(Broken(), applied=lambda: None)
+    writer.start()
+    with pytest.raises(OSError, match="disk full"):
+        writer.events([event("a")]).result(10)
+    with pytest.raises(DataError, match="no"):
+        writer.slate(slate("s")).result(10)
+    writer.close()
+
+
+def test_too_many_who_wait_are_sent_away(store, slow, monkeypatch):
+    monkeypatch.setattr("kinema.serving.writer._MOST_WAITING", 1)
+    writer = Writer(slow, applied=lambda: None)
+    writer.slate(slate("s1"))
+    with pytest.raises(Problem, match="1 requests wait to be written; try again in a second"):
+        writer.slate(slate("s2"))
+
+
+def test_columns_have_their_types_also_where_all_values_are_missing():
+    frame = event_frame([event("a")])
+    assert frame.schema["watch_ms"] == pl.Int64
+    assert frame["context"].to_list() == ["{}"]
