@@ -4,6 +4,7 @@ A line has the route's template, never the path, the query or a header: those ha
 outermost middleware: what fails unexpectedly ends here, as an answer without a trace and a log line with one.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -117,7 +118,7 @@ def configure_service_logs(*, level: str = "info", as_json: bool = True, redacti
         logger_factory=_to_standard_error,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     remove_own = ProcessorFormatter.remove_processors_meta
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_own, redaction, renderer]))
     root = logging.getLogger()
@@ -127,6 +128,15 @@ def configure_service_logs(*, level: str = "info", as_json: bool = True, redacti
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+class _StandardError(logging.Handler):
+    """Lines of libraries, to whatever standard error is at that moment, as our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; a closed standard error stops nobody, and `handleError` would print what the redaction took out."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{self.format(record)}\n")
 
 
 def _json(line: Mapping[str, Any], **_: Any) -> str:
