@@ -3,7 +3,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.store.event_keys import event_keys, mix, text_keys
+from kinema.store.event_keys import event_key, event_keys, mix, text_keys
 
 TYPES = {
     "user": pl.Int32,
@@ -74,3 +74,34 @@ def test_a_hundred_thousand_texts_have_as_many_keys():
 def test_mixing_is_one_to_one_on_neighbours():
     values = np.arange(2**16, dtype=np.uint64)
     assert len(np.unique(mix(values))) == 2**16
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"user": st.integers(0, 2**31 - 1), "item": st.integers(0, 2**31 - 1), "kind": st.integers(0, 10)},
+            optional={
+                "id": st.text(min_size=1, max_size=200),
+                "value": st.floats(allow_nan=False),
+                "watch_ms": st.integers(-(2**63), 2**63 - 1),
+                "slate_id": st.text(min_size=1, max_size=80),
+                "position": st.integers(0, 1000),
+                "propensity": st.floats(0, 1),
+                "context": st.text(min_size=1, max_size=80),
+            },
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_one_event_gets_the_key_that_many_get(rows):
+    names = [*TYPES, "id", "slate_id", "position", "propensity", "context"]
+    types = TYPES | {
+        "id": pl.String,
+        "slate_id": pl.String,
+        "position": pl.Int32,
+        "propensity": pl.Float64,
+        "context": pl.String,
+    }
+    frame = pl.DataFrame([{name: row.get(name) for name in names} for row in rows], schema=types)
+    assert [event_key(row) for row in rows] == event_keys(frame).tolist()

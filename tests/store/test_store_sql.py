@@ -218,3 +218,18 @@ def test_events_are_a_set_however_they_are_cut_into_writes(tmp_path, rows, cut):
     new = sum(store.write_events(part, create_items=True).new for part in (frame[:cut], frame[cut:], frame))
     assert new == len(set(rows)) == store.summary().num_events
     store.close()
+
+
+def test_few_events_are_kept_as_many_are(store, monkeypatch):
+    written = random_events(1, 60).with_columns(
+        id=pl.Series([f"e{n}" if n % 3 else "" for n in range(60)]),
+        watch_ms=pl.col("watch_ms").cast(pl.Float64),
+        value=pl.when(pl.int_range(60) == 5).then(float("inf")).otherwise("value"),
+        context=pl.lit("{}"),
+    )
+    few = store.write_events(written, create_items=True)
+    kept = store.events()
+    monkeypatch.setattr(event_log, "_FEW", 0)
+    assert store.write_events(written).known == few.new + few.known
+    assert kept["value"].null_count() == 1
+    assert store.events().equals(kept)

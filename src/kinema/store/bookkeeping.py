@@ -81,12 +81,16 @@ def read_rejects(connection: Connection) -> list[Reject]:
 
 def counter(connection: Connection, name: str) -> int:
     """The value of a counter."""
-    return connection.execute(select(COUNTERS.c.value).where(COUNTERS.c.name == name)).scalar() or 0
+    return connection.execute(_COUNTER, {"its_name": name}).scalar() or 0
+
+
+_COUNTER: Final = select(COUNTERS.c.value).where(COUNTERS.c.name == bindparam("its_name"))
+_COUNTERS: Final = select(COUNTERS.c.name, COUNTERS.c.value)
 
 
 def counters(connection: Connection) -> dict[str, int]:
     """All counters, by one read."""
-    return {row.name: row.value for row in connection.execute(select(COUNTERS.c.name, COUNTERS.c.value))}
+    return {row.name: row.value for row in connection.execute(_COUNTERS)}
 
 
 def raise_counters(connection: Connection, **by: int) -> None:

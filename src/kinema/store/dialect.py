@@ -5,7 +5,7 @@ how columns of numbers are read fast.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -71,7 +71,9 @@ def open_engine(url_or_path: str | Path) -> Engine:
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         patience_ms = round(options.get("patience_s", patience_s) * 1000)
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
+        if connection.info.get("patience_ms") != patience_ms:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience_ms}")
+            connection.info["patience_ms"] = patience_ms
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
     return engine
@@ -121,6 +123,28 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
             single, _ = _insert_statement(table, names, 1)
             cursor.executemany(single, [cells[start : start + width] for start in range(split, len(cells), width)])
             inserted += cursor.rowcount
+    cursor.close()
+    return inserted
+
+
+def insert_few(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert those of a few rows whose keys are not in the table yet.
+
+    Args:
+        connection: Inside a writing transaction.
+        table: Where to.
+        rows: Values by name of the column; what is missing is null.
+
+    Returns:
+        Number of rows inserted.
+    """
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        return 0
+    text, order = _insert_statement(table, names, 1)
+    cursor = connection.connection.cursor()
+    cursor.executemany(text, [[row.get(name) for name in order] for row in rows])
+    inserted: int = cursor.rowcount
     cursor.close()
     return inserted
 

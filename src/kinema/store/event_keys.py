@@ -1,12 +1,16 @@
 """What makes two events the same: a 64-bit key of their content, equal on every machine and in every release.
 
+A few events, as a service writes them, get their keys without arrays: the same numbers in a tenth of the time.
+
 The key is one half of the primary key; the time stamp is the other, so keys need to differ only within one millisecond.
 Library hashes (Python's, Polars's) may change with a seed or a version, and then the same file would be new again.
 
 Shape suffixes: N events, M bytes of text in all.
 """
 
-from typing import Final
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -114,3 +118,46 @@ def event_keys(frame: pl.DataFrame) -> NDArray[np.int64]:
         given_N = frame["id"].is_not_null().to_numpy()
         keys_N[given_N] = text_keys(frame["id"].drop_nulls())
     return mix(keys_N).view(np.int64)
+
+
+_BITS: Final = (1 << 64) - 1
+_ROWS_OF_TABLE: Final[list[int]] = _BYTE_TABLE.tolist()
+
+
+def event_key(event: Mapping[str, Any]) -> int:
+    """The key of one event, see `event_keys`; integers, floats and texts in the types of the table.
+
+    Example:
+        >>> one = {"user": 1, "item": 2, "kind": 0, "watch_ms": 500, "value": 0.5, "session_id": "ü"}
+        >>> event_key(one) == int(event_keys(pl.DataFrame([one]))[0])
+        True
+    """
+    if event.get("id") is not None:
+        key = _value_key(event["id"])
+    else:
+        given = [
+            (_ROWS_OF_TABLE[place], event[name]) for place, name in enumerate(_FIELDS) if event.get(name) is not None
+        ]
+        key = sum(_mix(_value_key(value) ^ seed) for seed, value in given)
+    signed = _mix(key)
+    return signed - (1 << 64) if signed >> 63 else signed
+
+
+def _mix(value: int) -> int:
+    value &= _BITS
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 & _BITS
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EB & _BITS
+    return value ^ (value >> 31)
+
+
+def _value_key(value: Any) -> int:
+    if isinstance(value, float):
+        return _mix(int.from_bytes(struct.pack("<d", value + 0.0), "little"))
+    if isinstance(value, int):
+        return _mix(value)
+    octets: bytes = value.encode()
+    terms = (
+        _ROWS_OF_TABLE[(place & (_PLACES - 1)) * 256 + octet] * (2 * (place // _PLACES) + 1)
+        for place, octet in enumerate(octets)
+    )
+    return _mix(sum(terms) + len(octets))

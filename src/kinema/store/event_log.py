@@ -1,5 +1,6 @@
 """Writing and reading the ``events`` table."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -8,8 +9,8 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, and_, desc, func, or_, select
 
 from kinema.schema import EVENT_COLUMNS, Event, EventKind
-from kinema.store.dialect import insert_new, read_whole_numbers
-from kinema.store.event_keys import event_keys
+from kinema.store.dialect import insert_few, insert_new, read_whole_numbers
+from kinema.store.event_keys import event_key, event_keys
 from kinema.store.tables import EVENTS, ITEMS, KIND_CODES, USERS
 from kinema.store.text_json import read_object
 
@@ -45,26 +46,49 @@ def insert_events(connection: Connection, frame: pl.DataFrame, *, first_seq: int
     Returns:
         How many were new.
     """
-    codes = {kind.value: code for kind, code in KIND_CODES.items()}
-    given = [name for name in EVENT_COLUMNS if name in frame.columns and name != "kind"]
-    rows = frame.select(
-        pl.col("kind").replace_strict(codes, return_dtype=pl.Int16), *[_as_stored(name) for name in given]
+    given = [name for name in EVENT_COLUMNS if name in frame.columns]
+    if frame.height <= _FEW:
+        events = [_stored_event(event) for event in frame.select(given).iter_rows(named=True)]
+        rows = [event | {"key": event_key(event), "seq": seq} for seq, event in enumerate(events, first_seq)]
+        return insert_few(connection, EVENTS, rows)
+    stored = frame.select(_as_stored(name) for name in given)
+    stored = stored.with_columns(
+        key=pl.Series(event_keys(stored)), seq=pl.int_range(first_seq, first_seq + stored.height, dtype=pl.Int64)
     )
-    rows = rows.with_columns(
-        key=pl.Series(event_keys(rows)), seq=pl.int_range(first_seq, first_seq + rows.height, dtype=pl.Int64)
-    )
-    return insert_new(connection, EVENTS, rows.sort("timestamp_ms", "key", "seq"))
+    return insert_new(connection, EVENTS, stored.sort("timestamp_ms", "key", "seq"))
 
 
+_FEW: Final = 64
+_CODES: Final = {kind.value: code for kind, code in KIND_CODES.items()}
 _EMPTY_AS_NULL: Final = {"id": "", "context": "{}", "session_id": "", "slate_id": ""}
 
 
 def _as_stored(name: str) -> pl.Expr:
-    """A column in the one type that its key is made from, empty text as null."""
+    """A column in the one type that its key is made from; empty text and what is not a number are null."""
+    if name == "kind":
+        return pl.col(name).replace_strict(_CODES, return_dtype=pl.Int16)
     column = pl.col(name).cast(_TYPES[name])
     if name in _EMPTY_AS_NULL:
         column = pl.when(column != _EMPTY_AS_NULL[name]).then(column).alias(name)
+    if _TYPES[name] == pl.Float64:
+        column = pl.when(column.is_finite()).then(column).alias(name)
     return column
+
+
+def _stored_event(event: dict[str, Any]) -> dict[str, Any]:
+    """The same for one row."""
+    stored: dict[str, Any] = {}
+    for name, value in event.items():
+        if value is None or value == _EMPTY_AS_NULL.get(name):
+            continue
+        if name == "kind":
+            stored[name] = _CODES[value]
+        elif _TYPES[name] == pl.Float64:
+            if math.isfinite(value):
+                stored[name] = float(value)
+        else:
+            stored[name] = int(value) if _TYPES[name].is_integer() else str(value)
+    return stored
 
 
 def read_events(

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, bindparam, func, insert, select, updat
 from kinema.store.dialect import insert_new
 from kinema.store.tables import REMOVALS
 
-_FEW: Final = 200
+_FEW: Final = 1_000
 
 
 class Vocabulary:
@@ -33,6 +33,8 @@ class Vocabulary:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known = pl.DataFrame(schema={"id": pl.String, "num": pl.Int32})
+        columns = table.c.id, table.c.num, table.c.deleted
+        self._question = select(*columns).where(table.c.id.in_(bindparam("ids", expanding=True)))
         self._gone: dict[str, int] = {}
         self._count = 0
         self._removals = -1
@@ -97,10 +99,8 @@ class Vocabulary:
 
     def _look_up(self, connection: Connection, ids: Sequence[str], *, removed: bool) -> dict[str, int]:
         """The numbers of those ids that are in the table, removed or not."""
-        num, its_id, deleted = self._table.c.num, self._table.c.id, self._table.c.deleted
-        state = deleted.is_not(None) if removed else deleted.is_(None)
-        rows = connection.execute(select(its_id, num).where(its_id.in_(list(dict.fromkeys(ids))), state))
-        return {its: number for its, number in rows}  # noqa: C416 (rows are no pairs to the type checker)
+        rows = connection.execute(self._question, {"ids": list(dict.fromkeys(ids))})
+        return {row[0]: row[1] for row in rows if bool(row[2]) == removed}
 
     def _bring_back(self, connection: Connection, rows: pl.DataFrame, gone: dict[str, int]) -> None:
         """Write removed rows anew."""

@@ -54,10 +54,12 @@ def write_events(
         items, added = item_ids.add_missing(connection, frame["item"])
     else:
         items, added = item_ids.numbers(connection, frame["item"]), 0
-    unknown = frame.filter(items.is_null())
+    unknown = frame.filter(items.is_null()) if items.null_count() else frame.clear()
     found = [*rejects, *_set_aside(unknown, "event", mark, lambda row: _unknown_item(row["item"]))]
     _refuse(found, strict=strict)
-    good = frame.with_columns(item=items).filter(items.is_not_null())
+    good = frame.with_columns(item=items)
+    if unknown.height:
+        good = good.filter(items.is_not_null())
     users, newcomers = user_ids.add_missing(connection, good["user"])
     first = bookkeeping.counter(connection, "seq")
     new = event_log.insert_events(connection, good.with_columns(user=users), first_seq=first)

@@ -210,7 +210,7 @@ class ServiceConformance:
     def test_another_opening_sees_what_was_removed(self, tmp_path: Path) -> None:
         """Also where it has looked up many ids before."""
         one, other = self.open_store(tmp_path), self.open_store(tmp_path)
-        size = 300
+        size = 1500
         log = pl.DataFrame(
             {
                 "user": [f"u{n}" for n in range(size)],
