@@ -1,11 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from database_servers import mysql_server, postgresql_server
 from kinema.threads import set_thread_policy
 
 set_thread_policy()
@@ -26,6 +28,20 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the public data sets are not here; set KINEMA_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server of this process."""
+    with postgresql_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> Iterator[str]:
+    """A MariaDB server of this process; %s stands for the name of a database."""
+    with mysql_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "optuna": ("tune", "the search for settings: kinema tune, kinema pretrain --tune"),
     "peft": ("adapt", "adapting encoders by LoRA: kinema adapt"),
     "tensorboard": ("logs", "curves, histograms and graphs of training in TensorBoard"),
+    "psycopg": ("postgres", "a store on PostgreSQL"),
+    "pymysql": ("mysql", "a store on MySQL or MariaDB"),
+    "pymongo": ("mongo", "a store on MongoDB"),
     "matplotlib": ("report", "plots in the HTML report"),
 }
 """Module -> (extra that brings it, what it enables)."""

@@ -133,7 +133,7 @@ def test_what_fails_halfway_leaves_nothing(store, monkeypatch):
 
 
 def test_writing_while_another_process_writes_is_a_clear_error(tmp_path):
-    store = SqlStore.open(f"sqlite:///{tmp_path / 'store.db'}?timeout=0.05")
+    store = SqlStore.open(tmp_path / "store.db", patience_s=0.05)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(DataError, match="the store is being written by another process; wait for it"):

@@ -9,7 +9,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, and_, desc, func, or_, select
 
 from kinema.schema import EVENT_COLUMNS, Event, EventKind
-from kinema.store.dialect import insert_few, insert_new, read_whole_numbers
+from kinema.store.dialect import dialect_of, insert_few, insert_new
 from kinema.store.event_keys import event_key, event_keys
 from kinema.store.tables import EVENTS, ITEMS, KIND_CODES, USERS
 from kinema.store.text_json import read_object
@@ -99,7 +99,7 @@ def read_events(
     names = list(dict.fromkeys([*wanted, "timestamp_ms", "seq"]))
     where = [] if kinds is None else [EVENTS.c.kind.in_([KIND_CODES[EventKind(kind)] for kind in kinds])]
     whole = all(name == "seq" or _TYPES[name].is_integer() for name in names)
-    read = read_whole_numbers if whole else _read_rows
+    read = _read_whole_numbers if whole else _read_rows
     parts = [read(connection, [EVENTS.c[name] for name in names], [*where, *between]) for between in _pages(connection)]
     types: dict[Any, Any] = {name: _TYPES.get(name, pl.Int64) for name in names}
     events = pl.concat([part.cast(types) for part in parts]) if parts else pl.DataFrame(schema=types)
@@ -174,6 +174,13 @@ def _pages(connection: Connection) -> list[list[ColumnElement[bool]]]:
         upto = or_(time < last[0], and_(time == last[0], key <= last[1]))
         pages.append([*after, time <= last[0], upto])
         after = [time >= last[0], or_(time > last[0], key > last[1])]
+
+
+def _read_whole_numbers(
+    connection: Connection, columns: Sequence[ColumnElement[int]], where: Sequence[ColumnElement[bool]]
+) -> pl.DataFrame:
+    found = dialect_of(connection).read_whole_numbers(connection, columns, where)
+    return _read_rows(connection, columns, where) if found is None else found
 
 
 def _read_rows(

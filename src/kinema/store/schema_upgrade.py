@@ -6,7 +6,8 @@ from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.schema import CreateColumn
 
 from kinema.store import bookkeeping
-from kinema.store.tables import COUNTER_NAMES, COUNTERS, ITEMS, METADATA, SCHEMA_VERSION, USERS
+from kinema.store.dialect import dialect_of
+from kinema.store.tables import COUNTER_NAMES, COUNTERS, ITEMS, SCHEMA_VERSION, USERS
 
 _KEY: Final = "schema_version"
 
@@ -27,7 +28,7 @@ def make_tables(connection: Connection) -> None:
     found = found_version(connection)
     if found is not None and found >= SCHEMA_VERSION:
         return
-    METADATA.create_all(connection)
+    dialect_of(connection).make_all(connection)
     if found == 1:
         for table in (ITEMS, USERS):
             _add_column(connection, table, "deleted")

@@ -1,4 +1,4 @@
-"""The store on a SQL database: SQLite in one file by default.
+"""The store on a SQL database: SQLite in one file by default, PostgreSQL or MySQL by URL.
 
 Bulk writing is columnar to the last step: a Polars frame per block, one transaction per block, a hundred rows per
 statement. Nothing is held but the block and the two vocabularies.
@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import polars as pl
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from kinema.errors import DataError, StaleArtifactError
 from kinema.schema import Event, EventKind, Item, Reject, User
 from kinema.store import bookkeeping, catalogue, documents, event_log, removal, slates, writes
-from kinema.store.dialect import make_index, open_engine
+from kinema.store.dialect import dialect_of, open_engines, read_url, shown
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
 from kinema.store.schema_upgrade import found_version, make_tables
 from kinema.store.service_protocols import Document, LoggedSlate, StoreState
@@ -42,39 +42,45 @@ class SqlStore:
         >>> store.close()
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(writes=True)
+    def __init__(self, reader: Engine, writer: Engine) -> None:
+        self._engine = reader
+        self._writer = writer
+        self._dialect = dialect_of(reader)
         self._lock = threading.Lock()
         self._item_ids = Vocabulary(ITEMS)
         self._user_ids = Vocabulary(USERS)
         self._indexes: set[str] = set()
 
     @classmethod
-    def open(cls, url_or_path: str | Path) -> "SqlStore":
-        """Open a store; a new one is made where there is none.
+    def open(cls, url_or_path: str | Path, *, patience_s: float = 60) -> "SqlStore":
+        """Open a store; a new one is made where there is none, an older one brought up to date.
 
         Args:
-            url_or_path: A file, or a URL such as ``sqlite:///store.db``.
+            url_or_path: A SQLite file, or a URL: ``postgresql://USER@HOST/NAME``, ``mysql://USER@HOST/NAME``, ``sqlite:///FILE``.
+            patience_s: How long a writer waits for another one before it gives up.
 
         Returns:
             The store.
 
         Raises:
             ConfigError: The URL names a database that is not served.
-            DataError: The file is not a database.
-            StaleArtifactError: The store was made by a release with other tables.
+            DataError: The database cannot be reached, or the file is not a database.
+            MissingExtraError: The database's driver is not installed.
+            StaleArtifactError: The store was made by a later release.
         """
-        store = cls(open_engine(url_or_path))
+        url = read_url(url_or_path)
+        store = cls(*open_engines(url, patience_s=patience_s))
         try:
             found = store._schema_version()
         except DatabaseError as error:
             store.close()
-            raise DataError(f"cannot open the store '{url_or_path}': {error.orig}; name another file") from error
+            remedy = "name another file" if url.drivername == "sqlite" else "check its address, name, user and password"
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DataError(f"cannot open the store '{shown(url)}': {reason}; {remedy}") from error
         if found != SCHEMA_VERSION:
             store.close()
             raise StaleArtifactError(
-                f"store '{url_or_path}' must have schema version {SCHEMA_VERSION}, has {found}; ingest into a new store"
+                f"store '{shown(url)}' must have schema version {SCHEMA_VERSION}, has {found}; ingest into a new store"
             )
         return store
 
@@ -288,18 +294,18 @@ class SqlStore:
         """The version of the tables, which are made or upgraded; an up-to-date store is only read."""
         found = self._read(found_version)
         if found is None or found < SCHEMA_VERSION:
-            with self._writing() as connection:
+            with self._dialect.making(self._engine) as connection:
                 make_tables(connection)
             found = self._read(found_version)
         return found or 0
 
     def _need_index(self, name: str) -> None:
-        if name not in self._indexes and make_index(self._engine, name):
+        if name not in self._indexes and self._dialect.make_index(self._engine, name):
             self._indexes.add(name)
 
     def _read(self, ask: Callable[[Connection], T]) -> T:
         """The answer to a question, all of it from one state of the database."""
-        with self._engine.begin() as connection:
+        with self._explained(), self._engine.begin() as connection:
             return ask(connection)
 
     @contextmanager
@@ -307,13 +313,22 @@ class SqlStore:
         """One transaction; where it fails nothing of it is left, in the database or in the vocabularies."""
         with self._lock:
             try:
-                with self._writer.begin() as connection:
+                with self._explained(), self._writer.begin() as connection:
                     yield connection
-            except BaseException as error:
+            except BaseException:
                 self._item_ids.forget()
                 self._user_ids.forget()
-                if isinstance(error, OperationalError) and "locked" in str(error.orig):
-                    raise DataError(
-                        "the store is being written by another process; wait for it, then try again"
-                    ) from error
                 raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of the database that are the caller's to act on, in our words."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, DBAPIError) and self._dialect.is_busy(error):
+                raise DataError("the store is being written by another process; wait for it, then try again") from error
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if cause is not None and self._dialect.is_refusal(cause):
+                raise DataError(f"the database refuses a value: {str(cause).strip().splitlines()[0]}") from error
+            raise

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 from kinema.schema import EventKind
 
@@ -46,21 +47,24 @@ KIND_CODES: Final[dict[EventKind, int]] = {
 
 METADATA: Final = MetaData()
 
+LONG_TEXT: Final = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+"""MySQL's TEXT ends at 64 KiB."""
+
 ITEMS: Final = Table(
     "items",
     METADATA,
     Column("num", Integer, primary_key=True, autoincrement=False),
     Column("id", String(MAX_ID), nullable=False, unique=True),
-    Column("title", Text),
-    Column("description", Text),
-    Column("categories", Text),
-    Column("tags", Text),
-    Column("language", Text),
+    Column("title", LONG_TEXT),
+    Column("description", LONG_TEXT),
+    Column("categories", LONG_TEXT),
+    Column("tags", LONG_TEXT),
+    Column("language", LONG_TEXT),
     Column("published_at", BigInteger),
     Column("duration_ms", BigInteger),
-    Column("media_path", Text),
+    Column("media_path", LONG_TEXT),
     Column("hidden", Boolean),
-    Column("attributes", Text),
+    Column("attributes", LONG_TEXT),
     Column("source", Integer),
     Column("deleted", Boolean),
 )
@@ -73,7 +77,7 @@ USERS: Final = Table(
     METADATA,
     Column("num", Integer, primary_key=True, autoincrement=False),
     Column("id", String(MAX_ID), nullable=False, unique=True),
-    Column("attributes", Text),
+    Column("attributes", LONG_TEXT),
     Column("source", Integer),
     Column("deleted", Boolean),
 )
@@ -91,11 +95,11 @@ EVENTS: Final = Table(
     Column("id", String(MAX_ID)),
     Column("value", Double),
     Column("watch_ms", BigInteger),
-    Column("session_id", Text),
-    Column("slate_id", Text),
+    Column("session_id", LONG_TEXT),
+    Column("slate_id", LONG_TEXT),
     Column("position", Integer),
     Column("propensity", Double),
-    Column("context", Text),
+    Column("context", LONG_TEXT),
     sqlite_with_rowid=False,
 )
 """Clustered by time, then by the hash of the content (`kinema.store.event_keys`), with the arrival order in ``seq``.
@@ -118,7 +122,7 @@ SOURCES: Final = Table(
     METADATA,
     Column("num", Integer, primary_key=True, autoincrement=True),
     Column("key", String(128), nullable=False, unique=True),
-    Column("file", Text, nullable=False),
+    Column("file", LONG_TEXT, nullable=False),
     Column("next_row", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
@@ -133,15 +137,15 @@ REJECTS: Final = Table(
     Column("kind", String(16), nullable=False),
     Column("file", String(700), nullable=False),
     Column("row", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("raw", Text, nullable=False),
+    Column("reason", LONG_TEXT, nullable=False),
+    Column("raw", LONG_TEXT, nullable=False),
     Column("source", Integer),
     UniqueConstraint("file", "kind", "row"),
 )
 """``source`` is what was read when the row was found; ``row`` is 0 where the file as a whole is meant; NULL would not be unique."""
 
 FACTS: Final = Table(
-    "facts", METADATA, Column("key", String(128), primary_key=True), Column("value", Text, nullable=False)
+    "facts", METADATA, Column("key", String(128), primary_key=True), Column("value", LONG_TEXT, nullable=False)
 )
 """Small JSON values beside the data."""
 
@@ -170,11 +174,11 @@ SLATES: Final = Table(
     Column("user", String(MAX_ID)),
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("scenario", String(MAX_ID), nullable=False),
-    Column("variant", Text),
-    Column("model_version", Text),
-    Column("items", Text, nullable=False),
-    Column("propensities", Text, nullable=False),
-    Column("context", Text),
+    Column("variant", LONG_TEXT),
+    Column("model_version", LONG_TEXT),
+    Column("items", LONG_TEXT, nullable=False),
+    Column("propensities", LONG_TEXT, nullable=False),
+    Column("context", LONG_TEXT),
     Index("slates_by_user", "user", "timestamp_ms"),
     Index("slates_by_time", "timestamp_ms"),
 )
@@ -185,7 +189,7 @@ DOCUMENTS: Final = Table(
     METADATA,
     Column("room", String(32), primary_key=True),
     Column("key", String(200), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", LONG_TEXT, nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
 )

@@ -1,0 +1,94 @@
+"""Real database servers from the system's packages, in folders of their own, on Unix sockets; nothing is synced to disk."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def program(name, *folders):
+    """Path of a program of the system, None where it is not installed."""
+    places = [*folders, *os.environ.get("PATH", "").split(":"), "/usr/sbin", "/usr/local/sbin"]
+    return shutil.which(name, path=":".join(str(place) for place in places))
+
+
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL server; its URL ends in a database of its own. Root may not run one: the user postgres does."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    initdb, postgres = program("initdb", *folders), program("postgres", *folders)
+    if initdb is None or postgres is None:
+        pytest.skip("PostgreSQL is not installed; run: apt-get install postgresql")
+    before = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    with _folder() as folder:
+        if before:
+            shutil.chown(folder, "postgres", "postgres")
+        new = [
+            "-D",
+            folder / "data",
+            "-U",
+            "kinema",
+            "-A",
+            "trust",
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ]
+        subprocess.run([*before, initdb, *new], check=True, capture_output=True)
+        fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+        options = [part for name, value in fast.items() for part in ("-c", f"{name}={value}")]
+        command = [*before, postgres, "-D", folder / "data", "-k", folder, "-h", "", *options]
+        with _running(command, folder / ".s.PGSQL.5432", stop=signal.SIGQUIT):
+            yield f"postgresql://kinema@/postgres?host={folder}"
+
+
+@contextmanager
+def mysql_server() -> Iterator[str]:
+    """A MariaDB server; its URL ends before the name of a database."""
+    install, server = program("mariadb-install-db"), program("mariadbd")
+    if install is None or server is None:
+        pytest.skip("MariaDB is not installed; run: apt-get install mariadb-server")
+    with _folder() as folder:
+        user = [f"--user={'root' if os.getuid() == 0 else os.environ['USER']}", f"--datadir={folder / 'data'}"]
+        fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"]
+        new = ["--no-defaults", *user, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([install, *new, "--innodb-log-file-size=8M"], check=True, capture_output=True)
+        socket = folder / "socket"
+        command = [server, "--no-defaults", *user, *fast, f"--socket={socket}", "--skip-networking", "--skip-log-bin"]
+        with _running(command, socket, stop=signal.SIGKILL):
+            yield f"mysql://root@localhost/%s?unix_socket={socket}"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder with a short path (a socket's may have a hundred characters) that another user may enter."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="kinema-", dir=memory if memory.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(command, socket, *, stop) -> Iterator[None]:
+    """A server while it listens on its socket; afterwards it is ended at once, its data is thrown away."""
+    with (socket.parent / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            until = time.monotonic() + 60
+            while not socket.exists() and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.02)
+            assert socket.exists(), f"{command[0]} did not start: {(socket.parent / 'log').read_text()[-2000:]}"
+            yield
+        finally:
+            process.send_signal(stop)
+            process.wait(60)
