@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kinema.steps.project_predict import Predict
     from kinema.steps.project_tune import Tune
     from kinema.steps.ranking_items import RankedItems
-    from kinema.steps.refreshing import RefreshReport
+    from kinema.steps.refresh_report import RefreshReport
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
     from kinema.store.profiles import ProfileSchema
