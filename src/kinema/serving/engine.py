@@ -21,6 +21,7 @@ from kinema.recommend.search import SearchResult
 from kinema.schema import Event, EventKind, Slate
 from kinema.serving.placements import Placements
 from kinema.serving.problems import Problem, not_found
+from kinema.serving.profiles import ChosenWeights
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
 from kinema.serving.writer import Writer
@@ -76,6 +77,8 @@ class Engine:
         self._stopping = threading.Event()
         self._trouble: str = ""
         self._placements = Placements(store)
+        self.weights = ChosenWeights(store)
+        self._documents_read = -1
         self.writer = Writer(store, applied=self.catch_up)
         self._threads = [
             threading.Thread(target=self._follow, name="kinema-follower", daemon=True),
@@ -88,6 +91,7 @@ class Engine:
         Raises:
             KinemaError: There is no world to be had.
         """
+        self._read_documents(self.store.state())
         self._take(self._worlds.read())
         self.writer.start()
         for thread in self._threads:
@@ -128,7 +132,7 @@ class Engine:
         """A slate: its id, the answer, the world it came from, and when it is logged."""
         world = self.world
         its_id = new_id(asked.timestamp_ms)
-        answered = world.recommend(replace(asked, draw=its_id))
+        answered = world.recommend(replace(asked, draw=its_id, weights=self.weights.of(asked.user)))
         logged = self.log(its_id, answered.slate, world, asked, variant=answered.variant)
         return its_id, answered, world, logged
 
@@ -250,6 +254,7 @@ class Engine:
             if gone is None:
                 raise not_found("user", user_id, field="user_id")
             self.world.people.forget(user_id)
+            self.weights.forget(user_id)
             self._own_users_change(before)
         return gone
 
@@ -315,12 +320,18 @@ class Engine:
 
     def _look(self, state: StoreState) -> None:
         world = self.world
+        if state.documents != self._documents_read:
+            self._read_documents(state)
         if state.seq > world.seq:
             self.catch_up()
         if (state.items, state.users) != (world.state.items, world.state.users):
             self._wanted.set()
         if self._worlds.key() != world.key:
             self._wanted.set()
+
+    def _read_documents(self, state: StoreState) -> None:
+        self.weights.read()
+        self._documents_read = state.documents
 
     def _read_worlds(self) -> None:
         while True:

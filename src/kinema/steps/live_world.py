@@ -4,7 +4,7 @@ Counts grow with every event without a gradient step: the user's history, which 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -14,6 +14,7 @@ import polars as pl
 from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.interests import Interests, interests_of, with_weights
 from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
 from kinema.scenario_settings import scenarios_of
@@ -94,7 +95,8 @@ class LiveWorld:
         people = self.people
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
-        rules = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
+        placed = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
+        rules = with_weights(placed, asked.weights)
         slate = self.maker.recommend(request, past=self._past(asked), rules=rules, draw=asked.draw)
         return Answered(slate, rules.variant)
 
@@ -111,6 +113,11 @@ class LiveWorld:
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question."""
         return search_project(self.maker, text, folder=self._folder, settings=self._settings, **options)
+
+    def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
+        """What a user is interested in."""
+        content = self.maker.recommender.parts.content
+        return interests_of(self.people.history(user), self.catalogue, content, weights=weights)
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events; those of items that this reading does not know wait for the next."""
