@@ -12,7 +12,10 @@ from small_service import small_project
 
 @pytest.fixture
 def client(tmp_path):
-    with small_project(tmp_path) as project, TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as served:
+    with (
+        small_project(tmp_path) as project,
+        TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as served,
+    ):
         served.project = project
         yield served
 
