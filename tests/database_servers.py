@@ -47,7 +47,7 @@ def postgresql_server() -> Iterator[str]:
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
         options = [part for name, value in fast.items() for part in ("-c", f"{name}={value}")]
         command = [*before, postgres, "-D", folder / "data", "-k", folder, "-h", "", *options]
-        with _running(command, folder / ".s.PGSQL.5432", stop=signal.SIGQUIT):
+        with _running(command, folder / ".s.PGSQL.5432", stop=signal.SIGINT):
             yield f"postgresql://kinema@/postgres?host={folder}"
 
 
@@ -72,7 +72,8 @@ def mysql_server() -> Iterator[str]:
 def _folder() -> Iterator[Path]:
     """A folder with a short path (a socket's may have a hundred characters) that another user may enter."""
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(prefix="kinema-", dir=memory if memory.is_dir() else None))
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    folder = Path(tempfile.mkdtemp(prefix="kinema-", dir=memory if roomy else None))
     try:
         yield folder
     finally:

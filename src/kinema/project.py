@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
+from kinema.scenario_settings import scenarios_of
 from kinema.schema import Branch, EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
 from kinema.store.sql import SqlStore
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kinema.steps.project_predict import Predict
     from kinema.steps.project_tune import Tune
     from kinema.steps.ranking_items import RankedItems
-    from kinema.steps.refreshing import RefreshReport
+    from kinema.steps.refresh_report import RefreshReport
     from kinema.steps.slates import SlateMaker
     from kinema.steps.transferring import DeltaReport
     from kinema.store.profiles import ProfileSchema
@@ -322,16 +323,22 @@ class Project:
         return Predict(self)
 
     def recommend(
-        self, user: str, *, num_items: int = 10, exclude: Sequence[str] = (), branch: Branch | None = None
+        self,
+        user: str,
+        *,
+        num_items: int = 10,
+        exclude: Sequence[str] = (),
+        scenario: str = "home",
+        branch: Branch | None = None,
     ) -> Slate:
         """Recommend items to a user; an unknown one gets what is popular now, and the slate's notice says so.
 
-        What the user has watched or disliked is left out. A ``branch`` of the model answers alone. Errors:
-        `kinema.recommend.branches.answer_alone`; `DataError` if ``num_items`` is out of range.
+        What the user has watched or disliked is left out; a ``branch`` of the model answers alone. Errors:
+        `kinema.recommend.branches.answer_alone`; `DataError` if ``num_items`` is out of range or the ``scenario`` unknown.
         """
         disliked = (event.item for event in self.store.user_events(user) if event.kind is EventKind.DISLIKE)
         left_out = tuple(dict.fromkeys((*exclude, *disliked)))
-        return self.slates().recommend(Request(user, num_items=num_items, exclude=left_out), branch=branch)
+        return self.slates().recommend(Request(user, num_items, scenario, left_out), branch=branch)
 
     def rank(self, user: str, items: Sequence[str], **options: Any) -> "RankedItems":
         """Put given candidates in order, by FLM and the ranker; options and errors: `kinema.steps.ranking_items.rank_items`."""
@@ -364,7 +371,8 @@ class Project:
         state = slates.slates_state(self.store, self.artifacts)
         if self._serving is None or self._serving[0] != state:
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
-            made_of |= {"store": self.store, "read": lambda schema: self.dataset(profile_schema=schema)}
+            made_of |= {"store": self.store, "scenarios": scenarios_of(self.settings.scenarios)}
+            made_of |= {"read": lambda schema: self.dataset(profile_schema=schema)}
             self._serving = (state, model_watch.load_serving(**made_of))
         return self._serving[1]
 

@@ -4,19 +4,20 @@ An environment variable is the path of the key in capitals: ``KINEMA_FLM__MAX_EP
 Only assembling code (the project, the recipes, the command line) reads this; the rooms take plain arguments.
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kinema.errors import ConfigError, NotBuiltError
+from kinema.scenario_settings import SCENARIO_LINES, Name, ScenarioSettings, check_scenarios
 from kinema.schema import INTERACTION_KINDS, EventKind
 from kinema.service_settings import AuthSettings, RateSettings, RefreshSettings, ServingSettings
+from kinema.setting_errors import explained, unknown_key
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -167,7 +168,7 @@ class RecommendSettings(_Section):
     head_weights: dict[str, float] = Field(
         default={}, description="what each head of the ranker is worth, { click = 1, like = 5 }; empty: clicks alone"
     )
-    scenario_weights: dict[Literal["home", "related", "search"], dict[str, float]] = Field(
+    scenario_weights: dict[str, dict[str, float]] = Field(
         default={}, description="the same for one scenario, { related = { watch = 1 } }"
     )
     matcher: bool = Field(
@@ -247,6 +248,7 @@ class Settings(BaseSettings):
     flm: FLMSettings = FLMSettings()
     recommend: RecommendSettings = RecommendSettings()
     search: SearchSettings = SearchSettings()
+    scenarios: dict[Name, ScenarioSettings] = Field(default_factory=dict, validate_default=True)
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()
     auth: AuthSettings = AuthSettings()
@@ -255,6 +257,13 @@ class Settings(BaseSettings):
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("scenarios")
+    @classmethod
+    def _scenarios_work(cls, tree: dict[str, ScenarioSettings], info: ValidationInfo) -> dict[str, ScenarioSettings]:
+        weighted = info.data["recommend"].scenario_weights if "recommend" in info.data else {}
+        check_scenarios(tree, weighted)
+        return tree
 
     @field_validator("finetune")
     @classmethod
@@ -338,7 +347,7 @@ def check_settings(tree: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**tree)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(dict(one)) for one in error.errors())) from error
+        raise ConfigError("; ".join(explained(dict(one), Settings, FILE_NAME) for one in error.errors())) from error
 
 
 def _check_environment_sections() -> None:
@@ -346,25 +355,7 @@ def _check_environment_sections() -> None:
     for name in os.environ:
         section, delimiter, _ = name.removeprefix("KINEMA_").lower().partition("__")
         if name.startswith("KINEMA_") and delimiter and section not in Settings.model_fields:
-            raise ConfigError(_unknown_key(section, sorted(Settings.model_fields), f"environment variable {name}"))
-
-
-def _explain(error: dict[str, Any]) -> str:
-    path = [str(part) for part in error["loc"]]
-    if error["type"] == "extra_forbidden":
-        section = Settings.model_fields.get(path[0])
-        model = section.annotation if section is not None and len(path) > 1 else Settings
-        return _unknown_key(".".join(path), sorted(getattr(model, "model_fields", {})), FILE_NAME)
-    rule = (
-        error["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
-    )
-    return f"{'.'.join(path)} must be {rule}, is {error['input']!r} ({FILE_NAME} or environment)"
-
-
-def _unknown_key(key: str, allowed: list[str], place: str) -> str:
-    close = difflib.get_close_matches(key.rsplit(".", maxsplit=1)[-1], allowed, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ";"
-    return f"unknown key '{key}' in {place}{hint} allowed: {', '.join(allowed)}"
+            raise ConfigError(unknown_key(section, sorted(Settings.model_fields), f"environment variable {name}"))
 
 
 def template() -> str:
@@ -381,7 +372,7 @@ def template() -> str:
         for key, one in section.model_fields.items():
             default = "(automatic)" if one.default is None else _toml(one.default)
             lines.append(f"# {key} = {default}  # {one.description}")
-    return "\n".join([*lines, *_TASK_LINES]) + "\n"
+    return "\n".join([*lines, *SCENARIO_LINES, *_TASK_LINES]) + "\n"
 
 
 def _toml(value: Any) -> str:

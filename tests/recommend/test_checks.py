@@ -24,16 +24,6 @@ def test_lengths_inside_the_range_pass(value):
     check_request(Request("u1", num_items=value))
 
 
-def test_a_mistyped_scenario_is_answered_with_the_close_one():
-    with pytest.raises(DataError, match=r"unknown scenario 'hme', did you mean 'home'\? known: home, related, search"):
-        check_request(Request("u1", scenario="hme"))
-
-
-def test_a_scenario_like_no_other_is_answered_with_all():
-    with pytest.raises(DataError, match="unknown scenario 'zzz'; known: home, related, search"):
-        check_request(Request("u1", scenario="zzz"))
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [("num_candidates", 0), ("diversity", -0.1), ("diversity", 1.5), ("diversity", float("nan")),

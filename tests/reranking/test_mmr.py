@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.reranking.mmr import diversify, scaled
+from kinema.reranking.quotas import Quota
 
 
 def naive(scores, vectors, num, *, diversity, groups, max_per_group):
@@ -47,17 +48,21 @@ def problems(draw):
     )
 
 
+def quotas(groups, limit):
+    return [] if limit is None else [Quota(groups, limit)]
+
+
 @given(problems())
 def test_the_fast_way_equals_the_definition(problem):
     scores, vectors, num, diversity, groups, limit = problem
-    ours = diversify(scores, vectors, num, diversity=diversity, groups_K=groups, max_per_group=limit)
+    ours = diversify(scores, vectors, num, diversity=diversity, quotas=quotas(groups, limit))
     assert ours.tolist() == naive(scores, vectors, num, diversity=diversity, groups=groups, max_per_group=limit)
 
 
 @given(problems())
 def test_the_best_candidate_stays_first_and_none_appears_twice(problem):
     scores, vectors, num, diversity, groups, limit = problem
-    places = diversify(scores, vectors, num, diversity=diversity, groups_K=groups, max_per_group=limit)
+    places = diversify(scores, vectors, num, diversity=diversity, quotas=quotas(groups, limit))
     assert len(set(places.tolist())) == len(places) == min(num, len(scores))
     assert not len(places) or places[0] == 0
 
@@ -82,8 +87,7 @@ def test_a_group_with_its_quota_waits_until_nothing_else_is_left():
         None,
         5,
         diversity=0.0,
-        groups_K=np.array([0, 0, 0, 1, -1]),
-        max_per_group=1,
+        quotas=quotas(np.array([0, 0, 0, 1, -1]), 1),
     )
     assert places.tolist() == [0, 3, 4, 1, 2]
 

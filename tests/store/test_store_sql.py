@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect
 
-from kinema.errors import ConfigError, DataError, StaleArtifactError
+from kinema.errors import DataError, StaleArtifactError
 from kinema.schema import EventKind, User
 from kinema.store import event_log, schema_upgrade
 from kinema.store.protocols import WriteCounts
@@ -38,11 +38,6 @@ def test_a_url_opens_the_same_store_as_its_path(tmp_path):
     again = SqlStore.open(f"sqlite:///{tmp_path / 'deep' / 'store.db'}")
     assert again.meta("x") == 1
     again.close()
-
-
-def test_another_database_is_refused_by_name():
-    with pytest.raises(ConfigError, match="must be sqlite:///FILE or a path, is 'postgresql'"):
-        SqlStore.open("postgresql://localhost/x")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

@@ -39,6 +39,8 @@ COMMANDS: Final[LazyCommands] = {
         "delta",
         "List, merge, apply or remove what was learnt beside networks of others.",
     ),
+    "model": ("kinema.cli.models", "model", "List, show, publish and roll back versions of the model."),
+    "refresh": ("kinema.cli.refresh", "refresh", "Train on what is new, and publish only if it is no worse."),
     "evaluate": ("kinema.cli.model", "evaluate", "Measure FLM against baselines under a protocol."),
     "recommend": ("kinema.cli.slates", "recommend", "Recommend items to a user."),
     "rank": ("kinema.cli.rank", "rank", "Score given candidates of a user by the ranker that is configured."),

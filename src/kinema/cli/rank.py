@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 @click.option("--column", default="item", show_default=True, help="Of --table.")
 @click.option(
     "--scenario",
-    type=click.Choice(["home", "related", "search"]),
     default="home",
     show_default=True,
-    help="Whose weights blend the heads.",
+    help="Whose weights blend the heads: home, related, search or one of kinema.toml.",
 )
 @click.option(
     "--at", "now_ms", type=click.IntRange(0), metavar="MS", help="The moment, UTC milliseconds. Default: now."

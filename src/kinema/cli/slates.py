@@ -58,6 +58,12 @@ def _brief(detail: Mapping[str, Any]) -> str:
 @_NUM
 @click.option("--explain", is_flag=True, help="Say why each item is here and what each stage did.")
 @click.option("--exclude", multiple=True, metavar="ITEM", help="An item that must not appear; may repeat.")
+@click.option(
+    "--scenario",
+    default="home",
+    show_default=True,
+    help="Whose rules hold: home, related, search or one of kinema.toml.",
+)
 @click.option("--branch", type=click.Choice(BRANCHES), help="One side of the model answers alone, unfused.")
 @project_option
 @common_options
@@ -69,6 +75,7 @@ def recommend(
     num_items: int,
     explain: bool,
     exclude: tuple[str, ...],
+    scenario: str,
     branch: Branch | None,
 ) -> None:
     """Recommend items to a user. An unknown user gets what is popular now, and is told so.
@@ -76,12 +83,13 @@ def recommend(
     \b
     Example:
       kinema recommend u17 -n 5 --explain
+      kinema recommend u17 --scenario kids --explain
       kinema recommend u17 --branch content
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
 
     with Project.find(folder) as project:
-        slate = project.recommend(user, num_items=num_items, exclude=exclude, branch=branch)
+        slate = project.recommend(user, num_items=num_items, exclude=exclude, scenario=scenario, branch=branch)
     output.show(slate, lambda console: print_slate(console, f"for {user}", slate, explain=explain))
 
 

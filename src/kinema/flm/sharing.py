@@ -202,6 +202,24 @@ def carry_over(
     return columns
 
 
+def carry_items(network: FLMNetwork, source: FLM) -> str:
+    """Fill the items' own vectors and log-odds from an earlier model of the same catalogue.
+
+    Args:
+        network: Its first items are the source's; changed in place.
+        source: The model.
+
+    Returns:
+        Hash of what was carried over.
+    """
+    mine, theirs = network.tower, source.network.tower
+    known = min(mine.num_ids, theirs.num_ids)
+    found = {"ids": theirs.ids_VD.detach()[:known], "bias": theirs.bias_V.detach()[:known]}
+    mine.ids_VD.detach()[:known] = found["ids"]
+    mine.bias_V.detach()[:known] = found["bias"]
+    return hash_arrays({name: one.numpy() for name, one in found.items()}, [])
+
+
 def without_log(
     *,
     config: FLMConfig,

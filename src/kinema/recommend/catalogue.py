@@ -4,7 +4,7 @@ Shape suffixes: V items.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Self
@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
+from kinema.recommend.facets import Facets
 from kinema.schema import Item
 
 UNKNOWN_DATE = int(np.iinfo(np.int64).min)
@@ -29,6 +30,7 @@ class Catalogue:
         categories: From general to special.
         published_ms_V: int64, UTC milliseconds; the smallest int64 where unknown (always published).
         hidden_V: bool, never recommended.
+        facets: What the rules of a scenario can name.
     """
 
     ids: tuple[str, ...]
@@ -36,6 +38,7 @@ class Catalogue:
     categories: tuple[tuple[str, ...], ...]
     published_ms_V: NDArray[np.int64]
     hidden_V: NDArray[np.bool_]
+    facets: Facets = field(compare=False)
 
     @classmethod
     def from_frame(cls, items: pl.DataFrame) -> Self:
@@ -56,12 +59,14 @@ class Catalogue:
         titles, categories, published, hidden = (
             items[name] if name in items.columns else none for name in ("title", "categories", "published_at", "hidden")
         )
+        named = tuple(tuple(names or ()) for names in categories.to_list())
         return cls(
             ids=tuple(items["id"].to_list()),
             titles=tuple(title or "" for title in titles.to_list()),
-            categories=tuple(tuple(names or ()) for names in categories.to_list()),
+            categories=named,
             published_ms_V=published.cast(pl.Int64).fill_null(UNKNOWN_DATE).to_numpy().astype(np.int64),
             hidden_V=hidden.cast(pl.Boolean).fill_null(value=False).to_numpy().astype(np.bool_),
+            facets=_facets(items, named),
         )
 
     @classmethod
@@ -73,13 +78,22 @@ class Catalogue:
             >>> catalogue.number("v2"), catalogue.name(0), catalogue.name(1)
             (1, 'Otters', 'v2')
         """
+        categories = tuple(tuple(item.categories) for item in items)
         dates = [UNKNOWN_DATE if item.published_at is None else item.published_at for item in items]
         return cls(
             ids=tuple(item.id for item in items),
             titles=tuple(item.title for item in items),
-            categories=tuple(tuple(item.categories) for item in items),
+            categories=categories,
             published_ms_V=np.array(dates, dtype=np.int64),
             hidden_V=np.array([item.hidden for item in items], dtype=np.bool_),
+            facets=Facets(
+                len(items),
+                categories,
+                tags=tuple(item.tags for item in items),
+                languages=tuple(item.language for item in items),
+                durations_ms_V=np.array([item.duration_ms or 0 for item in items], dtype=np.int64),
+                attributes=tuple(item.attributes for item in items),
+            ),
         )
 
     def __len__(self) -> int:
@@ -124,3 +138,21 @@ class Catalogue:
     def _label(self, item_id: str) -> str:
         title = self.titles[self.numbers[item_id]]
         return f"'{item_id}' ({title})" if title else f"'{item_id}'"
+
+
+def _facets(items: pl.DataFrame, categories: tuple[tuple[str, ...], ...]) -> Facets:
+    """Of a store's frame, whose attributes are JSON text; columns may be missing."""
+    tags, languages, attributes = (
+        items[name].to_list() if name in items.columns else [] for name in ("tags", "language", "attributes")
+    )
+    durations_V = np.zeros(items.height, dtype=np.int64)
+    if "duration_ms" in items.columns:
+        durations_V = items["duration_ms"].cast(pl.Int64).fill_null(0).to_numpy().astype(np.int64)
+    return Facets(
+        items.height,
+        categories,
+        tags=tuple(tuple(names or ()) for names in tags),
+        languages=tuple(name or "" for name in languages),
+        durations_ms_V=durations_V,
+        attributes=tuple(one or "{}" for one in attributes),
+    )

@@ -1,6 +1,5 @@
 """What a question must look like before it is answered."""
 
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -10,7 +9,6 @@ from kinema.errors import ConfigError, DataError
 from kinema.schema import Request
 from kinema.store.histories import Histories
 
-SCENARIOS: Final = ("home", "related", "search")
 MAX_SLATE: Final = 1000
 
 
@@ -28,13 +26,9 @@ def check_request(request: Request) -> None:
     """Refuse a request that has no answer.
 
     Raises:
-        DataError: Its length or its scenario is out of range.
+        DataError: Its length is out of range.
     """
     check_count("num_items", request.num_items, where=f"the request of user '{request.user}'")
-    if request.scenario not in SCENARIOS:
-        close = get_close_matches(request.scenario, SCENARIOS, n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ";"
-        raise DataError(f"unknown scenario '{request.scenario}'{hint} known: {', '.join(SCENARIOS)}")
 
 
 def check_settings(

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.conditions import failures
+from kinema.recommend.scenario import Condition
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Eligible:
     Attributes:
         allowed_V: bool.
         removed: Reason -> number of items; an item with several reasons counts under the first of hidden, unpublished,
-            seen, excluded.
+            seen, excluded, and what the scenario's condition says.
     """
 
     allowed_V: NDArray[np.bool_]
@@ -28,11 +30,16 @@ class Eligible:
     @property
     def num(self) -> int:
         """Items that may appear."""
-        return int(self.allowed_V.sum())
+        return int(np.count_nonzero(self.allowed_V))
 
 
 def eligible(
-    catalogue: Catalogue, *, now_ms: int, seen: NDArray[np.integer], excluded: NDArray[np.integer]
+    catalogue: Catalogue,
+    *,
+    now_ms: int,
+    seen: NDArray[np.integer],
+    excluded: NDArray[np.integer],
+    condition: Condition | None = None,
 ) -> Eligible:
     """Apply every filter once, before retrieval.
 
@@ -41,6 +48,7 @@ def eligible(
         now_ms: Items published later than this are not there yet.
         seen: Numbers of items the user has interacted with.
         excluded: Numbers of items the request rules out.
+        condition: What must hold of an item; None for nothing.
 
     Returns:
         The mask and the count per reason; both add up to the catalogue.
@@ -52,10 +60,12 @@ def eligible(
         "unpublished": catalogue.published_ms_V > now_ms,
         "seen": _mask(len(catalogue), seen),
         "excluded": _mask(len(catalogue), excluded),
+        **({} if condition is None else failures(condition, catalogue, now_ms)),
     }
     for reason, hit_V in rules.items():
-        removed[reason] = int((hit_V & allowed_V).sum())
-        allowed_V &= ~hit_V
+        gone_V = hit_V & allowed_V
+        removed[reason] = int(np.count_nonzero(gone_V))
+        allowed_V ^= gone_V
     return Eligible(allowed_V, removed)
 
 

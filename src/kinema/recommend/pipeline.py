@@ -5,35 +5,30 @@ Shape suffixes: V items, U users, D width, P profile columns.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.ranking.rescoring import Rescoring
+from kinema.recommend.arranging import Arrangement, boost, chance, rerank, set_aside_pins, with_pins
 from kinema.recommend.audience import Audience, find_audience
 from kinema.recommend.branches import answer_alone
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
 from kinema.recommend.coldstart import Footing, footing_of, user_vector
-from kinema.recommend.fallback import TRUST, length_notice, user_notice
+from kinema.recommend.fallback import length_notice, user_notice
 from kinema.recommend.model import Memory, Scorer
 from kinema.recommend.parts import Parts
+from kinema.recommend.scenario import BUILT_IN, CATEGORY, Scenario, check_scenario
 from kinema.recommend.similar import find_similar
-from kinema.recommend.stages import (
-    Arrangement,
-    drop_copies,
-    explain,
-    filter_items,
-    rank,
-    rerank,
-    retrieve,
-    retrievers_of,
-)
+from kinema.recommend.sources import retrieve, retrievers_of
+from kinema.recommend.stages import Ranked, drop_copies, explain, filter_items, rank
 from kinema.recommend.trace import Trace
 from kinema.retrieval.popularity import Segments
 from kinema.retrieval.query import Query
-from kinema.schema import Branch, Request, Slate
+from kinema.schema import Branch, Request, Slate, SlateItem
 from kinema.store.histories import Histories
 
 COLD_DIVERSITY: Final = 0.3
@@ -43,6 +38,18 @@ COLD_DIVERSITY: Final = 0.3
 def wall_clock_ms() -> int:
     """Now, UTC milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One request on its way: who asks, by which rules, on what footing, for how many, what is pinned, what chance hangs on."""
+
+    user: str
+    scenario: Scenario
+    footing: Footing
+    num_items: int
+    pinned: Mapping[int, int]
+    draw: str
 
 
 class Recommender:
@@ -65,6 +72,7 @@ class Recommender:
         copies_V: Group of each item among copies of one clip, -1 for none (see `kinema.steps.duplicates`); a slate shows
             one of each group. None knows of no copies.
         now_ms: The clock for requests without a time of their own.
+        seed: What a scenario leaves to chance follows from it.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -98,6 +106,7 @@ class Recommender:
         fresh_share: float = 0.1,
         copies_V: NDArray[np.integer] | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
+        seed: int = 0,
     ) -> None:
         check_settings(
             num_candidates=num_candidates,
@@ -121,6 +130,7 @@ class Recommender:
         self.max_per_category = max_per_category
         self.fresh_share = fresh_share
         self.now_ms = now_ms
+        self.seed = seed
         self.retrievers = retrievers_of(self.parts)
 
     def recommend(
@@ -130,6 +140,8 @@ class Recommender:
         history: Histories | None = None,
         profile_P: NDArray[np.float32] | None = None,
         rescoring: Rescoring | None = None,
+        scenario: Scenario | None = None,
+        draw: str = "",
     ) -> Slate:
         """Answer one request.
 
@@ -139,15 +151,21 @@ class Recommender:
                 that the store does not know.
             profile_P: The user's profile row; None where there is none.
             rescoring: A second opinion on the candidates of a user with a history; None for none.
+            scenario: The rules of the placement; None takes the request's name without any rule.
+            draw: What chance depends on beside seed, scenario and user, such as the recommendation's id; empty takes the
+                moment of the request.
 
         Returns:
             At most ``request.num_items`` items, fewer only if fewer are eligible. The same request on the same parts
             gives the same slate.
 
         Raises:
-            DataError: The request or the history is not what it must be.
+            DataError: The request or the history is not what it must be, or its scenario is unknown.
         """
         check_request(request)
+        if scenario is None:
+            check_scenario(request.scenario, BUILT_IN)
+            scenario = Scenario(request.scenario)
         parts = self.parts
         trace = Trace()
         if not len(parts.catalogue):
@@ -155,33 +173,76 @@ class Recommender:
             return Slate(request.user, (), trace.steps, "the catalogue is empty; run: kinema ingest")
         past = one_row(history, len(parts.catalogue))
         profile = profile_P if profile_P is not None and np.isfinite(profile_P).all() else None
-        footing = footing_of(past, profile)
         now_ms = self.now_ms() if request.timestamp_ms is None else request.timestamp_ms
+        num_items = min(request.num_items, scenario.max_items or request.num_items)
+        seen = past.items if scenario.exclude_seen else past.items[:0]
         left = filter_items(
             parts.catalogue,
-            seen=past.items,
+            seen=seen,
             exclude=request.exclude,
             now_ms=now_ms,
             trace=trace,
-            scenario=request.scenario,
+            condition=scenario.filter,
+            scenario=scenario.name,
+            **({"variant": scenario.variant} if scenario.variant else {}),
         )
+        left, pinned = set_aside_pins(parts, left, scenario, num_items=num_items, trace=trace)
+        case = _Case(request.user, scenario, footing_of(past, profile), num_items, pinned, draw or str(now_ms))
         query = Query(past, left.allowed_V, now_ms, user_vector(parts.scorer, past, profile, now_ms), profile)
-        retrievers = [one for one in self.retrievers if one.name in TRUST[footing]]
-        merged = retrieve(
-            parts.catalogue, retrievers, query, num=max(self.num_candidates, 2 * request.num_items), trace=trace
-        )
-        ranked = rank(parts, merged, query, footing=footing, trace=trace, rescoring=rescoring)
-        single, num_copies = drop_copies(parts, ranked, shown=past.items, trace=trace)
-        diversity = self.diversity if footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY)
-        arrangement = Arrangement(diversity, self.max_per_category, self.fresh_share)
-        ordered = rerank(parts, single, query, num_items=request.num_items, arrangement=arrangement, trace=trace)
-        items = explain(parts, ordered, query, footing=footing, trace=trace)
+        ranked = self._ranked(case, query, rescoring, trace)
+        shown = np.concatenate([seen, np.array(list(pinned.values()), dtype=np.int64)])
+        single, num_copies = drop_copies(parts, ranked, shown=shown, trace=trace)
+        items = self._arranged(case, single, query, trace)
         notices = (
-            user_notice(request.user, footing, known=history is not None),
+            user_notice(request.user, case.footing, known=history is not None),
             *parts.notices,
-            length_notice(found=len(items), wanted=request.num_items, removed={**left.removed, "copies": num_copies}),
+            length_notice(found=len(items), wanted=num_items, removed={**left.removed, "copies": num_copies}),
         )
         return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
+
+    def _ranked(self, case: _Case, query: Query, rescoring: Rescoring | None, trace: Trace) -> Ranked:
+        """Candidates with their scores."""
+        scenario = case.scenario
+        merged, weights = retrieve(
+            self.parts.catalogue,
+            self.retrievers,
+            query,
+            scenario=scenario,
+            footing=case.footing,
+            num=max(self.num_candidates, 2 * case.num_items),
+            least=case.num_items,
+            trace=trace,
+        )
+        ranked = rank(
+            self.parts,
+            merged,
+            query,
+            footing=case.footing,
+            weights=weights,
+            trace=trace,
+            rescoring=rescoring if scenario.ranker else None,
+            by_model=scenario.rank_by == "model",
+        )
+        return boost(self.parts, ranked, scenario, now_ms=query.now_ms, trace=trace)
+
+    def _arranged(self, case: _Case, ranked: Ranked, query: Query, trace: Trace) -> tuple[SlateItem, ...]:
+        """The places of the slate."""
+        scenario, diversity = case.scenario, case.scenario.diversity
+        if diversity is None:
+            diversity = self.diversity if case.footing is Footing.HISTORY else max(self.diversity, COLD_DIVERSITY)
+        limited = {} if self.max_per_category is None else {CATEGORY: self.max_per_category}
+        arrangement = Arrangement(
+            diversity=diversity,
+            caps=scenario.caps or limited,
+            fresh_share=self.fresh_share if scenario.fresh_share is None else scenario.fresh_share,
+            exploration=scenario.exploration,
+            draw=chance(self.seed, scenario, user=case.user, draw=case.draw),
+            pinned=tuple(case.pinned.values()),
+        )
+        num_free = case.num_items - len(case.pinned)
+        ordered = rerank(self.parts, ranked, query, num_items=num_free, arrangement=arrangement, trace=trace)
+        slate = with_pins(ordered, case.pinned, num_items=case.num_items)
+        return explain(self.parts, slate, query, footing=case.footing, trace=trace)
 
     def recommend_alone(
         self,
@@ -223,6 +284,8 @@ class Recommender:
         exclude: Sequence[str] = (),
         timestamp_ms: int | None = None,
         learned_V: NDArray[np.float32] | None = None,
+        scenario: Scenario | None = None,
+        draw: str = "",
     ) -> Slate:
         """Items like one item.
 
@@ -233,22 +296,29 @@ class Recommender:
             exclude: Item ids to leave out.
             timestamp_ms: The moment of the question; None means now.
             learned_V: Learnt nearness of every item, cosines, in place of content; None for none.
+            scenario: The rules of the placement, ``related`` as a rule; its sources, new items and second opinion have no meaning
+                here, and without a diversity of its own there is none. None for no rules.
+            draw: See `recommend`; the item takes the place of the user.
 
         Returns:
-            A slate without a user, nearest first.
+            A slate without a user, nearest first unless the rules have it otherwise.
 
         Raises:
             DataError: The item or the modality is unknown, or the item lacks it.
         """
         check_count("num_items", num_items, where=f"the question what is similar to '{item}'")
+        now_ms = self.now_ms() if timestamp_ms is None else timestamp_ms
+        rules = Scenario("related") if scenario is None else scenario
         return find_similar(
             self.parts,
             item=item,
             num_items=num_items,
             modality=modality,
             exclude=exclude,
-            now_ms=self.now_ms() if timestamp_ms is None else timestamp_ms,
+            now_ms=now_ms,
             learned_V=learned_V,
+            scenario=rules,
+            draw=chance(self.seed, rules, user=item, draw=draw or str(now_ms)),
         )
 
     def audience(

@@ -5,18 +5,24 @@ Shape suffixes: V items, K items of the answer.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
+from kinema.recommend.arranging import Arrangement, boost, pool_size, rerank, set_aside_pins, with_pins
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
+from kinema.recommend.scenario import Scenario
 from kinema.recommend.stages import Ranked, drop_copies, filter_items, slate_items
 from kinema.recommend.trace import Trace
 from kinema.retrieval.top import top
 from kinema.schema import Slate
 from kinema.store.histories import Histories
+
+_CANDIDATES: Final = 200
+"""Nearest items that rules choose among."""
 
 
 def find_similar(
@@ -27,7 +33,9 @@ def find_similar(
     modality: str | None,
     exclude: Sequence[str],
     now_ms: int,
-    learned_V: NDArray[np.float32] | None = None,
+    learned_V: NDArray[np.float32] | None,
+    scenario: Scenario,
+    draw: np.random.Generator | None,
 ) -> Slate:
     """Nearest items; see `Recommender.similar`.
 
@@ -42,17 +50,35 @@ def find_similar(
     number = parts.catalogue.number(item)
     if modality is not None:
         _check_modality(parts, number, modality)
+    num_items = min(num_items, scenario.max_items or num_items)
     left = filter_items(
-        parts.catalogue, seen=np.array([number]), exclude=exclude, now_ms=now_ms, trace=trace, modality=modality
+        parts.catalogue,
+        seen=np.array([number]),
+        exclude=exclude,
+        now_ms=now_ms,
+        trace=trace,
+        condition=scenario.filter,
+        modality=modality,
     )
+    left, pinned = set_aside_pins(parts, left, scenario, num_items=num_items, trace=trace)
     scores_V, by = _closeness(parts, number, modality, learned_V)
     num_with_copies = 0 if parts.copies_V is None else int((parts.copies_V >= 0).sum())
-    items_K = top(scores_V, num_items + num_with_copies, left.allowed_V)
+    num_ranked = max(_CANDIDATES, pool_size(num_items)) if _moves(scenario) else num_items
+    items_K = top(scores_V, num_ranked + num_with_copies, left.allowed_V)
     scores_K = scores_V[items_K].astype(np.float64)
     nearest = Ranked(items_K, scores_K, scores_K, tuple((by,) for _ in items_K))
     trace.step("rank", left.num, len(items_K), removed={"below the slate": left.num - len(items_K)}, by=by)
-    single, num_copies = drop_copies(parts, nearest, shown=np.array([number]), trace=trace)
-    ranked = single.take(np.arange(min(num_items, len(single.items_K))))
+    boosted = boost(parts, nearest, scenario, now_ms=now_ms, trace=trace)
+    single, num_copies = drop_copies(parts, boosted, shown=np.array([number, *pinned.values()]), trace=trace)
+    arrangement = Arrangement(
+        diversity=scenario.diversity or 0.0,
+        caps=scenario.caps,
+        exploration=scenario.exploration,
+        draw=draw,
+        pinned=tuple(pinned.values()),
+    )
+    ordered = rerank(parts, single, None, num_items=num_items - len(pinned), arrangement=arrangement, trace=trace)
+    ranked = with_pins(ordered, pinned, num_items=num_items)
     history = Histories.from_lists([[number]], len(parts.catalogue))
     name = parts.catalogue.name(number)
     reasons = parts.explainer.reasons(
@@ -65,13 +91,16 @@ def find_similar(
         otherwise=f"closest to '{name}' of what is left",
     )
     items = slate_items(parts.catalogue, ranked, reasons)
-    trace.step(
-        "explain", len(single.items_K), len(items), removed={"below the slate": len(single.items_K) - len(items)}
-    )
+    trace.step("explain", len(items), len(items))
     removed = {reason: count for reason, count in left.removed.items() if reason != "seen"} | {"copies": num_copies}
     weak = f"nothing is known about '{item}': popular items of its category first" if by == "category" else ""
     notices = (weak, *parts.notices, length_notice(found=len(items), wanted=num_items, removed=removed))
     return Slate("", items, trace.steps, "; ".join(filter(None, notices)))
+
+
+def _moves(scenario: Scenario) -> bool:
+    """Whether anything but the nearest items could come into the slate."""
+    return bool(scenario.boosts or scenario.caps or scenario.diversity or scenario.exploration)
 
 
 def _check_modality(parts: Parts, number: int, modality: str) -> None:

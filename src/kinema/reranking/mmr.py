@@ -3,8 +3,12 @@
 Shape suffixes: K candidates, D width, S places of the slate.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from kinema.reranking.quotas import Places, Quota
 
 
 def diversify(
@@ -13,8 +17,7 @@ def diversify(
     num: int,
     *,
     diversity: float,
-    groups_K: NDArray[np.integer] | None = None,
-    max_per_group: int | None = None,
+    quotas: Sequence[Quota] = (),
 ) -> NDArray[np.int64]:
     """Choose and order a slate greedily.
 
@@ -31,8 +34,7 @@ def diversify(
             switches the trade-off off.
         num: Places to fill.
         diversity: 0 keeps the order of the scores, 1 looks at nothing but distance; in [0, 1].
-        groups_K: Group of each candidate (its category), -1 for none; needed with ``max_per_group``.
-        max_per_group: Places a group may take, >= 1; None sets no limit.
+        quotas: Limits on the places of a category, a creator, ...
 
     Returns:
         int64 [S], S = min(num, K), positions in the arrays given, in slate order.
@@ -49,22 +51,17 @@ def diversify(
     relevance_K = scaled(scores_K)
     trade_off = 0.0 if vectors_KD is None else diversity
     nearest_K = np.full(len(scores_K), -np.inf)
-    open_K = np.ones(len(scores_K), dtype=np.bool_)
-    full_K = np.zeros(len(scores_K), dtype=np.bool_)
+    places = Places(len(scores_K), quotas)
     chosen: list[int] = []
     for _ in range(min(num, len(scores_K))):
         values_K = relevance_K
         if trade_off > 0 and chosen:
             values_K = (1.0 - trade_off) * relevance_K - trade_off * nearest_K
-        within_K = open_K & ~full_K
-        best = int(np.argmax(np.where(within_K if within_K.any() else open_K, values_K, -np.inf)))
+        best = int(np.argmax(np.where(places.free(), values_K, -np.inf)))
         chosen.append(best)
-        open_K[best] = False
+        places.fill(best)
         if vectors_KD is not None and trade_off > 0:
             nearest_K = np.maximum(nearest_K, vectors_KD @ vectors_KD[best])
-        if groups_K is not None and max_per_group is not None and groups_K[best] >= 0:
-            same_K = groups_K == groups_K[best]
-            full_K |= same_K & (int((same_K & ~open_K).sum()) >= max_per_group)
     return np.array(chosen, dtype=np.int64)
 
 

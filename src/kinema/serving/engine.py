@@ -138,7 +138,7 @@ class Engine:
         """Items like an item; see `recommend`."""
         world = self.world
         self.known_item(item)
-        slate = world.similar(item, num_items=num_items, modality=modality, exclude=exclude)
+        slate = world.similar(item, num_items=num_items, modality=modality, exclude=exclude, user=user)
         moment = now_ms()
         asked = Asked(user, num_items, "related", moment, context={"item_id": item})
         its_id = new_id(moment)

@@ -86,8 +86,10 @@ class World(Protocol):
     def recommend(self, asked: Asked) -> Answered:
         """A slate for a user or a guest."""
 
-    def similar(self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str]) -> Slate:
-        """Items like one item."""
+    def similar(
+        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
+    ) -> Slate:
+        """Items like one item, by the rules that a user gets."""
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""

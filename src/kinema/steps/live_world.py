@@ -16,6 +16,7 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
+from kinema.scenario_settings import scenarios_of
 from kinema.schema import EventKind, Request, Slate
 from kinema.serving.world import Answered, Asked
 from kinema.settings import Settings
@@ -93,11 +94,15 @@ class LiveWorld:
         people = self.people
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
-        return Answered(self.maker.recommend(request, past=self._past(asked)))
+        rules = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
+        slate = self.maker.recommend(request, past=self._past(asked), rules=rules, draw=asked.draw)
+        return Answered(slate, rules.variant)
 
-    def similar(self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str]) -> Slate:
-        """Items like one item."""
-        return self.maker.similar(item, num_items=num_items, modality=modality, exclude=exclude)
+    def similar(
+        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
+    ) -> Slate:
+        """Items like one item, by the rules that a user gets."""
+        return self.maker.similar(item, num_items=num_items, modality=modality, exclude=exclude, user=user)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""
@@ -205,7 +210,11 @@ class ProjectWorlds:
         project, settings = self._project, self._project.settings
         made_ms, key, state = time.time_ns() // 1_000_000, self.key(), project.store.state()
         found = load_serving(
-            artifacts=project.artifacts, settings=settings.recommend, store=project.store, read=self._read_dataset
+            artifacts=project.artifacts,
+            settings=settings.recommend,
+            store=project.store,
+            read=self._read_dataset,
+            scenarios=scenarios_of(settings.scenarios),
         )
         dislikes = project.store.events(kinds=_DISLIKES, columns=["user", "item", "kind"])
         people, ids = found.maker.people, found.maker.dataset.item_ids

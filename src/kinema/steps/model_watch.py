@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kinema.artifacts import MANIFEST
 from kinema.errors import KinemaError
+from kinema.recommend.variants import Scenarios
 from kinema.settings import RecommendSettings
 from kinema.steps.dataset import Dataset
 from kinema.steps.slates import SlateMaker, make_slates, model_folder, trained_profile_schema
@@ -75,6 +76,7 @@ def load_serving(
     settings: RecommendSettings,
     store: Store,
     read: Callable[[ProfileSchema | None], Dataset],
+    scenarios: Scenarios | None = None,
 ) -> Serving:
     """The recommender of one version.
 
@@ -83,6 +85,7 @@ def load_serving(
         settings: How slates are made.
         store: What a second opinion reads the log from.
         read: Reads the project with the profile columns it is given; None lets it choose them.
+        scenarios: The rules of each placement; None for those that are built in.
 
     Returns:
         The recommender and its version.
@@ -96,7 +99,8 @@ def load_serving(
         folder = None if version is None else version.folder
         try:
             dataset = read(None if folder is None else trained_profile_schema(folder))
-            maker = make_slates(dataset, artifacts=artifacts, settings=settings, store=store, folder=folder)
+            made_of: dict[str, Any] = {"artifacts": artifacts, "settings": settings, "scenarios": scenarios}
+            maker = make_slates(dataset, **made_of, store=store, folder=folder)
         except (KinemaError, OSError):
             # Another version may have come in between, and this one may have been removed as too old.
             if not tries_left or serving_version(artifacts, model=settings.model) == version:

@@ -120,6 +120,7 @@ def train_model(
     place: ModelPlace,
     notes: Mapping[str, Any] | None = None,
     source: FLM | None = None,
+    same_items: bool = False,
     progress: Progress = silent,
 ) -> tuple[FLM, PretrainReport]:
     """Train and save one model, or load it where the same one was trained before.
@@ -135,6 +136,7 @@ def train_model(
         place: Where the model goes.
         notes: JSON values that the artefact is to remember beside its report.
         source: A model of another catalogue to start from; None starts from nothing.
+        same_items: The source is an earlier model of this catalogue: its items' own vectors carry over, too.
         progress: Told epochs.
 
     Returns:
@@ -151,7 +153,7 @@ def train_model(
     started = time.perf_counter()
     parents = parents_of(dataset, train, valid)
     if source is not None:
-        parents["source"] = theta_fingerprint(source)
+        parents["source"] = theta_fingerprint(source) + (" with its items" if same_items else "")
     found, folder = place.find(config, seed, parents), place.folder
     checkpoints = folder.with_name(f"{folder.name}.checkpoint-{fingerprint([config.as_dict(), seed, parents])}")
     if found is None:
@@ -166,6 +168,7 @@ def train_model(
             item_ids=dataset.item_ids,
             published_ms_V=dataset.published_ms_V,
             source=source,
+            same_items=same_items,
             config=config,
             seed=seed,
             checkpoint_folder=checkpoints,

@@ -14,8 +14,8 @@ import numpy as np
 from kinema.errors import DataError, NotBuiltError
 from kinema.ranking.rescoring import Rescoring
 from kinema.ranking.scale import on_model_scale
-from kinema.recommend.checks import SCENARIOS
 from kinema.recommend.pipeline import wall_clock_ms
+from kinema.recommend.scenario import check_scenario
 from kinema.sources.whole_tables import read_whole_table
 from kinema.steps.slates import SlateMaker
 
@@ -94,8 +94,7 @@ def rank_items(
     scorer, catalogue = maker.recommender.parts.scorer, maker.recommender.parts.catalogue
     if scorer is None:
         raise NotBuiltError("candidates are ranked by FLM, there is none yet; run: kinema pretrain")
-    if scenario not in SCENARIOS:
-        raise DataError(f"unknown scenario '{scenario}'; known: {', '.join(SCENARIOS)}")
+    check_scenario(scenario, maker.scenarios.placements)
     wanted = list(dict.fromkeys(item_ids))
     if not 1 <= len(wanted) <= MOST:
         raise DataError(f"candidates must be 1 to {MOST:,}, are {len(wanted):,}; give item ids")

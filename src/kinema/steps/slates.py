@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +14,15 @@ from kinema.artifacts import MANIFEST
 from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
+from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.conditions import scenario_warnings
 from kinema.recommend.model import Scorer
 from kinema.recommend.people import People, ReadProfile
 from kinema.recommend.pipeline import Recommender
+from kinema.recommend.scenario import Scenario
+from kinema.recommend.variants import Scenarios
 from kinema.retrieval.content import content_of
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Branch, Request, Slate
@@ -33,6 +37,7 @@ from kinema.store.protocols import Store
 if TYPE_CHECKING:
     from kinema.steps.opinions import SecondOpinion
 
+_LOG = get_logger("slates")
 _MODEL: Final = "flm"
 _DUPLICATES: Final = "duplicates"
 NEXT: Final = "next"
@@ -50,6 +55,7 @@ class SlateMaker:
         ranking: A second opinion; None without.
         followers: What was learnt of which items follow which; None without.
         notice: Why slates are weaker than the settings want them; empty when they are not.
+        scenarios: The rules of each placement.
     """
 
     dataset: Dataset
@@ -58,15 +64,31 @@ class SlateMaker:
     ranking: "SecondOpinion | None" = None
     followers: Followers | None = None
     notice: str = ""
+    scenarios: Scenarios = field(default_factory=Scenarios.of)
 
-    def recommend(self, request: Request, *, branch: Branch | None = None, past: Histories | None = None) -> Slate:
+    def recommend(
+        self,
+        request: Request,
+        *,
+        branch: Branch | None = None,
+        past: Histories | None = None,
+        rules: Scenario | None = None,
+        draw: str = "",
+    ) -> Slate:
         """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
 
         Args:
             request: Who asks, and for what.
             branch: The one of the model that answers; None for all.
             past: What is taken for the user's history, one row; None for what is known of them.
+            rules: Of the request's scenario; None for those the user gets.
+            draw: What chance depends on, see `Recommender.recommend`.
+
+        Raises:
+            DataError: The scenario is unknown, or what `Recommender.recommend` and `recommend_alone` refuse.
         """
+        if rules is None:
+            rules = self.scenarios.rules(request.scenario, request.user)
         number = self.people.number(request.user)
         who: dict[str, Any] = {} if past is None else {"history": past}
         if number is not None:
@@ -74,16 +96,21 @@ class SlateMaker:
             who = {"history": history, "profile_P": self.people.profile(request.user)}
         if branch is not None:
             return self.recommender.recommend_alone(request, branch, **who)
-        if number is not None and self.ranking is not None:
+        if number is not None and self.ranking is not None and rules.ranker:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
-        slate = self.recommender.recommend(request, **who)
+        slate = self.recommender.recommend(request, scenario=rules, draw=draw, **who)
         return slate if number is None or slate.notice else replace(slate, notice=self.notice)
 
-    def similar(self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = ()) -> Slate:
-        """Items like one item; see `Recommender.similar`."""
+    def similar(
+        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
+    ) -> Slate:
+        """Items like one item by the rules of ``related`` that a user gets; see `Recommender.similar`."""
         number = self.recommender.parts.catalogue.numbers.get(item)
         learned_V = None if self.followers is None or number is None else self.followers.near(number)
-        return self.recommender.similar(item, num_items, modality=modality, exclude=exclude, learned_V=learned_V)
+        rules = self.scenarios.rules("related", user)
+        return self.recommender.similar(
+            item, num_items, modality=modality, exclude=exclude, learned_V=learned_V, scenario=rules
+        )
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Who should see an item; see `Recommender.audience`."""
@@ -177,6 +204,7 @@ def make_slates(
     *,
     artifacts: Path,
     settings: RecommendSettings,
+    scenarios: Scenarios | None = None,
     store: Store | None = None,
     folder: Path | None = None,
 ) -> SlateMaker:
@@ -188,6 +216,8 @@ def make_slates(
         dataset: One reading of the project.
         artifacts: Of the project; without a model, answers come from content, memory and popularity.
         settings: How slates are made.
+        scenarios: The rules of each placement; what they name and the catalogue does not have is logged as a warning. None for
+            the built-in ones without any rule.
         store: What a second opinion reads the log from; None leaves it out.
         folder: Of the model; None for the one that serves now. `kinema.steps.model_watch.load_serving` says which it was.
 
@@ -220,9 +250,19 @@ def make_slates(
         fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
-    followers = Followers.load(artifacts, dataset.features) if settings.matcher else None
+    scenarios = Scenarios.of() if scenarios is None else scenarios
+    told = (one for rules in scenarios.all() for one in scenario_warnings(rules, recommender.parts.catalogue))
+    for one in dict.fromkeys(told):
+        _LOG.warning(one)
+    maker = SlateMaker(
+        dataset,
+        recommender,
+        people_of(dataset),
+        followers=Followers.load(artifacts, dataset.features) if settings.matcher else None,
+        scenarios=scenarios,
+    )
     if scorer is None or store is None or not settings.ranker:
-        return SlateMaker(dataset, recommender, people_of(dataset), followers=followers)
+        return maker
     from kinema.steps.opinions import OpinionParts, load_opinion  # noqa: PLC0415  # brings torch
 
     flm = own if settings.model == _MODEL else model_folder(artifacts, _MODEL).resolve()
@@ -231,9 +271,8 @@ def make_slates(
         raise NotBuiltError(
             f"ranker '{settings.ranker}' needs FLM's item vectors, there are none; run: kinema pretrain"
         )
-    people = people_of(dataset)
     try:
         opinion = load_opinion(OpinionParts(store, dataset, learnt_with, artifacts, settings, flm))
     except StaleArtifactError as error:
-        return SlateMaker(dataset, recommender, people, None, followers, f"slates are FLM's alone: {error}")
-    return SlateMaker(dataset, recommender, people, opinion, followers)
+        return replace(maker, notice=f"slates are FLM's alone: {error}")
+    return replace(maker, ranking=opinion)

@@ -94,6 +94,25 @@ def publish(
     return version
 
 
+def publish_staged(artifacts: Path, staged: Path, made: Made, *, keep: int = KEEP) -> Version:
+    """Publish a model that lies ready in ``flm`` of a folder, with the rankers beside it that have learnt with it.
+
+    Args:
+        artifacts: Of the project.
+        staged: The folder; it stays as it is.
+        made: How the model came about.
+        keep: See `publish`.
+    """
+
+    def write(draft: Path) -> None:
+        _link_tree(staged / SERVING, draft)
+        for name in RANKERS:
+            if learnt_with(staged / name) == sha256_file(draft / MANIFEST):
+                _link_tree(staged / name, draft / BESIDE / name)
+
+    return publish(artifacts, write, lambda _: made, keep=keep)
+
+
 def roll_back(artifacts: Path, wanted: str | None = None) -> tuple[Version, Version | None]:
     """Let another version serve.
 

@@ -90,12 +90,26 @@ def version_of(folder: Path) -> Version:
     try:
         if facts.is_file():
             return Version(**json.loads(facts.read_text(encoding="utf-8")))
-        told = json.loads(manifest.read_text(encoding="utf-8"))
-        made = datetime.fromisoformat(told["created_at"])
-        digest = sha256_file(manifest)
-        return Version(id_of(made, digest), made.isoformat(), seed=told["seed"], sha256=digest)
+        return _unpublished(folder, json.loads(manifest.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError) as error:
         raise StaleArtifactError(f"version '{folder.name}' cannot be read: {error}; run: kinema pretrain") from error
+
+
+def _unpublished(folder: Path, manifest: Mapping[str, Any]) -> Version:
+    """Of a model from before there were versions, or that somebody has put there."""
+    made, digest = datetime.fromisoformat(manifest["created_at"]), sha256_file(folder / MANIFEST)
+    model = folder / "facts.json"
+    facts = json.loads(model.read_text(encoding="utf-8")) if model.is_file() else {}
+    report = facts.get("report", {})
+    return Version(
+        id_of(made, digest),
+        made.isoformat(),
+        seed=manifest["seed"],
+        training_seconds=report.get("seconds"),
+        validation=report.get("validation", {}),
+        data={"items": len(facts["item_ids"])} if facts else {},
+        sha256=digest,
+    )
 
 
 def kept_versions(artifacts: Path) -> tuple[Version, ...]:

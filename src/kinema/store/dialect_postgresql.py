@@ -69,13 +69,11 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
     names = ", ".join(_quoted(connection, frame.columns))
     incoming = f"incoming_{table.name}"
     cursor = connection.connection.cursor()
-    cursor.execute(f"CREATE TEMP TABLE {incoming} (LIKE {table.name}) ON COMMIT DROP")
-    for name in set(table.c.keys()) - set(frame.columns):
-        cursor.execute(f'ALTER TABLE {incoming} DROP COLUMN "{name}"')
+    cursor.execute(f"CREATE TEMP TABLE {incoming} ON COMMIT DROP AS SELECT {names} FROM {table.name} WITH NO DATA")  # noqa: S608 (our own names)
     with cursor.copy(f"COPY {incoming} ({names}) FROM STDIN") as copy:
         for row in frame.iter_rows():
             copy.write_row(row)
-    cursor.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {incoming} ON CONFLICT DO NOTHING")  # noqa: S608
+    cursor.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {incoming} ON CONFLICT DO NOTHING")  # noqa: S608 (the same)
     inserted: int = cursor.rowcount
     cursor.execute(f"DROP TABLE {incoming}")
     cursor.close()
@@ -83,12 +81,12 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
 
 
 def insert_few(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
-    """The same for a few rows, in one journey to the server."""
-    cursor = connection.connection.cursor()
+    """The same for a few rows: a list per column, so that the statement is the same, and prepared, for any number of rows."""
     quoted = ", ".join(_quoted(connection, names))
-    marks = ", ".join(["%s"] * len(names))
-    text = f"INSERT INTO {table.name} ({quoted}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 (our own names)
-    cursor.executemany(text, [[row.get(name) for name in names] for row in rows])
+    lists = ", ".join(f"%s::{table.c[name].type.compile(connection.dialect)}[]" for name in names)
+    cursor = connection.connection.cursor()
+    text = f"INSERT INTO {table.name} ({quoted}) SELECT * FROM unnest({lists}) ON CONFLICT DO NOTHING"  # noqa: S608 (our own names)
+    cursor.execute(text, [[row.get(name) for row in rows] for name in names])
     inserted: int = cursor.rowcount
     cursor.close()
     return inserted

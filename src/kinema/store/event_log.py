@@ -13,6 +13,7 @@ from kinema.store.dialect import dialect_of, insert_few, insert_new
 from kinema.store.event_keys import event_key, event_keys
 from kinema.store.tables import EVENTS, ITEMS, KIND_CODES, USERS
 from kinema.store.text_json import read_object
+from kinema.store.vocabulary import check_lengths
 
 _ROWS_PER_READ: Final = 500_000
 _ROWS_PER_FETCH: Final = 50_000
@@ -47,6 +48,8 @@ def insert_events(connection: Connection, frame: pl.DataFrame, *, first_seq: int
         How many were new.
     """
     given = [name for name in EVENT_COLUMNS if name in frame.columns]
+    if "id" in given:
+        check_lengths(frame["id"].cast(pl.String).replace("", None), of="event")
     if frame.height <= _FEW:
         events = [_stored_event(event) for event in frame.select(given).iter_rows(named=True)]
         rows = [event | {"key": event_key(event), "seq": seq} for seq, event in enumerate(events, first_seq)]

@@ -11,6 +11,7 @@ from kinema.store.dialect import insert_new
 from kinema.store.service_protocols import LoggedSlate
 from kinema.store.tables import SLATES
 from kinema.store.text_json import read_list, read_object
+from kinema.store.vocabulary import check_lengths
 
 _TEXTS: Final = ("id", "user", "timestamp_ms", "scenario", "variant", "model_version")
 _SCHEMA: Final[dict[str, Any]] = {name: pl.Int64 if name == "timestamp_ms" else pl.String for name in _TEXTS} | {
@@ -37,7 +38,10 @@ def write_slates(connection: Connection, slates: Sequence[LoggedSlate]) -> None:
         for one in slates
     ]
     if rows:
-        insert_new(connection, SLATES, pl.DataFrame(rows, schema=_SCHEMA, orient="row"))
+        frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        for name, of in (("id", "slate"), ("user", "user"), ("scenario", "scenario")):
+            check_lengths(frame[name], of=of)
+        insert_new(connection, SLATES, frame)
 
 
 def read_slate(connection: Connection, slate_id: str) -> LoggedSlate | None:

@@ -15,8 +15,9 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
+from kinema.errors import DataError
 from kinema.store.dialect import insert_new
-from kinema.store.tables import REMOVALS
+from kinema.store.tables import MAX_ID, REMOVALS
 
 _FEW: Final = 1_000
 
@@ -70,7 +71,11 @@ class Vocabulary:
         Args:
             connection: Where to.
             rows: Columns of the table but ``num``; ids distinct and none of them known.
+
+        Raises:
+            DataError: An id is empty or too long.
         """
+        check_lengths(rows["id"], of=self._table.name.removesuffix("s"))
         if rows.height <= _FEW:
             gone = self._look_up(connection, rows["id"].to_list(), removed=True)
             last = connection.execute(select(func.max(self._table.c.num))).scalar()
@@ -151,6 +156,18 @@ class Vocabulary:
     def _extend(self, fresh: pl.DataFrame) -> None:
         self._known = pl.concat([self._known, fresh], rechunk=True)
         self._count += fresh.height
+
+
+def check_lengths(ids: pl.Series, *, of: str) -> None:
+    """Refuse ids that a database cannot keep.
+
+    Raises:
+        DataError: One is empty or too long.
+    """
+    lengths = ids.str.len_chars()
+    wrong = lengths.filter((lengths == 0) | (lengths > MAX_ID)).to_list()
+    if wrong:
+        raise DataError(f"{of} id must have 1 to {MAX_ID} characters, has {wrong[0]}")
 
 
 def log_removals(connection: Connection, table: Table, numbers: Sequence[int], *, back: bool = False) -> None:

@@ -123,6 +123,25 @@ class StoreConformance:
         assert [store.user_number(one) for one in ("u2", "nobody")] == [1, None]
         store.close()
 
+    def test_ids_that_differ_by_case_accent_or_space_are_different(self, tmp_path: Path) -> None:
+        """Whatever the database's order of texts; one that is too long is refused."""
+        store = self.open_store(tmp_path)
+        ids = ["a", "A", "á", "a\u0301", "a ", " a", "ß", "ss", "\U0001f3ac", "x" * 256, "%", "_", "\\", "'"]
+        store.write_items(pl.DataFrame({"id": ids, "title": ids}))
+        store.write_events(some_events(user=["u", "U", "ú"], item=["A", "á", "a"], id=["e", "E", "é"]))
+        assert [store.item_number(one) for one in ids] == list(range(len(ids)))
+        assert [item.title for one in ids if (item := store.item(one))] == ids
+        assert store.users()["id"].to_list() == ["u", "U", "ú"]
+        assert sorted(store.events(columns=["id"])["id"]) == ["E", "e", "é"]
+        for write in (store.write_items, store.write_users):
+            try:
+                write(pl.DataFrame({"id": ["x" * 257]}))
+            except DataError as error:
+                assert "id must have 1 to 256 characters, has 257" in str(error)  # noqa: PT017 (runs without pytest too)
+            else:
+                raise AssertionError("an id that is too long must be refused")
+        store.close()
+
     def test_a_known_item_is_replaced_column_by_column(self, tmp_path: Path) -> None:
         """A column that the frame lacks keeps its value."""
         store = self.open_store(tmp_path)

@@ -18,7 +18,7 @@ from kinema.flm.config import FLMConfig
 from kinema.flm.mixture import Mixture
 from kinema.flm.model import FLM
 from kinema.flm.network import FLMNetwork
-from kinema.flm.sharing import Match, carry_over, kept_whitenings, match_modalities, theta_fingerprint
+from kinema.flm.sharing import Match, carry_items, carry_over, kept_whitenings, match_modalities, theta_fingerprint
 from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed
 from kinema.store.features import ModalityFeatures, Profiles
@@ -45,6 +45,7 @@ def pretrain(
     seed: int,
     published_ms_V: NDArray[np.int64] | None = None,
     source: FLM | None = None,
+    same_items: bool = False,
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 5.0,
     on_look: Callable[[Mapping[str, Any]], None] | None = None,
@@ -66,6 +67,8 @@ def pretrain(
             nothing is known.
         source: A model of another catalogue to start from: all that belongs to no single item carries over where modality
             and encoder agree. ``config`` must have what `kinema.flm.sharing.inherited` gives.
+        same_items: The source is an earlier model of this catalogue, its items are the first of these: their own vectors carry
+            over as well.
         checkpoint_folder: Where to keep checkpoints; a run that was interrupted goes on from there and equals an
             uninterrupted one. None keeps none.
         checkpoint_seconds: Time between two checkpoints.
@@ -98,7 +101,7 @@ def pretrain(
         run = replace(_start(prepared, config, seed, selection), on_look=on_look, clock=clock)
         name, origin = run_name(config, seed, prepared, valid), dict[str, Any]()
         if source is not None and match is not None:
-            origin = _carry(run.network, source, match, prepared)
+            origin = _carry(run.network, source, match, prepared, same_items=same_items)
             name = fingerprint([name, origin])
         place = fit(run, name=name, folder=checkpoint_folder, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if selection is None:
@@ -132,7 +135,7 @@ def pretrain(
     )
 
 
-def _carry(network: FLMNetwork, source: FLM, match: Match, prepared: Prepared) -> dict[str, Any]:
+def _carry(network: FLMNetwork, source: FLM, match: Match, prepared: Prepared, *, same_items: bool) -> dict[str, Any]:
     """Fill the network from a source; what was carried over, for the report and the name of the run.
 
     ID vectors of items that the source can read start at zero: random ones would hide what it knows of them.
@@ -147,7 +150,8 @@ def _carry(network: FLMNetwork, source: FLM, match: Match, prepared: Prepared) -
     read = [place for place, name in enumerate(prepared.whitenings) if name in match.kept]
     known_V = (prepared.content.present_VM[:, read] > 0).any(dim=1)
     network.tower.ids_VD.detach()[known_V[: network.tower.num_ids]] = 0
-    return {"source": theta_fingerprint(source), **match.as_dict(), "profile_columns": list(columns)}
+    origin = {"source": theta_fingerprint(source), **match.as_dict(), "profile_columns": list(columns)}
+    return origin | {"items": carry_items(network, source)} if same_items else origin
 
 
 @dataclass(frozen=True)

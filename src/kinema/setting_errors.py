@@ -1,0 +1,56 @@
+"""What is wrong with a `kinema.toml`, in one line that names the key and what is allowed there."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
+    """One of Pydantic's findings in the words of the house.
+
+    Args:
+        error: ``loc``, ``type``, ``msg`` and ``input``.
+        model: Of the whole file.
+        place: The file's name.
+    """
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        return unknown_key(".".join(path), keys_at(model, path[:-1]), place)
+    rule = (
+        error["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
+    )
+    return f"{'.'.join(path)} must be {rule}, is {error['input']!r} ({place} or environment)"
+
+
+def unknown_key(key: str, allowed: Sequence[str], place: str) -> str:
+    """A key that is not there, with the nearest one that is."""
+    close = difflib.get_close_matches(key.rsplit(".", maxsplit=1)[-1], allowed, n=1)
+    hint = f", did you mean '{close[0]}'?" if close else ";"
+    return f"unknown key '{key}' in {place}{hint} allowed: {', '.join(allowed)}"
+
+
+def keys_at(model: Any, path: Sequence[str]) -> list[str]:
+    """The keys that a section may have, wherever it lies; sections by name and lists of sections among them.
+
+    Example:
+        >>> class Inner(BaseModel):
+        ...     size: int = 0
+        >>> class Outer(BaseModel):
+        ...     named: dict[str, Inner] = {}
+        >>> keys_at(Outer, ["named", "mine"])
+        ['size']
+    """
+    kind = model
+    for part in path:
+        if _is_section(kind):
+            field = kind.model_fields.get(part)
+            kind = None if field is None else field.annotation
+        else:
+            kind = next((one for one in get_args(kind) if _is_section(one)), None)
+    return sorted(kind.model_fields) if _is_section(kind) else []
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
