@@ -1,11 +1,14 @@
 import asyncio
+import shutil
+import subprocess
+import time
 
 import pytest
 
 from kinema.errors import ConfigError
 from kinema.serving import rates as module
 from kinema.serving.keys import Scope
-from kinema.serving.rates import Rate, Rates
+from kinema.serving.rates import Buckets, Rate, Rates
 
 
 def waits(rates, *asked):
@@ -76,3 +79,62 @@ def test_a_url_that_is_no_redis_says_so_without_telling_it():
     with pytest.raises(ConfigError, match="the URL of rate limits must start with redis://") as caught:
         Rates({}, redis_url="http://user:hunter2@host")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_bucket_refills_at_its_rate_and_never_gives_more():
+    now = [0.0]
+    buckets = Buckets(clock=lambda: now[0])
+    rate = Rate(per_second=2, burst=3)
+    given = 0
+    for step in range(1000):
+        now[0] = step / 100
+        given += buckets.wait(rate, "a") == 0
+    assert given == 3 + 19  # the burst, then two a second
+    assert buckets.wait(rate, "a") == pytest.approx(0.01)
+    now[0] = 1000.0
+    assert [buckets.wait(rate, "a") == 0 for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_refused_request_costs_nothing():
+    buckets = Buckets(clock=lambda: 0.0)
+    rate = Rate(per_second=1, burst=1)
+    assert [buckets.wait(rate, "a") for _ in range(4)] == [0.0, 1.0, 1.0, 1.0]
+
+
+def test_buckets_that_are_full_again_are_forgotten(monkeypatch):
+    monkeypatch.setattr(module, "_FEW_BUCKETS", 10)
+    now = [0.0]
+    buckets = Buckets(clock=lambda: now[0])
+    for number in range(200):
+        now[0] = float(number)
+        buckets.wait(Rate(per_second=1, burst=1), f"key {number}")
+    assert len(buckets._paid_off) <= 10
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed; apt-get install redis-server")
+    folder = tmp_path_factory.mktemp("redis")
+    place = folder / "r.sock"
+    words = ["redis-server", "--port", "0", "--unixsocket", str(place), "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as server:
+        for _ in range(200):
+            if place.exists():
+                break
+            time.sleep(0.05)
+        yield f"redis+unix://{place}"
+        server.terminate()
+
+
+def test_replicas_count_together_in_redis(redis_url):
+    async def run():
+        first, second = (Rates({Scope.READ: Rate(1, 4)}, redis_url=redis_url) for _ in range(2))
+        found = [await rates.wait_for(Scope.READ, "key:a") for rates in (first, second, first, second, first, second)]
+        await first.close()
+        await second.close()
+        return found
+
+    found = asyncio.run(run())
+    assert found[:4] == [0, 0, 0, 0]
+    assert all(1 <= one <= 4 for one in found[4:])

@@ -119,7 +119,8 @@ class Redaction:
 
     def __init__(self, pseudonyms: Pseudonyms, personal: Iterable[str] = ()) -> None:
         self._of = pseudonyms.of
-        self._personal = frozenset(personal)
+        hidden = frozenset(personal)
+        self._kind = lru_cache(maxsize=1000)(lambda name: _kind_of(name, hidden))
 
     def __call__(self, logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Called by structlog with each line."""
@@ -136,15 +137,25 @@ class Redaction:
         return line
 
     def _told(self, name: str, value: Any) -> Any:
-        if SECRETS.search(name) or name.lower() in self._personal:
+        kind = self._kind(name)
+        if kind == "secret":
             return MASK
-        if name.lower() in PEOPLE and value is not None:
+        if kind == "person" and value is not None:
             return [self._of(str(one)) for one in value] if _is_list(value) else self._of(str(value))
+        if isinstance(value, str):
+            return without_secrets(value)
+        if value is None or isinstance(value, bool | int | float):
+            return value
         if isinstance(value, Mapping):
             return {str(key): self._told(str(key), one) for key, one in value.items()}
-        if _is_list(value):
-            return [self._told("", one) for one in value]
-        return value if isinstance(value, bool | int | float) or value is None else without_secrets(str(value))
+        return [self._told("", one) for one in value] if _is_list(value) else without_secrets(str(value))
+
+
+def _kind_of(name: str, personal: frozenset[str]) -> str:
+    """What a field holds, by its name: a ``secret``, a ``person`` or nothing that needs care."""
+    if SECRETS.search(name) or name.lower() in personal:
+        return "secret"
+    return "person" if name.lower() in PEOPLE else ""
 
 
 def _is_list(value: Any) -> bool:
