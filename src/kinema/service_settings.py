@@ -1,14 +1,28 @@
-"""Sections of `kinema.toml` that only a running service and what feeds it read; see `kinema.settings`."""
+"""Sections of `kinema.toml` about the live service, what feeds it and what it stands on; see `kinema.settings`."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class ServiceSection(BaseModel):
     """A section: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(ServiceSection):
+    """Where the data lives."""
+
+    path: str = Field(default="store.db", min_length=1, description="SQLite file, relative to the project folder")
+    url: SecretStr = Field(
+        default=SecretStr(""), description="instead of path, such as postgresql://kinema@localhost/kinema"
+    )
+
+    def place(self, folder: Path) -> str | Path:
+        """What a store is opened by, for the project in a folder."""
+        return self.url.get_secret_value() or folder / self.path
 
 
 class ServingSettings(ServiceSection):
