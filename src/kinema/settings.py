@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.schema import INTERACTION_KINDS, EventKind
-from kinema.service_settings import RefreshSettings, ServingSettings
+from kinema.service_settings import GorseSettings, RefreshSettings, ServingSettings
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -250,6 +250,7 @@ class Settings(BaseSettings):
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()
     refresh: RefreshSettings = RefreshSettings()
+    gorse: GorseSettings = GorseSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The application: routes over one engine, one shape of errors, an OpenAPI document that says what is there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -8,10 +8,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from kinema import __version__
+from kinema.schema import EventKind
 from kinema.serving.engine import Engine
 from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.problems import install_problem_handlers
-from kinema.serving.routes import events, items, media, search, users
+from kinema.serving.routes import events, gorse, items, media, search, users
 from kinema.serving.routes.parts import ServiceParts
 
 _ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
@@ -54,6 +55,7 @@ def create_app(
     threads: int = 2,
     max_batch: int = 1000,
     max_upload_bytes: int = 512 << 20,
+    feedback_kinds: Mapping[str, EventKind] | None = None,
 ) -> FastAPI:
     """The application of an engine that is started already.
 
@@ -63,6 +65,7 @@ def create_app(
         threads: Answers computed at once.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
+        feedback_kinds: FeedbackType of gorse's clients -> what it is here, beside `kinema.serving.gorse_mapping.KINDS`.
 
     Returns:
         An ASGI application; it stops the engine when it is shut down.
@@ -80,10 +83,18 @@ def create_app(
         pool.shutdown(wait=True)
         engine.stop()
 
-    app = FastAPI(title="Kinema", version=__version__, description=_ABOUT, lifespan=lifespan, responses=_ERRORS)
+    app = FastAPI(
+        title="Kinema",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        responses=_ERRORS,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.parts = ServiceParts(engine, pool, desk, max_batch, max_upload_bytes)
+    app.state.feedback_kinds = feedback_kinds or {}
     install_problem_handlers(app)
-    for router in (events.router, items.router, users.router, users.guests, search.router, media.router):
+    for router in (events.router, items.router, users.router, users.guests, search.router, media.router, gorse.router):
         app.include_router(router)
     _say_problems(app)
     return app

@@ -49,6 +49,7 @@ def make_app(project: WholeProject) -> "FastAPI":
         threads=serving.threads,
         max_batch=serving.max_batch,
         max_upload_bytes=serving.max_upload_mb << 20,
+        feedback_kinds=project.settings.gorse.feedback_kinds,
     )
 
 
