@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from kinema.schema import EventKind
+
 
 class ServiceSection(BaseModel):
     """A section: unknown keys are refused."""
@@ -102,3 +104,12 @@ class RefreshSettings(ServiceSection):
         default="nothing", description="what training begins with: nothing, or the parameters of the model that serves"
     )
     final: bool = Field(default=True, description="learn from the held-out events too before it serves")
+
+
+class GorseSettings(ServiceSection):
+    """What the clients of gorse mean, see docs/gorse.md."""
+
+    feedback_kinds: dict[str, EventKind] = Field(
+        default={},
+        description='FeedbackType -> kind of event, such as {read = "watch"}; wins over the table of the docs',
+    )

@@ -16,7 +16,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.scenario_settings import SCENARIO_LINES, Name, ScenarioSettings, check_scenarios
 from kinema.schema import INTERACTION_KINDS, EventKind
-from kinema.service_settings import AuthSettings, RateSettings, RefreshSettings, ServingSettings, StoreSettings
+from kinema.service_settings import (
+    AuthSettings,
+    GorseSettings,
+    RateSettings,
+    RefreshSettings,
+    ServingSettings,
+    StoreSettings,
+)
 from kinema.setting_errors import explained, unknown_key
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
@@ -248,6 +255,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     rates: RateSettings = RateSettings()
     refresh: RefreshSettings = RefreshSettings()
+    gorse: GorseSettings = GorseSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)

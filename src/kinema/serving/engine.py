@@ -218,6 +218,17 @@ class Engine:
         self.store.write_items(pl.DataFrame([{"id": item_id, **columns}], schema_overrides=ITEM_TYPES))
         return self.wait_for_items()
 
+    def write_items(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write items without waiting: what is hidden now is in no next answer, what is new will be recommendable soon.
+
+        Args:
+            rows: ``id``, and the same columns of `ITEM_TYPES` in each.
+        """
+        self.store.write_items(pl.DataFrame(rows, schema_overrides=ITEM_TYPES))
+        for row in rows:
+            self.world.hide(row["id"], hidden=row["hidden"])
+        self._wanted.set()
+
     def delete_item(self, item_id: str) -> None:
         """Delete an item; no next answer shows it.
 
@@ -231,12 +242,18 @@ class Engine:
 
     def put_user(self, user_id: str, attributes_json: str, attributes: Mapping[str, Any]) -> None:
         """Write a user; the next answer knows their attributes."""
+        self.put_users([(user_id, attributes_json, attributes)])
+
+    def put_users(self, users: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Write users, each an id, attributes as JSON, and the attributes; the next answers know them."""
         with self._applying:
             before = self.store.state().users
-            self.store.write_users(pl.DataFrame({"id": [user_id], "attributes": [attributes_json]}))
-            number = self.store.user_number(user_id)
-            assert number is not None
-            self.world.people.add(number, user_id, attributes)
+            ids, texts = [user[0] for user in users], [user[1] for user in users]
+            self.store.write_users(pl.DataFrame({"id": ids, "attributes": texts}))
+            for user_id, _, attributes in users:
+                number = self.store.user_number(user_id)
+                assert number is not None
+                self.world.people.add(number, user_id, attributes)
             self._own_users_change(before)
 
     def erase_user(self, user_id: str) -> int:
@@ -280,6 +297,25 @@ class Engine:
     def _knows(self, items: int, since_ms: int) -> bool:
         world = self._world
         return world is not None and world.state.items >= items and world.made_ms >= since_ms
+
+    def take_back(self, seqs: Sequence[int], *, forget: bool = True) -> int:
+        """Take events back.
+
+        Args:
+            seqs: Their arrival numbers.
+            forget: Wait until answers no longer know them; False where others take their place.
+
+        Returns:
+            How many there were.
+        """
+        with self._applying:
+            before = self.store.state().users
+            gone = self.store.delete_events(seqs)
+            if gone and not forget:
+                self._own_users_change(before)
+        if gone and forget:
+            self.wait_for_items(anew=True)
+        return gone
 
     # What keeps the world up to date
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
@@ -82,6 +84,10 @@ class World(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """Items."""
+
+    @property
+    def popularity(self) -> NDArray[np.float64]:
+        """Interactions with each item, float64 [V]; older ones count less, and it grows with every event."""
 
     def num_events(self, item: int) -> int:
         """Interactions with an item that the model has learnt from; 0 for a cold one."""

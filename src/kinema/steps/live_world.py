@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
@@ -85,6 +86,11 @@ class LiveWorld:
     def catalogue(self) -> Catalogue:
         """Items."""
         return self.maker.recommender.parts.catalogue
+
+    @property
+    def popularity(self) -> NDArray[np.float64]:
+        """Interactions with each item, older ones counting less."""
+        return self.maker.recommender.parts.popularity_V
 
     def num_events(self, item: int) -> int:
         """Interactions the model has learnt from; without a model, those of the reading."""
