@@ -14,7 +14,10 @@ PAST = "2022-08-07T00:26:46Z"
 
 @pytest.fixture
 def client(tmp_path):
-    with small_project(tmp_path) as project, TestClient(make_app(project), follow_redirects=False) as served:
+    with (
+        small_project(tmp_path) as project,
+        TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1", follow_redirects=False) as served,
+    ):
         served.project = project
         yield served
 
@@ -160,7 +163,10 @@ def test_a_project_says_what_a_type_means(tmp_path):
         text = (project.folder / "kinema.toml").read_text()
     text = text.replace("\n[gorse]", '\n[gorse]\nfeedback_kinds = {read = "watch"}\n# [old]')
     (project.folder / "kinema.toml").write_text(text)
-    with Project.open(project.folder) as opened, TestClient(make_app(opened)) as client:
+    with (
+        Project.open(project.folder) as opened,
+        TestClient(make_app(opened, is_open=True), base_url="http://127.0.0.1") as client,
+    ):
         client.post("/api/feedback", json=[feedback("read", "zoe", "d")])
         assert [event.kind for event in opened.store.user_events("zoe")] == [EventKind.WATCH]
         assert got(client.get("/api/user/zoe/feedback/read"))[0]["ItemId"] == "d"
