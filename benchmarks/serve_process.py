@@ -1,7 +1,7 @@
 """The service that `benchmarks/serve.py` loads, or a bare endpoint of the same framework, in a process of its own.
 
-    python benchmarks/serve_process.py --project FOLDER --port 8000
-    python benchmarks/serve_process.py --bare ANSWER.json --port 8000
+python benchmarks/serve_process.py --project FOLDER --port 8000
+python benchmarks/serve_process.py --bare ANSWER.json --port 8000
 """
 
 import argparse
