@@ -1,8 +1,12 @@
 """A project without a model, small enough to be served in a test."""
 
+from contextlib import contextmanager
+
 import polars as pl
+from fastapi.testclient import TestClient
 
 from kinema.project import Project
+from kinema.steps.serving import make_app
 
 ITEMS = {
     "a": ("Otters dive under the ice", ["nature"]),
@@ -39,3 +43,13 @@ def small_project(folder):
         )
     )
     return project
+
+
+@contextmanager
+def small_client(folder, *, is_open=True):
+    """The small project, served; ``project`` is at hand."""
+    with small_project(folder) as project:
+        app = make_app(project, is_open=is_open)
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            client.project = project
+            yield client

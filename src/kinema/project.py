@@ -11,7 +11,8 @@ from kinema.progress import Progress, silent
 from kinema.scenario_settings import scenarios_of
 from kinema.schema import Branch, EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
-from kinema.store.sql import SqlStore
+from kinema.store.opening import open_store
+from kinema.store.service_protocols import ServiceStore
 from kinema.threads import set_thread_policy
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ class Project:
         self.settings, self._serving = load_settings(self.folder / FILE_NAME), None
 
     @cached_property
-    def store(self) -> SqlStore:
+    def store(self) -> ServiceStore:
         """The project's data."""
-        return SqlStore.open(self.folder / self.settings.store.path)
+        return open_store(self.settings.store.place(self.folder))
 
     @property
     def artifacts(self) -> Path:

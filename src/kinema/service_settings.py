@@ -1,14 +1,30 @@
-"""Sections of `kinema.toml` that only a running service and what feeds it read; see `kinema.settings`."""
+"""Sections of `kinema.toml` about the live service, what feeds it and what it stands on; see `kinema.settings`."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from kinema.schema import EventKind
 
 
 class ServiceSection(BaseModel):
     """A section: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(ServiceSection):
+    """Where the data lives."""
+
+    path: str = Field(default="store.db", min_length=1, description="SQLite file, relative to the project folder")
+    url: SecretStr = Field(
+        default=SecretStr(""), description="instead of path, such as postgresql://kinema@localhost/kinema"
+    )
+
+    def place(self, folder: Path) -> str | Path:
+        """What a store is opened by, for the project in a folder."""
+        return self.url.get_secret_value() or folder / self.path
 
 
 class ServingSettings(ServiceSection):
@@ -88,3 +104,12 @@ class RefreshSettings(ServiceSection):
         default="nothing", description="what training begins with: nothing, or the parameters of the model that serves"
     )
     final: bool = Field(default=True, description="learn from the held-out events too before it serves")
+
+
+class GorseSettings(ServiceSection):
+    """What the clients of gorse mean, see docs/gorse.md."""
+
+    feedback_kinds: dict[str, EventKind] = Field(
+        default={},
+        description='FeedbackType -> kind of event, such as {read = "watch"}; wins over the table of the docs',
+    )

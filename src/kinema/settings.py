@@ -10,13 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kinema.errors import ConfigError, NotBuiltError
 from kinema.scenario_settings import SCENARIO_LINES, Name, ScenarioSettings, check_scenarios
 from kinema.schema import INTERACTION_KINDS, EventKind
-from kinema.service_settings import AuthSettings, RateSettings, RefreshSettings, ServingSettings
+from kinema.service_settings import (
+    AuthSettings,
+    GorseSettings,
+    RateSettings,
+    RefreshSettings,
+    ServingSettings,
+    StoreSettings,
+)
 from kinema.setting_errors import explained, unknown_key
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
@@ -37,12 +44,6 @@ _TASK_LINES: Final = (
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreSettings(_Section):
-    """Where the data lives."""
-
-    path: str = Field(default="store.db", min_length=1, description="SQLite file, relative to the project folder")
 
 
 class MediaSettings(_Section):
@@ -254,6 +255,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     rates: RateSettings = RateSettings()
     refresh: RefreshSettings = RefreshSettings()
+    gorse: GorseSettings = GorseSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     finetune: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Any] = Field(default_factory=dict)
@@ -382,4 +384,4 @@ def _toml(value: Any) -> str:
         return "{}"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str | SecretStr) else str(value)

@@ -3,20 +3,14 @@ import time
 
 import polars as pl
 import pytest
-from fastapi.testclient import TestClient
 
-from kinema.steps.serving import make_app
 from kinema.store.sql import SqlStore
-from small_service import small_project
+from small_service import small_client
 
 
 @pytest.fixture
 def client(tmp_path):
-    with (
-        small_project(tmp_path) as project,
-        TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as served,
-    ):
-        served.project = project
+    with small_client(tmp_path) as served:
         yield served
 
 

@@ -152,8 +152,10 @@ def test_the_delta_is_taken_off_and_put_on_again_and_ends_where_it_began(grown, 
 
 def test_a_model_without_its_delta_is_not_taken_for_a_finished_training(grown, source):
     project, _ = grown
+    learnt = shared_of(model_of(project))
     project.delta("remove")
-    assert not project.pretrain(source=source.folder).reused
+    assert "trained from the same before: it serves again" in project.pretrain(source=source.folder).notices[-1]
+    assert all(torch.equal(one, learnt[name]) for name, one in shared_of(model_of(project)).items())
 
 
 def test_a_delta_learnt_on_one_catalogue_moves_a_zero_shot_model_of_another(grown, empty, source):

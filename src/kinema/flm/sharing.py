@@ -49,12 +49,13 @@ class Match:
         return {"kept": list(self.kept), "new": dict(self.new), "absent": list(self.absent)}
 
 
-def match_modalities(source: FLM, features: Mapping[str, ModalityFeatures]) -> Match:
+def match_modalities(source: FLM, features: Mapping[str, ModalityFeatures], *, same_items: bool = False) -> Match:
     """Compare modalities and encoders.
 
     Args:
         source: A model of another catalogue.
         features: Modality -> features of this one; those that no item has do not count.
+        same_items: The source is an earlier model of this catalogue: its items carry over, whatever is known of content.
 
     Returns:
         The match.
@@ -65,7 +66,7 @@ def match_modalities(source: FLM, features: Mapping[str, ModalityFeatures]) -> M
     here = {name: one for name, one in sorted(features.items()) if one.present_V.any()}
     reasons = {name: _why_not(source, one) for name, one in here.items()}
     kept = tuple(name for name, reason in reasons.items() if not reason)
-    if not kept:
+    if not kept and not same_items:
         known = ", ".join(f"{name} of {_encoder(source.encoders.get(name, ''))}" for name in source.whitenings)
         found = ", ".join(f"{name} of {_encoder(one.encoder)}" for name, one in here.items())
         raise ConfigError(

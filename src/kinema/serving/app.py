@@ -20,7 +20,7 @@ from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import events, items, media, search, users
+from kinema.serving.routes import events, gorse, items, media, search, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.telemetry import RequestMeter
@@ -90,12 +90,14 @@ def create_app(engine: Engine, options: ServiceOptions, *, clips: ClipRoom | Non
         responses=_ERRORS,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = ServiceParts(
         engine, pool, desk, options.max_batch, options.max_upload_bytes, personal=options.personal
     )
+    app.state.feedback_kinds = options.feedback_kinds
     install_problem_handlers(app)
-    for router in (events.router, items.router, users.router, users.guests, search.router, media.router):
+    for router in (events.router, items.router, users.router, users.guests, search.router, media.router, gorse.router):
         app.include_router(router)
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
     install_documentation(app)

@@ -21,6 +21,7 @@ from kinema.recommend.search import SearchResult
 from kinema.schema import Event, EventKind, Slate
 from kinema.serving.placements import Placements
 from kinema.serving.problems import Problem, not_found
+from kinema.serving.profiles import ChosenWeights
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
 from kinema.serving.writer import Writer
@@ -76,6 +77,8 @@ class Engine:
         self._stopping = threading.Event()
         self._trouble: str = ""
         self._placements = Placements(store)
+        self.weights = ChosenWeights(store)
+        self._documents_read = -1
         self.writer = Writer(store, applied=self.catch_up)
         self._threads = [
             threading.Thread(target=self._follow, name="kinema-follower", daemon=True),
@@ -88,6 +91,7 @@ class Engine:
         Raises:
             KinemaError: There is no world to be had.
         """
+        self._read_documents(self.store.state())
         self._take(self._worlds.read())
         self.writer.start()
         for thread in self._threads:
@@ -128,7 +132,7 @@ class Engine:
         """A slate: its id, the answer, the world it came from, and when it is logged."""
         world = self.world
         its_id = new_id(asked.timestamp_ms)
-        answered = world.recommend(replace(asked, draw=its_id))
+        answered = world.recommend(replace(asked, draw=its_id, weights=self.weights.of(asked.user)))
         logged = self.log(its_id, answered.slate, world, asked, variant=answered.variant)
         return its_id, answered, world, logged
 
@@ -214,6 +218,17 @@ class Engine:
         self.store.write_items(pl.DataFrame([{"id": item_id, **columns}], schema_overrides=ITEM_TYPES))
         return self.wait_for_items()
 
+    def write_items(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write items without waiting: what is hidden now is in no next answer, what is new will be recommendable soon.
+
+        Args:
+            rows: ``id``, and the same columns of `ITEM_TYPES` in each.
+        """
+        self.store.write_items(pl.DataFrame(rows, schema_overrides=ITEM_TYPES))
+        for row in rows:
+            self.world.hide(row["id"], hidden=row["hidden"])
+        self._wanted.set()
+
     def delete_item(self, item_id: str) -> None:
         """Delete an item; no next answer shows it.
 
@@ -227,12 +242,18 @@ class Engine:
 
     def put_user(self, user_id: str, attributes_json: str, attributes: Mapping[str, Any]) -> None:
         """Write a user; the next answer knows their attributes."""
+        self.put_users([(user_id, attributes_json, attributes)])
+
+    def put_users(self, users: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Write users, each an id, attributes as JSON, and the attributes; the next answers know them."""
         with self._applying:
             before = self.store.state().users
-            self.store.write_users(pl.DataFrame({"id": [user_id], "attributes": [attributes_json]}))
-            number = self.store.user_number(user_id)
-            assert number is not None
-            self.world.people.add(number, user_id, attributes)
+            ids, texts = [user[0] for user in users], [user[1] for user in users]
+            self.store.write_users(pl.DataFrame({"id": ids, "attributes": texts}))
+            for user_id, _, attributes in users:
+                number = self.store.user_number(user_id)
+                assert number is not None
+                self.world.people.add(number, user_id, attributes)
             self._own_users_change(before)
 
     def erase_user(self, user_id: str) -> int:
@@ -250,6 +271,7 @@ class Engine:
             if gone is None:
                 raise not_found("user", user_id, field="user_id")
             self.world.people.forget(user_id)
+            self.weights.forget(user_id)
             self._own_users_change(before)
         return gone
 
@@ -275,6 +297,25 @@ class Engine:
     def _knows(self, items: int, since_ms: int) -> bool:
         world = self._world
         return world is not None and world.state.items >= items and world.made_ms >= since_ms
+
+    def take_back(self, seqs: Sequence[int], *, forget: bool = True) -> int:
+        """Take events back.
+
+        Args:
+            seqs: Their arrival numbers.
+            forget: Wait until answers no longer know them; False where others take their place.
+
+        Returns:
+            How many there were.
+        """
+        with self._applying:
+            before = self.store.state().users
+            gone = self.store.delete_events(seqs)
+            if gone and not forget:
+                self._own_users_change(before)
+        if gone and forget:
+            self.wait_for_items(anew=True)
+        return gone
 
     # What keeps the world up to date
 
@@ -315,12 +356,18 @@ class Engine:
 
     def _look(self, state: StoreState) -> None:
         world = self.world
+        if state.documents != self._documents_read:
+            self._read_documents(state)
         if state.seq > world.seq:
             self.catch_up()
         if (state.items, state.users) != (world.state.items, world.state.users):
             self._wanted.set()
         if self._worlds.key() != world.key:
             self._wanted.set()
+
+    def _read_documents(self, state: StoreState) -> None:
+        self.weights.read()
+        self._documents_read = state.documents
 
     def _read_worlds(self) -> None:
         while True:

@@ -1,7 +1,9 @@
 """What an application is told besides its engine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kinema.schema import EventKind
 from kinema.serving.bounds import Limits
 from kinema.serving.privacy import Pseudonyms
 from kinema.serving.rates import Rates
@@ -25,6 +27,7 @@ class ServiceOptions:
         metrics_scope: Who may read ``/metrics``.
         cors_origins: Sites whose pages may ask.
         tls: TLS ends in front of the service.
+        feedback_kinds: FeedbackType of gorse's clients -> what it is here, beside `kinema.serving.gorse_mapping.KINDS`.
     """
 
     threads: int = 2
@@ -39,3 +42,4 @@ class ServiceOptions:
     metrics_scope: str = "read"
     cors_origins: tuple[str, ...] = ()
     tls: bool = False
+    feedback_kinds: Mapping[str, EventKind] = field(default_factory=dict)

@@ -282,6 +282,67 @@ class SearchOut(Answer):
     notice: str | None = None
 
 
+class TopicOut(Answer):
+    """Interest in a category."""
+
+    name: str
+    share: float = Field(description="of what was watched lately; all shares sum to 1")
+    num_events: int
+    weight: float = Field(description="set by the person: 0 shows none of it, 1 leaves it as it is, more shows more")
+
+
+class ProfileOut(Answer):
+    """What a person is interested in, and what they have set."""
+
+    user_id: str
+    num_events: int
+    topics: list[TopicOut]
+    modalities: Mapping[str, float] = Field(description="share of what holds the history together, summing to 1")
+
+
+class ProfileIn(Wire):
+    """What a person sets; topics that are left out go back to 1."""
+
+    topics: Annotated[dict[Word, Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]], Field(max_length=200)]
+
+
+class ExportedEvent(Answer):
+    """An event of a person."""
+
+    item_id: str
+    kind: EventKind
+    timestamp_ms: int
+    event_id: str
+    value: float | None
+    watch_ms: int | None
+    session_id: str | None
+    recommendation_id: str | None
+    position: int | None
+    context: Mapping[str, Any]
+
+
+class ExportedSlate(Answer):
+    """A slate that was shown to a person."""
+
+    recommendation_id: str
+    timestamp_ms: int
+    scenario: str
+    variant: str
+    model_version: str
+    items: list[str]
+    context: Mapping[str, Any]
+
+
+class Export(Answer):
+    """Everything that is kept of a person."""
+
+    user_id: str
+    attributes: Mapping[str, Any]
+    topics: Mapping[str, float] = Field(description="what they have set")
+    events: list[ExportedEvent]
+    slates: list[ExportedSlate]
+
+
 class MediaJob(Answer):
     """How far an uploaded clip has come."""
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.interests import Interests
 from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
@@ -32,6 +35,7 @@ class Asked:
         timestamp_ms: Now, UTC milliseconds.
         draw: What exploration draws by, so that an answer can be made again: the recommendation's id.
         context: Kept with the logged slate.
+        weights: Category -> what the user has set, see `kinema.recommend.interests`.
     """
 
     user: str
@@ -43,6 +47,7 @@ class Asked:
     session_id: str = ""
     draw: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,10 @@ class World(Protocol):
     def catalogue(self) -> Catalogue:
         """Items."""
 
+    @property
+    def popularity(self) -> NDArray[np.float64]:
+        """Interactions with each item, float64 [V]; older ones count less, and it grows with every event."""
+
     def num_events(self, item: int) -> int:
         """Interactions with an item that the model has learnt from; 0 for a cold one."""
 
@@ -96,6 +105,9 @@ class World(Protocol):
 
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question; options as in `kinema.steps.searching.search_project`."""
+
+    def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
+        """What a user is interested in."""
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events, as `kinema.store.service_protocols.ServiceStore.events_after` returns them."""

@@ -4,16 +4,18 @@ Counts grow with every event without a gradient step: the user's history, which 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.interests import Interests, interests_of, with_weights
 from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
 from kinema.scenario_settings import scenarios_of
@@ -85,6 +87,11 @@ class LiveWorld:
         """Items."""
         return self.maker.recommender.parts.catalogue
 
+    @property
+    def popularity(self) -> NDArray[np.float64]:
+        """Interactions with each item, older ones counting less."""
+        return self.maker.recommender.parts.popularity_V
+
     def num_events(self, item: int) -> int:
         """Interactions the model has learnt from; without a model, those of the reading."""
         return int(self._counts_V[item])
@@ -94,7 +101,8 @@ class LiveWorld:
         people = self.people
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
-        rules = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
+        placed = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
+        rules = with_weights(placed, asked.weights)
         slate = self.maker.recommend(request, past=self._past(asked), rules=rules, draw=asked.draw)
         return Answered(slate, rules.variant)
 
@@ -111,6 +119,11 @@ class LiveWorld:
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question."""
         return search_project(self.maker, text, folder=self._folder, settings=self._settings, **options)
+
+    def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
+        """What a user is interested in."""
+        content = self.maker.recommender.parts.content
+        return interests_of(self.people.history(user), self.catalogue, content, weights=weights)
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events; those of items that this reading does not know wait for the next."""

@@ -7,7 +7,7 @@ from kinema.settings import Settings
 from kinema.steps.dataset import Dataset
 from kinema.steps.slates import SlateMaker
 from kinema.store.profiles import ProfileSchema
-from kinema.store.sql import SqlStore
+from kinema.store.service_protocols import ServiceStore
 
 
 class OpenProject(Protocol):
@@ -22,7 +22,7 @@ class OpenProject(Protocol):
     settings: Settings
 
     @property
-    def store(self) -> SqlStore:
+    def store(self) -> ServiceStore:
         """Its data."""
 
     @property

@@ -136,6 +136,7 @@ def pretrain_project(
         " ".join(["kinema pretrain", *(flag for flag, is_set in flags.items() if is_set)]),
         project.settings.serving.keep_versions,
     )
+    before = serving_folder(project.artifacts)
     report = pretrain_as_asked(
         job,
         catalogue_only=catalogue_only,
@@ -143,4 +144,13 @@ def pretrain_project(
         zero_shot=zero_shot,
         wanted=Search(tune_seconds, tune_trials, use_tuned),
     )
-    return replace(report, notices=(*report.notices, *notices_of(project.artifacts, project.settings.recommend)))
+    after = serving_folder(project.artifacts)
+    again = f"version {version_of(after).id} was trained from the same before: it serves again" if after else ""
+    return replace(
+        report,
+        notices=(
+            *report.notices,
+            *((again,) if report.reused and after != before else ()),
+            *notices_of(project.artifacts, project.settings.recommend),
+        ),
+    )

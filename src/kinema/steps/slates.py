@@ -99,7 +99,9 @@ class SlateMaker:
         if number is not None and self.ranking is not None and rules.ranker:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
         slate = self.recommender.recommend(request, scenario=rules, draw=draw, **who)
-        return slate if number is None or slate.notice else replace(slate, notice=self.notice)
+        if number is None:
+            return slate
+        return replace(slate, notice="; ".join(one for one in (self.notice, slate.notice) if one))
 
     def similar(
         self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
@@ -225,9 +227,11 @@ def make_slates(
         A maker of slates.
 
     Raises:
-        NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet.
+        NotBuiltError: The settings want a second opinion, or learnt nearness, that was not made yet; or the folder is gone.
         StaleArtifactError: The artefact does not fit the store.
     """
+    if folder is not None and not folder.is_dir():
+        raise NotBuiltError(f"version '{folder.name}' is gone; see: kinema model list")
     own = folder or model_folder(artifacts, settings.model).resolve()
     scorer = load_scorer(own, dataset)
     if scorer is not None:

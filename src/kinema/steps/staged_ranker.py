@@ -14,7 +14,7 @@ from kinema.steps.open_project import OpenProject
 from kinema.steps.project_finetune import Finetune
 from kinema.steps.slates import SlateMaker
 from kinema.store.profiles import ProfileSchema
-from kinema.store.sql import SqlStore
+from kinema.store.service_protocols import ServiceStore
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Staged:
     settings: Settings
 
     @property
-    def store(self) -> SqlStore:
+    def store(self) -> ServiceStore:
         """The project's."""
         return self.project.store
 

@@ -13,7 +13,8 @@ from kinema.settings import FILE_NAME, Settings, load_settings
 from kinema.steps.dataset import Dataset, read_dataset
 from kinema.steps.finetuning_options import FitPlan
 from kinema.steps.slates import trained_profile_schema
-from kinema.store.sql import SqlStore
+from kinema.store.opening import open_store
+from kinema.store.protocols import Store
 from kinema.training.fitting import FitOptions
 
 
@@ -38,9 +39,9 @@ class Tunable:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[SqlStore]:
+def opened(folder: Path) -> Iterator[Store]:
     """The store of a project."""
-    store = SqlStore.open(folder / settings_of(folder).store.path)
+    store = open_store(settings_of(folder).store.place(folder))
     try:
         yield store
     finally:
@@ -52,7 +53,7 @@ def settings_of(folder: Path) -> Settings:
     return load_settings(folder / FILE_NAME)
 
 
-def read_project(folder: Path, store: SqlStore, *, as_trained: bool = True) -> Dataset:
+def read_project(folder: Path, store: Store, *, as_trained: bool = True) -> Dataset:
     """One reading of a project, with the profile columns of its model or with those of today."""
     return read_dataset(
         store,

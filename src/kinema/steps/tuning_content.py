@@ -28,7 +28,7 @@ from kinema.steps.slates import make_slates, served_profile_schema
 from kinema.steps.text_changes import TextChanges
 from kinema.steps.text_rows import TextColumns
 from kinema.steps.tunable import Tunable, opened, path_in, read_project, settings_of
-from kinema.store.sql import SqlStore
+from kinema.store.protocols import Store
 from kinema.tasks.cross_encoder import RerankLearner
 from kinema.tasks.match import MatchLearner
 from kinema.tasks.match_measures import measure
@@ -174,7 +174,7 @@ def text(place: Mapping[str, Any]) -> Tunable:
     return Tunable(ready, gains, np.arange(len(labels_N)), facts, told.notices)
 
 
-def _shop(place: Mapping[str, Any], store: SqlStore) -> Shop:
+def _shop(place: Mapping[str, Any], store: Store) -> Shop:
     """A project as it answers now; ``place`` has ``project``, ``media_root``, ``workers`` and ``seed``."""
     folder = Path(place["project"])
     settings: Settings = settings_of(folder)

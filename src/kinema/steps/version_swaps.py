@@ -164,7 +164,11 @@ def _check_whole(folder: Path) -> None:
 
 
 def _serve(artifacts: Path, version: Version, *, leaving: Version | None) -> None:
-    """Point to a version. The renaming of a link is one step; a folder that stands in its place needs two, see `_mend`."""
+    """Point to a version.
+
+    The renaming of a link is one step. A folder that stands in its place needs two, and `serving_folder` mends what a process
+    that died between them has left.
+    """
     if leaving is not None:
         _keep_rankers(artifacts, artifacts / VERSIONS / leaving.id)
     place, fresh, old = (artifacts / name for name in (SERVING, f".{SERVING}.next", f".{SERVING}.old"))
@@ -188,6 +192,7 @@ def _adopt(artifacts: Path) -> Version | None:
     place, old = artifacts / SERVING, artifacts / f".{SERVING}.old"
     if not place.exists() and old.exists():
         old.rename(place)
+    _discard(old)
     if not (place / MANIFEST).is_file():
         return None
     version = version_of(place.resolve())
@@ -197,9 +202,7 @@ def _adopt(artifacts: Path) -> Version | None:
         _link_tree(place.resolve(), draft)
         _write_facts(draft, version)
         draft.rename(kept)
-        shutil.rmtree(
-            artifacts / "bound", ignore_errors=True
-        )  # where projects that are older kept what is now in the version
+        _discard(artifacts / "bound")  # where projects that are older kept what is now in the version
     return version
 
 

@@ -139,23 +139,25 @@ def read_user_events(connection: Connection, user_id: str, *, limit: int) -> lis
         .limit(limit)
     )
     rows = connection.execute(statement).all()
-    return [
-        Event(
-            user=user_id,
-            item=row.item_id,
-            timestamp_ms=row.timestamp_ms,
-            kind=EventKind(_NAMES[row.kind]),
-            id=row.id or "",
-            value=row.value,
-            watch_ms=row.watch_ms,
-            session_id=row.session_id,
-            slate_id=row.slate_id,
-            position=row.position,
-            propensity=row.propensity,
-            context=read_object(row.context),
-        )
-        for row in reversed(rows)
-    ]
+    return [event_of(row, user=user_id, item=row.item_id) for row in reversed(rows)]
+
+
+def event_of(row: Any, *, user: str, item: str) -> Event:
+    """An `Event` from a row of the table."""
+    return Event(
+        user=user,
+        item=item,
+        timestamp_ms=row.timestamp_ms,
+        kind=EventKind(_NAMES[row.kind]),
+        id=row.id or "",
+        value=row.value,
+        watch_ms=row.watch_ms,
+        session_id=row.session_id,
+        slate_id=row.slate_id,
+        position=row.position,
+        propensity=row.propensity,
+        context=read_object(row.context),
+    )
 
 
 def count_kinds(connection: Connection) -> dict[str, int]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from kinema.schema import Item, User
+from kinema.schema import Event, EventKind, Item, User
 from kinema.store.protocols import Store
 
 
@@ -30,7 +30,7 @@ class StoreState:
     Attributes:
         seq: Arrival number of the newest event, -1 before the first.
         items: Changes of items.
-        users: Changes of users' attributes and erasures; a user whom an event has made is none.
+        users: Changes of users' attributes, erasures, and events taken back; a user whom an event has made is none.
         documents: Changes of documents.
     """
 
@@ -129,6 +129,28 @@ class ServiceStore(Store, Documents, Protocol):
             ``seq``, ``user`` and ``item`` as numbers, ``timestamp_ms``, ``kind`` as text, ``value``, ``watch_ms``,
             ``slate_id``, ``position``.
         """
+
+    def event_page(
+        self,
+        *,
+        after: int = -1,
+        limit: int = 100,
+        user_id: str | None = None,
+        item_id: str | None = None,
+        kinds: Sequence[EventKind] | None = None,
+    ) -> list[tuple[int, Event]]:
+        """Events behind an arrival number, with their numbers, in the order of arrival; those of deleted items are left out.
+
+        Args:
+            after: Arrival number; -1 for all.
+            limit: Most rows.
+            user_id: Only this user's; None for everybody's.
+            item_id: Only with this item.
+            kinds: Only these.
+        """
+
+    def delete_events(self, seqs: Sequence[int]) -> int:
+        """Take events back by their arrival numbers; how many there were."""
 
     def item_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, Item]]:
         """Items behind a number, with their numbers, in order; deleted ones are left out."""

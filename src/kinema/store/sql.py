@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from kinema.errors import DataError, StaleArtifactError
 from kinema.schema import Event, EventKind, Item, Reject, User
-from kinema.store import bookkeeping, catalogue, documents, event_log, removal, slates, writes
+from kinema.store import bookkeeping, catalogue, documents, event_log, event_pages, removal, slates, writes
 from kinema.store.dialect import dialect_of, open_engines, read_url, shown
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
 from kinema.store.schema_upgrade import found_version, make_tables
@@ -168,6 +168,29 @@ class SqlStore:
         """Events that arrived later than one, in the order of arrival."""
         self._need_index("events_by_seq")
         return self._read(lambda connection: event_log.read_arrivals(connection, seq, limit=limit))
+
+    def event_page(
+        self,
+        *,
+        after: int = -1,
+        limit: int = 100,
+        user_id: str | None = None,
+        item_id: str | None = None,
+        kinds: Sequence[EventKind] | None = None,
+    ) -> list[tuple[int, Event]]:
+        """Events behind an arrival number, in order."""
+        self._need_index("events_by_seq" if user_id is None else "events_by_user")
+        return self._read(
+            lambda connection: event_pages.event_page(
+                connection, after=after, limit=limit, user_id=user_id, item_id=item_id, kinds=kinds
+            )
+        )
+
+    def delete_events(self, seqs: Sequence[int]) -> int:
+        """Take events back."""
+        self._need_index("events_by_seq")
+        with self._writing() as connection:
+            return event_pages.delete_events(connection, seqs)
 
     def item(self, item_id: str) -> Item | None:
         """One item."""

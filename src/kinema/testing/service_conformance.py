@@ -8,12 +8,13 @@ Used like `kinema.testing.store_conformance`, beside it:
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from kinema.errors import ConflictError, DataError
-from kinema.schema import Item, Reject, User
+from kinema.schema import Event, EventKind, Item, Reject, User
 from kinema.store.protocols import SourceMark, WriteCounts
 from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
 from kinema.testing.store_conformance import some_events
@@ -329,4 +330,40 @@ class ServiceConformance:
             else:
                 raise AssertionError(f"{room!r}, {key!r} and {json.dumps(value)} must be refused")
         assert store.state().documents == 0
+        store.close()
+
+    def test_events_are_paged_one_by_one(self, tmp_path: Path) -> None:
+        """By arrival, with the ids of users and items; everybody's, or those of a user, an item, a kind."""
+        store = self.open_store(tmp_path)
+        store.write_events(some_events(id=["e1", "", ""], watch_ms=[5, None, None]), create_items=True)
+        store.write_events(some_events(kind="like", context='{"tv": 1}'))
+        pages = [store.event_page(limit=4)]
+        pages.append(store.event_page(after=pages[0][-1][0], limit=4))
+        assert [len(page) for page in pages] == [4, 2]
+        numbers = [seq for page in pages for seq, _ in page]
+        assert numbers == store.events_after(-1)["seq"].to_list()
+        assert pages[0][0][1] == Event("u1", "b", 3000, EventKind.CLICK, id="e1", watch_ms=5)
+        assert pages[1][-1][1] == Event("u1", "a", 2000, EventKind.LIKE, context={"tv": 1})
+        chosen = store.event_page(user_id="u1", item_id="a", kinds=[EventKind.CLICK, EventKind.SHARE])
+        assert [(seq, event.timestamp_ms) for seq, event in chosen] == [(numbers[2], 2000)]
+        assert [event.user for _, event in store.event_page(item_id="a", after=numbers[1])] == ["u1", "u2", "u1"]
+        assert store.event_page(user_id="nobody") == store.event_page(item_id="nothing") == []
+        store.delete_item("a")
+        assert {event.item for _, event in store.event_page()} == {"b"}
+        store.close()
+
+    def test_events_can_be_taken_back(self, tmp_path: Path) -> None:
+        """Those alone; what was taken back may come again."""
+        store = self.open_store(tmp_path)
+        store.write_events(some_events(id=["e1", "e2", "e3"]), create_items=True)
+        numbers = store.events_after(-1)["seq"].to_list()
+        before = store.state()
+        assert store.delete_events([numbers[0], numbers[2], 10_000]) == 2
+        assert store.state() == replace(before, users=before.users + 1)
+        assert [event.id for _, event in store.event_page()] == ["e2"]
+        after = store.version()
+        assert store.delete_events([numbers[0]]) == store.delete_events([]) == 0
+        assert store.version() == after
+        assert store.write_events(some_events(id=["e1", "e2", "e3"])).new == 2
+        assert store.event_page()[-1][0] > numbers[2]
         store.close()

@@ -84,7 +84,7 @@ def pretrain(
         DataError: There is nothing to train on, or sizes do not fit.
         ConfigError: Nothing of the source fits.
     """
-    match = None if source is None else match_modalities(source, features)
+    match = None if source is None else match_modalities(source, features, same_items=same_items)
     prepared = prepare(
         train=train,
         features=features,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Query, Request
 
+from kinema.serving.auth import Principal, principal_of
 from kinema.serving.engine import Engine
 from kinema.serving.media import MediaDesk
 from kinema.serving.wire import MAX_ID
@@ -50,6 +51,7 @@ def _parts(request: Request) -> ServiceParts:
     return found
 
 
+Who = Annotated[Principal, Depends(principal_of)]
 Parts = Annotated[ServiceParts, Depends(_parts)]
 ItemId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="item id")]
 UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="user id")]

@@ -1,42 +1,59 @@
 """``/v1/users``: who is recommended to, and their recommendations."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Query
 
+from kinema.serving.auth import Principal
 from kinema.serving.engine import Engine, now_ms
+from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import not_found
-from kinema.serving.routes.parts import Cursor, HowMany, PageSize, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.parts import Cursor, HowMany, PageSize, Parts, ServiceParts, UserId, Who, written
 from kinema.serving.routes.slates import recommend_out
-from kinema.serving.wire import Deleted, RecommendIn, RecommendOut, UserIn, UserOut, UserPage
+from kinema.serving.wire import (
+    Deleted,
+    Export,
+    ExportedEvent,
+    ExportedSlate,
+    ProfileIn,
+    ProfileOut,
+    RecommendIn,
+    RecommendOut,
+    TopicOut,
+    UserIn,
+    UserOut,
+    UserPage,
+)
 from kinema.serving.world import Asked
 
+_EVERYTHING: Final = 1_000_000
 router = APIRouter(prefix="/v1/users", tags=["users"])
 guests = APIRouter(prefix="/v1", tags=["users"])
 
 
 @router.get("", summary="List users")
-async def list_users(parts: Parts, cursor: Cursor = None, limit: PageSize = 100) -> UserPage:
+async def list_users(parts: Parts, who: Who, cursor: Cursor = None, limit: PageSize = 100) -> UserPage:
     """Users in the order in which they came, page by page."""
     rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit)
     last = str(rows[-1][0]) if len(rows) == limit else None
-    users = [UserOut(user_id=user.id, attributes=user.attributes) for _, user in rows]
+    users = [UserOut(user_id=user.id, attributes=shown(parts, who, user.attributes)) for _, user in rows]
     return UserPage(users=users, next_cursor=last)
 
 
 @router.get("/{user_id}", summary="Read a user")
-async def get_user(parts: Parts, user_id: UserId) -> UserOut:
-    """One user."""
-    return await parts.run(_known, parts.engine, user_id)
+async def get_user(parts: Parts, who: Who, user_id: UserId) -> UserOut:
+    """One user; personal fields are masked unless the key has the scope personal."""
+    return await _read(parts, who, user_id)
 
 
 @router.put("/{user_id}", summary="Write a user")
-async def put_user(parts: Parts, user_id: UserId, body: UserIn) -> UserOut:
+async def put_user(parts: Parts, who: Who, user_id: UserId, body: UserIn) -> UserOut:
     """Make a user or replace their attributes; the next answer knows them."""
     text = orjson.dumps(body.attributes).decode()
     await parts.run(parts.engine.put_user, user_id, text, body.attributes)
-    return await parts.run(_known, parts.engine, user_id)
+    return await _read(parts, who, user_id)
 
 
 @router.delete("/{user_id}", summary="Erase a user")
@@ -69,6 +86,78 @@ async def post_recommendations(parts: Parts, user_id: UserId, body: RecommendIn)
 async def recommend_to_guest(parts: Parts, body: RecommendIn) -> RecommendOut:
     """Items for somebody who is not known, by what they did in this session."""
     return await recommend(parts, "", body)
+
+
+@router.get("/{user_id}/profile", summary="What a user is interested in")
+async def get_profile(parts: Parts, user_id: UserId) -> ProfileOut:
+    """Topics by what they watched lately, with the weights they have set, and which modality holds it together."""
+    await parts.run(_known, parts.engine, user_id)
+    return await parts.run(_profile, parts.engine, user_id)
+
+
+@router.put("/{user_id}/profile", summary="Set what a user wants more or less of")
+async def put_profile(parts: Parts, user_id: UserId, body: ProfileIn) -> ProfileOut:
+    """Set the weights of topics; every next answer keeps to them."""
+    await parts.run(_known, parts.engine, user_id)
+    await parts.run(parts.engine.weights.put, user_id, body.topics)
+    return await parts.run(_profile, parts.engine, user_id)
+
+
+@router.get("/{user_id}/export", summary="Everything that is kept of a user")
+async def export_user(parts: Parts, user_id: UserId) -> Export:
+    """Attributes, what they have set, every event and every slate that was shown to them."""
+    return await parts.run(_export, parts.engine, user_id)
+
+
+async def _read(parts: ServiceParts, who: Principal, user_id: str) -> UserOut:
+    user = await parts.run(_known, parts.engine, user_id)
+    return user.model_copy(update={"attributes": shown(parts, who, user.attributes)})
+
+
+def shown(parts: ServiceParts, who: Principal, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as who asks may see them."""
+    return mask_fields(attributes, parts.personal, who)
+
+
+def _profile(engine: Engine, user_id: str) -> ProfileOut:
+    found = engine.world.interests(user_id, weights=engine.weights.of(user_id))
+    topics = [
+        TopicOut(name=one.name, share=one.share, num_events=one.num_events, weight=one.weight) for one in found.topics
+    ]
+    return ProfileOut(user_id=user_id, num_events=found.num_events, topics=topics, modalities=found.modalities)
+
+
+def _export(engine: Engine, user_id: str) -> Export:
+    user = _known(engine, user_id)
+    events = [
+        ExportedEvent(
+            item_id=one.item,
+            kind=one.kind,
+            timestamp_ms=one.timestamp_ms,
+            event_id=one.id,
+            value=one.value,
+            watch_ms=one.watch_ms,
+            session_id=one.session_id,
+            recommendation_id=one.slate_id,
+            position=one.position,
+            context=one.context,
+        )
+        for one in engine.store.user_events(user_id, limit=_EVERYTHING)
+    ]
+    slates = [
+        ExportedSlate(
+            recommendation_id=one.id,
+            timestamp_ms=one.timestamp_ms,
+            scenario=one.scenario,
+            variant=one.variant,
+            model_version=one.model_version,
+            items=list(one.items),
+            context=one.context,
+        )
+        for one in engine.store.user_slates(user_id, limit=_EVERYTHING)
+    ]
+    topics = dict(engine.weights.of(user_id))
+    return Export(user_id=user_id, attributes=user.attributes, topics=topics, events=events, slates=slates)
 
 
 async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> RecommendOut:

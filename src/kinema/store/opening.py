@@ -1,0 +1,29 @@
+"""A store by path or URL, whichever database is behind it."""
+
+from pathlib import Path
+
+from kinema.store.service_protocols import ServiceStore
+from kinema.store.sql import SqlStore
+
+
+def open_store(url_or_path: str | Path) -> ServiceStore:
+    """Open a store; a new one is made where there is none.
+
+    Args:
+        url_or_path: A SQLite file, or a URL: ``postgresql://USER@HOST/NAME``, ``mysql://USER@HOST/NAME``,
+            ``mongodb://USER@HOST/NAME``.
+
+    Raises:
+        ConfigError: The URL names a database that is not served.
+        DataError: The database cannot be reached.
+        MissingExtraError: Its driver is not installed.
+        StaleArtifactError: The store was made by a later release.
+
+    Example:
+        >>> import tempfile
+        >>> store = open_store(Path(tempfile.mkdtemp()) / "store.db")
+        >>> store.state().seq
+        -1
+        >>> store.close()
+    """
+    return SqlStore.open(url_or_path)

@@ -1,0 +1,95 @@
+import threading
+
+import httpx2
+import pytest
+
+from kinema.store.sql import SqlStore
+from running_service import RunningService
+from small_service import small_project
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with small_project(tmp_path) as project:
+        return project.folder
+
+
+def test_everything_acknowledged_survives_kill_9(folder):
+    service = RunningService(folder)
+    events, slates, lock = [], [], threading.Lock()
+    enough = threading.Event()
+
+    def load(number):
+        with httpx2.Client(base_url=service.address, timeout=10) as http:
+            for place in range(10_000):
+                name = f"{number}-{place}"
+                event = {"user_id": f"u{place % 7}", "item_id": "abcdef"[place % 6], "kind": "click", "event_id": name}
+                try:
+                    written = http.post("/v1/events", json=event)
+                    shown = http.get(f"/v1/users/u{place % 7}/recommendations?n=2")
+                except httpx2.TransportError:
+                    return
+                with lock:
+                    if written.status_code == 200:
+                        events.append(name)
+                    if shown.status_code == 200:
+                        slates.append(shown.json()["recommendation_id"])
+                    if len(events) > 60:
+                        enough.set()
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
+    for one in threads:
+        one.start()
+    assert enough.wait(60)
+    service.kill()
+    for one in threads:
+        one.join()
+    store = SqlStore.open(folder / "store.db")
+    kept = set(store.events(columns=["id"])["id"].to_list())
+    assert set(events) <= kept
+    assert set(slates) <= set(store.slates()["id"].to_list())
+    store.close()
+    with RunningService(folder) as again:
+        answer = again.http.get("/v1/users/u1/recommendations?n=6")
+        assert answer.status_code == 200
+
+
+def test_a_service_that_is_asked_to_end_writes_what_it_has_taken(folder):
+    service = RunningService(folder)
+    event = {"user_id": "eve", "item_id": "a", "kind": "click"}
+    assert service.http.post("/v1/events", json=event).status_code == 200
+    assert service.stop() in (0, -15)
+    store = SqlStore.open(folder / "store.db")
+    assert [one.item for one in store.user_events("eve")] == ["a"]
+    store.close()
+
+
+def test_two_services_on_one_store_see_each_others_events(folder):
+    with RunningService(folder) as one, RunningService(folder) as other:
+        event = {"user_id": "ann", "item_id": "d", "kind": "watch"}
+        assert one.http.post("/v1/events", json=event).status_code == 200
+        for _ in range(100):
+            answer = other.http.get("/v1/users/ann/recommendations?n=6").json()
+            if "d" not in [item["item_id"] for item in answer["items"]]:
+                break
+            threading.Event().wait(0.02)
+        else:
+            pytest.fail("the other service does not know the event after two seconds")
+
+
+def test_a_port_that_is_taken_is_said_at_once(folder):
+    with RunningService(folder) as service:
+        port = service.address.rsplit(":", 1)[1]
+        with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}"):
+            RunningService(folder, "--open", "--port", port)
+
+
+def test_open_is_refused_where_others_reach_it(folder):
+    with pytest.raises(RuntimeError, match="--open serves without keys and must listen on loopback"):
+        RunningService(folder, "--open", "--host", "0.0.0.0")
+
+
+def test_without_a_key_nothing_is_told(folder):
+    with RunningService(folder, "--log", "off") as service:
+        answer = service.http.get("/v1/users/ann/recommendations")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
