@@ -10,7 +10,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
 	@echo 'make test    all tests'
-	@echo 'make check   format, lint, types, import contracts'
+	@echo 'make check   format, lint, types, import contracts, known vulnerabilities'
 	@echo 'make format  rewrite the code in the house format'
 	@echo 'make docs    build the documentation into build/site'
 	@echo 'make bench   speed of ingest, media and training, relevance of search, into benchmarks/results'
@@ -38,6 +38,7 @@ check: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python .ci/audit.py
 
 format: $(STAMP)
 	@$(BIN)/ruff format .
