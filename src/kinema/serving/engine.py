@@ -343,7 +343,7 @@ class Engine:
         """Count what arrived, and what came of which slates."""
         self.telemetry.count_events(accepted=events.height)
         self.telemetry.set_newest_event(int(events["timestamp_ms"].max()))  # type: ignore[arg-type]  # a column of integers
-        for kind, watch_ms, slate_id in events.select("kind", "watch_ms", "slate_id").iter_rows():
+        for kind, watch_ms, slate_id in zip(events["kind"], events["watch_ms"], events["slate_id"], strict=True):
             scenario, variant = self._placements.get(slate_id) if slate_id else ("", "")
             self.telemetry.observe_event(EventKind(kind), scenario=scenario, variant=variant, watch_ms=watch_ms)
 

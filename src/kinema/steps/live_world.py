@@ -127,8 +127,8 @@ class LiveWorld:
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events; those of items that this reading does not know wait for the next."""
-        columns = events.select("user", "item", "timestamp_ms", "kind").iter_rows()
-        for user, item, timestamp_ms, kind in columns:
+        columns = (events[name].to_list() for name in ("user", "item", "timestamp_ms", "kind"))
+        for user, item, timestamp_ms, kind in zip(*columns, strict=True):
             if item >= len(self.catalogue):
                 continue
             if kind == EventKind.DISLIKE:

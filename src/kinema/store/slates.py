@@ -7,11 +7,11 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Connection, desc, select
 
-from kinema.store.dialect import insert_new
+from kinema.store.dialect import insert_few
 from kinema.store.service_protocols import LoggedSlate
 from kinema.store.tables import SLATES
 from kinema.store.text_json import read_list, read_object
-from kinema.store.vocabulary import check_lengths
+from kinema.store.vocabulary import check_length
 
 _TEXTS: Final = ("id", "user", "timestamp_ms", "scenario", "variant", "model_version")
 _SCHEMA: Final[dict[str, Any]] = {name: pl.Int64 if name == "timestamp_ms" else pl.String for name in _TEXTS} | {
@@ -23,25 +23,24 @@ _SCHEMA: Final[dict[str, Any]] = {name: pl.Int64 if name == "timestamp_ms" else 
 
 def write_slates(connection: Connection, slates: Sequence[LoggedSlate]) -> None:
     """Log slates; one whose id is logged already is left as it is."""
+    for one in slates:
+        for text, of in ((one.id, "slate"), (one.scenario, "scenario"), (one.user or "-", "user")):
+            check_length(text, of=of)
     rows = [
-        (
-            one.id,
-            one.user or None,
-            one.timestamp_ms,
-            one.scenario,
-            one.variant or None,
-            one.model_version or None,
-            _json(one.items),
-            _json(one.propensities),
-            _json(one.context) if one.context else None,
-        )
+        {
+            "id": one.id,
+            "user": one.user or None,
+            "timestamp_ms": one.timestamp_ms,
+            "scenario": one.scenario,
+            "variant": one.variant or None,
+            "model_version": one.model_version or None,
+            "items": _json(one.items),
+            "propensities": _json(one.propensities),
+            "context": _json(one.context) if one.context else None,
+        }
         for one in slates
     ]
-    if rows:
-        frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-        for name, of in (("id", "slate"), ("user", "user"), ("scenario", "scenario")):
-            check_lengths(frame[name], of=of)
-        insert_new(connection, SLATES, frame)
+    insert_few(connection, SLATES, rows)
 
 
 def read_slate(connection: Connection, slate_id: str) -> LoggedSlate | None:

@@ -158,6 +158,12 @@ class Vocabulary:
         self._count += fresh.height
 
 
+def check_length(text: str, *, of: str) -> None:
+    """`check_lengths` of a single one."""
+    if not 0 < len(text) <= MAX_ID:
+        raise DataError(f"{of} id must have 1 to {MAX_ID} characters, has {len(text)}")
+
+
 def check_lengths(ids: pl.Series, *, of: str) -> None:
     """Refuse ids that a database cannot keep.
 
