@@ -21,6 +21,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "psycopg": ("postgres", "a store on PostgreSQL"),
     "pymysql": ("mysql", "a store on MySQL or MariaDB"),
     "pymongo": ("mongo", "a store on MongoDB"),
+    "redis": ("redis", "events over a Redis stream"),
     "fastapi": ("serve", "the service: kinema serve"),
     "uvicorn": ("serve", "the service: kinema serve"),
     "matplotlib": ("report", "plots in the HTML report"),

@@ -75,6 +75,14 @@ class AuthSettings(ServiceSection):
     jwt_public_key: str = Field(default="", description="file of the issuer's public key (PEM) or keys (JWKS)")
 
 
+class StreamSettings(ServiceSection):
+    """Events over a Redis stream, beside those over HTTP."""
+
+    redis_url: str = Field(default="", description="redis://... of the stream; empty: none")
+    name: str = Field(default="kinema:events", min_length=1, description="of the stream")
+    group: str = Field(default="kinema", min_length=1, description="consumer group; services of one store share one")
+
+
 class RateSettings(ServiceSection):
     """How often a key may ask, by what it asks for; 0 sets no limit."""
 

@@ -23,6 +23,7 @@ from kinema.service_settings import (
     RefreshSettings,
     ServingSettings,
     StoreSettings,
+    StreamSettings,
 )
 from kinema.setting_errors import explained, unknown_key
 from kinema.training.task_settings import TASKS, check_finetune
@@ -254,6 +255,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     auth: AuthSettings = AuthSettings()
     rates: RateSettings = RateSettings()
+    stream: StreamSettings = StreamSettings()
     refresh: RefreshSettings = RefreshSettings()
     gorse: GorseSettings = GorseSettings()
     runtime: RuntimeSettings = RuntimeSettings()

@@ -1,10 +1,10 @@
 """The application: routes over one engine, one shape of errors, an OpenAPI document that says what is there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastapi import FastAPI
 
@@ -58,27 +58,41 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def create_app(engine: Engine, options: ServiceOptions, *, clips: ClipRoom | None = None) -> FastAPI:
+class Feed(Protocol):
+    """Something that runs beside the requests."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Finish what was begun, then stop."""
+
+
+def create_app(
+    engine: Engine, options: ServiceOptions, *, clips: ClipRoom | None = None, feeds: Sequence[Feed] = ()
+) -> FastAPI:
     """The application of an engine that is started already.
 
     Args:
         engine: Answers and keeps.
         options: How.
         clips: Where uploads are kept and understood; None takes none.
+        feeds: What else brings events; started here, stopped with the application.
 
     Returns:
         An ASGI application; it stops the engine when it is shut down.
     """
     pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
     desk = None if clips is None else MediaDesk(engine, clips)
-    if desk is not None:
-        desk.start()
+    own: list[Feed] = [*feeds, *([] if desk is None else [desk])]
+    for one in own:
+        one.start()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        if desk is not None:
-            desk.stop()
+        for one in own:
+            one.stop()
         pool.shutdown(wait=True)
         engine.stop()
 

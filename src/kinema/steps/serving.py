@@ -13,6 +13,7 @@ from kinema.steps.uploads import MediaProject, ProjectClips
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from kinema.serving.app import Feed
     from kinema.serving.engine import Engine
     from kinema.serving.options import ServiceOptions
     from kinema.serving.rates import Rates
@@ -59,7 +60,18 @@ def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False)
     if project.media_root is None:
         project.store.set_meta("media_root", "media")
     options = service_options(project, is_open=is_open, log=log)
-    return create_app(make_engine(project), options, clips=ProjectClips(project))
+    engine = make_engine(project)
+    return create_app(engine, options, clips=ProjectClips(project), feeds=_feeds(project, engine))
+
+
+def _feeds(project: WholeProject, engine: "Engine") -> "list[Feed]":
+    stream = project.settings.stream
+    if not stream.redis_url:
+        return []
+    require("redis")
+    from kinema.serving.stream import StreamReader  # noqa: PLC0415  # the same
+
+    return [StreamReader(engine, url=stream.redis_url, stream=stream.name, group=stream.group)]
 
 
 def service_options(project: WholeProject, *, is_open: bool, log: bool) -> "ServiceOptions":

@@ -24,7 +24,7 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
     engine, arrived = parts.engine, now_ms()
     if isinstance(body, EventIn):
         event = as_event(body, arrived)
-        _check_item(engine, event)
+        check_item(engine, event)
         await written(engine.write([event]))
         return EventsOut(accepted=1)
     if len(body.events) > parts.max_batch:
@@ -35,7 +35,7 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
     for index, given in enumerate(body.events):
         try:
             event = as_event(EventIn.model_validate(given), arrived)
-            _check_item(engine, event)
+            check_item(engine, event)
         except (ValidationError, Problem) as error:
             rejected.append(_rejected(index, error))
         else:
@@ -69,7 +69,12 @@ def as_event(given: EventIn, arrived_ms: int) -> Event:
     )
 
 
-def _check_item(engine: Engine, event: Event) -> None:
+def check_item(engine: Engine, event: Event) -> None:
+    """Refuse an event of an item that is not there.
+
+    Raises:
+        Problem: 404.
+    """
     catalogue = engine.world.catalogue
     number = catalogue.numbers.get(event.item)
     is_shown = number is not None and not catalogue.hidden_V[number]

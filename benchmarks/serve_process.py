@@ -1,0 +1,58 @@
+"""The service that `benchmarks/serve.py` loads, or a bare endpoint of the same framework, in a process of its own.
+
+python benchmarks/serve_process.py --project FOLDER --port 8000
+python benchmarks/serve_process.py --bare ANSWER.json --port 8000
+"""
+
+import argparse
+from pathlib import Path
+
+from kinema.threads import set_thread_policy
+
+set_thread_policy(num_threads=1)
+
+import uvicorn  # noqa: E402  # the thread policy comes first
+from fastapi import FastAPI, Response  # noqa: E402
+
+
+def bare(answer: Path) -> FastAPI:
+    """One path that returns a constant: what the framework itself costs."""
+    content = answer.read_bytes()
+    app = FastAPI()
+
+    @app.get("/bare")
+    async def constant() -> Response:
+        return Response(content, media_type="application/json")
+
+    return app
+
+
+def service(folder: Path, *, threads: int) -> FastAPI:
+    """The service of a project of `serve_world`, as `kinema serve --open --log off` assembles it."""
+    from serve_world import GeneratedWorlds  # noqa: PLC0415
+
+    from kinema.project import Project  # noqa: PLC0415
+    from kinema.serving.app import create_app  # noqa: PLC0415
+    from kinema.serving.engine import Engine  # noqa: PLC0415
+    from kinema.serving.options import ServiceOptions  # noqa: PLC0415
+
+    project = Project.open(folder)
+    engine = Engine(store=project.store, worlds=GeneratedWorlds(project))
+    engine.start()
+    return create_app(engine, ServiceOptions(is_open=True, threads=threads))
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--bare", type=Path)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    app = bare(options.bare) if options.bare else service(options.project, threads=options.threads)
+    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="error", access_log=False)
+
+
+if __name__ == "__main__":
+    main()
