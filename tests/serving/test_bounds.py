@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,10 @@ SMALL = Limits(
     body_bytes_by_path={"/v1/items/*/media": 1000},
     max_path_bytes=50,
     max_query_bytes=40,
-    body_seconds=0.05,
-    answer_seconds=0.05,
+    body_seconds=30.0,
+    answer_seconds=30.0,
 )
+HASTY = replace(SMALL, body_seconds=0.05, answer_seconds=0.05)
 
 
 async def echo(scope, receive, send):
@@ -109,9 +111,15 @@ def test_a_length_that_is_no_number_is_refused(length):
 
 
 def test_a_body_that_does_not_come_is_given_up():
-    status, headers, body = ask(pause=0.04, **chunked(*[b"a"] * 20))
+    status, headers, body = ask(pause=0.04, limits=HASTY, **chunked(*[b"a"] * 20))
     assert (status, headers[b"connection"]) == (408, b"close")
     assert "the body must arrive within" in told(body)["message"]
+
+
+def test_a_large_body_in_chunks_earns_its_time():
+    limits = replace(SMALL, max_body_bytes=1 << 20, body_seconds=0.5)
+    assert ask(pause=0.1, limits=limits, **chunked(*[b"a" * 131_072] * 6))[2] == b"786432"  # each brings two seconds
+    assert ask(pause=0.1, limits=limits, **chunked(*[b"a"] * 6))[0] == 408
 
 
 def test_an_answer_that_does_not_come_is_given_up():
@@ -119,7 +127,7 @@ def test_an_answer_that_does_not_come_is_given_up():
         await receive()
         await asyncio.sleep(5)
 
-    status, _, body = ask(hangs)
+    status, _, body = ask(hangs, limits=HASTY)
     assert (status, told(body)["code"]) == (503, "timeout")
     assert told(body)["message"] == "no answer within 0.05 s"
 
@@ -130,7 +138,7 @@ def test_an_answer_that_has_begun_may_take_its_time():
         await asyncio.sleep(0.1)
         await send({"type": "http.response.body", "body": b"done"})
 
-    assert ask(streams)[2] == b"done"
+    assert ask(streams, limits=HASTY)[2] == b"done"
 
 
 def test_errors_of_the_application_pass_through():

@@ -145,6 +145,7 @@ class _Exchange:
     def __init__(self, limits: Limits, most: int, length: int | None, receive: Receive, send: Send) -> None:
         self._limits, self._most, self._receive, self._send = limits, most, receive, send
         self._seconds = limits.body_seconds + _SPARE_SECONDS_PER_BYTE * (length or 0)
+        self._in_chunks, self._started = length is None, asyncio.get_running_loop().time()
         self._stage: Literal["body", "answer", "sending"] = "answer" if length == 0 else "body"
         self._received = 0
         self._refusal: Problem | None = None
@@ -171,9 +172,8 @@ class _Exchange:
             if self._received > self._most:
                 self._refusal = _too_large(self._most)
                 raise self._refusal
-            if not message.get("more_body", False) and self._stage == "body":
-                self._stage = "answer"
-                self._again_in(self._limits.answer_seconds)
+            if self._stage == "body":
+                self._go_on(more=message.get("more_body", False))
         return message
 
     async def send(self, message: Message) -> None:
@@ -184,8 +184,14 @@ class _Exchange:
             self._timeout.reschedule(None)
         await self._send(message)
 
-    def _again_in(self, seconds: float) -> None:
-        self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+    def _go_on(self, *, more: bool) -> None:
+        """Set the next moment by which something must have happened."""
+        if not more:
+            self._stage = "answer"
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._limits.answer_seconds)
+        elif self._in_chunks:  # what it earns it must send first: nobody has said how much there is
+            self._seconds = self._limits.body_seconds + _SPARE_SECONDS_PER_BYTE * self._received
+            self._timeout.reschedule(self._started + self._seconds)
 
     def _too_late(self) -> Problem:
         if self._stage == "body":
