@@ -105,6 +105,25 @@ class WorldScorer:
     def score(self, histories, profiles_CP=None, *, moments_C=None):
         return 20.0 * self.encode(histories, profiles_CP) @ self.item_vectors_VD.T
 
+    def read(self, history, profile_P=None, *, moment_ms=None):
+        return WorldReading(self, history, None if profile_P is None else profile_P[None])
+
+
+@dataclass
+class WorldReading:
+    """One user, read by a `WorldScorer`."""
+
+    scorer: WorldScorer
+    history: Histories
+    profile_1P: np.ndarray | None
+
+    @property
+    def vector(self):
+        return self.scorer.encode(self.history, self.profile_1P)[0]
+
+    def scores(self):
+        return self.scorer.score(self.history, self.profile_1P)[0]
+
 
 def world_scorer():
     content = world_content()

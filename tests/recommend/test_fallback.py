@@ -5,7 +5,7 @@ import pytest
 from small_world import NOW, POPULARITY, history, world_catalogue, world_content, world_items, world_scorer
 
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.coldstart import Footing, footing_of, user_vector
+from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
 from kinema.recommend.fallback import TRUST, length_notice, system_notices, user_notice
 from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.popularity import count_segments, decayed_counts
@@ -156,9 +156,9 @@ def test_a_model_that_returns_nan_never_breaks_the_slate(broken):
 
 
 def test_nobody_gets_a_user_vector_without_a_model_or_without_anything_known():
-    assert user_vector(None, history(0), None, 0) is None
-    assert user_vector(world_scorer(), history(), None, 0) is None
-    assert user_vector(world_scorer(), history(0), None, 0).shape == (6,)
+    assert user_vector(read_user(None, history(0), None, 0)) is None
+    assert user_vector(read_user(world_scorer(), history(), None, 0)) is None
+    assert user_vector(read_user(world_scorer(), history(0), None, 0)).shape == (6,)
 
 
 def test_notices_are_silent_where_nothing_is_wrong():

@@ -20,7 +20,7 @@ from kinema.errors import ConfigError, DataError
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM
 from kinema.flm.sharing import shared_of, theta_fingerprint
-from kinema.recommend.coldstart import user_vector
+from kinema.recommend.coldstart import read_user, user_vector
 from kinema.store.features import Profiles
 from kinema.store.histories import Histories
 from kinema.store.splits import leave_one_out
@@ -256,7 +256,7 @@ def test_a_model_of_items_alone_finds_neighbours_and_answers_users_with_a_few_ev
     assert HERE.quality(scores[:6], asked.take(np.arange(6)), np.arange(6)) > 0.25
     assert np.isfinite(scores).all()
     assert not scorer.encode(asked)[6].any()
-    assert user_vector(scorer, asked.take([6]), np.ones(2, dtype=np.float32), 0) is None
+    assert user_vector(read_user(scorer, asked.take([6]), np.ones(2, dtype=np.float32), 0)) is None
 
 
 def test_an_item_without_content_comes_last_until_it_is_watched():

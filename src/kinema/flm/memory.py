@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
+from kinema.flm.memory_query import Scales, decayed_query, grown, newest_items, rows_of, stood_in_for
+from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
 
 _FOLD_AFTER: Final = 20_000
-_ROW_POWER: Final = 0.5
-_COLUMN_POWER: Final = 0.3
 
 
 class ItemMemory:
@@ -65,11 +65,12 @@ class ItemMemory:
         self.num_neighbours = num_neighbours
         self.shrinkage = shrinkage
         self._lock = threading.Lock()
+        self._folding = threading.Lock()
         self._counts_VV = counts_VV
         self._totals_V = totals_V.astype(np.float32)
-        self._pending: list[tuple[NDArray[np.int32], int, NDArray[np.float32]]] = []
-        self._num_pending = 0
-        self._newest_VV: sparse.csr_matrix | None = None
+        self._scales = Scales.of(self._totals_V)
+        self._updates: tuple[Updates, ...] = (Updates(),)
+        self._stand_ins: tuple[sparse.csr_matrix, sparse.csr_matrix] | None = None
 
     @classmethod
     def fit(
@@ -120,8 +121,8 @@ class ItemMemory:
     @property
     def counts(self) -> sparse.csr_matrix:
         """CSR float32 [V, V] with every update folded in."""
+        self.fold()
         with self._lock:
-            self._fold()
             return self._counts_VV
 
     @property
@@ -147,14 +148,29 @@ class ItemMemory:
         with self._lock:
             self._grow(max(new_item, int(newest_W.max(initial=0))) + 1)
             weights_W = np.power(self.decay, np.arange(len(newest_W)), dtype=np.float32)
-            self._pending.append((newest_W, new_item, weights_W))
-            self._num_pending += len(newest_W)
-            self._newest_VV = None
-            self._totals_V = self._totals_V.copy()
-            np.add.at(self._totals_V, newest_W, weights_W)
-            self._totals_V[new_item] += self.echo * weights_W.sum()
-            if self._num_pending > _FOLD_AFTER:
-                self._fold()
+            self._updates[-1].add(newest_W, new_item, weights_W, echo=self.echo)
+            totals_V = self._totals_V.copy()
+            np.add.at(totals_V, newest_W, weights_W)
+            totals_V[new_item] += self.echo * weights_W.sum()
+            self._totals_V = totals_V
+            self._scales = self._scales.changed(totals_V, np.append(newest_W, new_item))
+            is_much = self._updates[-1].num > _FOLD_AFTER
+        if is_much:
+            self.fold()
+
+    def fold(self) -> None:
+        """Put what was counted lately together with the rest. Others may read and count meanwhile."""
+        with self._folding:
+            with self._lock:
+                last = self._updates[-1]
+                if not last.rows:
+                    return
+                before_VV = self._counts_VV
+                self._updates = (last, Updates())
+            folded_VV = strongest((before_VV + last.matrix(before_VV.shape[0])).tocsr(), self.num_neighbours)
+            with self._lock:
+                self._counts_VV = grown(folded_VV, self.num_items)
+                self._updates = self._updates[1:]
 
     def count_on(self, histories: Histories) -> int:
         """Count what a log holds beyond what was counted of it, as `update` would event by event.
@@ -176,11 +192,12 @@ class ItemMemory:
         num_new = int((histories.lengths - counted_U).sum())
         if num_new:
             new_VV = transitions(histories, counted_U, window=self.window, decay=self.decay, echo=self.echo)
-            with self._lock:
-                self._fold()
+            self.fold()
+            with self._folding, self._lock:
                 self._grow(histories.num_items)
                 self._counts_VV = strongest((self._counts_VV + new_VV).tocsr(), self.num_neighbours)
                 self._totals_V = self._totals_V + row_sums(new_VV)
+                self._scales = Scales.of(self._totals_V)
                 self.counted_U = histories.lengths.astype(np.int64)
         return num_new
 
@@ -220,21 +237,63 @@ class ItemMemory:
             ``r_j = sum_k query_decay^k M[s_{n-k}, j] / (total[s_{n-k}]^.5 total[j]^.3)``. Zero everywhere for a history
             without known followers. The mean makes users with many and few counted followers comparable.
         """
+        if histories.num_users == 1:
+            return self._scores_of_one(histories.of(0), smoothing_VV)[None]
         with self._lock:
-            counts_VV, newest_VV, totals_V = self._counts_VV, self._newest(), self._totals_V
-        query_CV = decayed_query(histories, window=self.window, decay=self.query_decay, num_items=len(totals_V))
-        scale_V = np.maximum(totals_V, 1e-6)
+            counts_VV, scales = self._counts_VV, self._scales
+            newest = [one.matrix(counts_VV.shape[0]) for one in self._updates if one.rows]
+        num_items = len(scales.rows_V)
+        query_CV = decayed_query(histories, window=self.window, decay=self.query_decay, num_items=num_items)
         if smoothing_VV is not None:
             query_CV = query_CV @ smoothing_VV
-        query_CV = query_CV @ sparse.diags(scale_V**-_ROW_POWER)
+        query_CV = query_CV @ sparse.diags(scales.rows_V)
         raw_CV = (query_CV @ counts_VV).toarray()
-        if newest_VV is not None:
-            raw_CV += (query_CV @ newest_VV).toarray()
-        raw_CV *= scale_V**-_COLUMN_POWER
+        for one_VV in newest:
+            raw_CV += (query_CV @ one_VV).toarray()
+        raw_CV *= scales.columns_V
         if smoothing_VV is not None:
             raw_CV = (smoothing_VV @ raw_CV.T).T
         mean_C1 = raw_CV.mean(axis=1, keepdims=True)
         return np.asarray(np.log1p(raw_CV / np.where(mean_C1 > 0, mean_C1, 1)), dtype=np.float32)
+
+    def _scores_of_one(
+        self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None
+    ) -> NDArray[np.float32]:
+        """`scores` of one user, float32 [V], in the same order of additions: only what is not zero is touched."""
+        with self._lock:
+            counts_VV, updates, scales = self._counts_VV, self._updates, self._scales
+        items_Q, weights_Q = newest_items(items_N, window=self.window, decay=self.query_decay)
+        if smoothing_VV is not None:
+            items_Q, weights_Q = stood_in_for(items_Q, weights_Q, smoothing_VV)
+        weights_Q = weights_Q * scales.rows_V[items_Q]
+        raw_V = np.zeros(len(scales.rows_V), dtype=np.float32)
+        np.add.at(raw_V, *rows_of(counts_VV, items_Q, weights_Q))
+        with self._lock:
+            newest = [
+                (weight, one.row(item))
+                for one in updates
+                for item, weight in zip(items_Q.tolist(), weights_Q.tolist(), strict=True)
+                if item in one.rows
+            ]
+        for weight, (followers, counts) in newest:
+            known = followers < len(raw_V)
+            raw_V[followers[known]] += np.float32(weight) * counts[known]
+        touched = np.flatnonzero(raw_V != 0)
+        raw_V[touched] *= scales.columns_V[touched]
+        if smoothing_VV is not None:
+            plain = raw_V[touched]
+            raw_V = np.zeros(len(raw_V), dtype=np.float32)
+            np.add.at(raw_V, *rows_of(self._standing_for(smoothing_VV), touched, plain))
+            touched = np.flatnonzero(raw_V != 0)
+        mean = raw_V[None].mean(axis=1)
+        raw_V[touched] = np.log1p(raw_V[touched] / (mean if mean > 0 else np.float32(1)))
+        return raw_V
+
+    def _standing_for(self, smoothing_VV: sparse.csr_matrix) -> sparse.csr_matrix:
+        """For which items each item stands in: the transpose, made once for a model."""
+        if self._stand_ins is None or self._stand_ins[0] is not smoothing_VV:
+            self._stand_ins = (smoothing_VV, smoothing_VV.T.tocsr())
+        return self._stand_ins[1]
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The items that go best with an item, by counts over ``total^.3``.
@@ -243,11 +302,17 @@ class ItemMemory:
             Item numbers int64 [<= n], strongest first (ties: lower number first), and their weights float32.
         """
         with self._lock:
-            self._fold()
-            row, totals_V = self._counts_VV[item], self._totals_V
-        weights = row.data * np.maximum(totals_V[row.indices], 1e-6) ** -_COLUMN_POWER
-        order = np.lexsort((row.indices, -weights))[:n]
-        return row.indices[order].astype(np.int64), weights[order].astype(np.float32)
+            part = slice(self._counts_VV.indptr[item], self._counts_VV.indptr[item + 1])
+            followers, counts = self._counts_VV.indices[part], self._counts_VV.data[part]
+            newest = [one.row(item) for one in self._updates if item in one.rows]
+            columns_V = self._scales.columns_V
+        if newest:
+            joined = np.concatenate([followers, *(items for items, _ in newest)])
+            followers, places = np.unique(joined, return_inverse=True)
+            counts = np.bincount(places, np.concatenate([counts, *(more for _, more in newest)]))
+        weights = counts * columns_V[followers]
+        order = np.lexsort((followers, -weights))[:n]
+        return followers[order].astype(np.int64), weights[order].astype(np.float32)
 
     @property
     def totals(self) -> NDArray[np.float32]:
@@ -257,27 +322,9 @@ class ItemMemory:
     def _grow(self, num_items: int) -> None:
         missing = num_items - self.num_items
         if missing > 0:
-            self._newest_VV = None
-            self._counts_VV = self._counts_VV.copy()
-            self._counts_VV.resize((num_items, num_items))
+            self._counts_VV = grown(self._counts_VV, num_items)
             self._totals_V = np.concatenate([self._totals_V, np.zeros(missing, dtype=np.float32)])
-
-    def _newest(self) -> sparse.csr_matrix | None:
-        """Updates not folded in yet, as counts of their own: folding at every event would cost a pass over the memory."""
-        if self._newest_VV is None and self._pending:
-            earlier = np.concatenate([items for items, _, _ in self._pending])
-            later = np.concatenate([np.full(len(items), new) for items, new, _ in self._pending])
-            weights = np.concatenate([weights for _, _, weights in self._pending])
-            shape = self._counts_VV.shape
-            forward_VV = sparse.csr_matrix((weights, (earlier, later)), shape=shape, dtype=np.float32)
-            self._newest_VV = (forward_VV + self.echo * forward_VV.T).tocsr()
-        return self._newest_VV
-
-    def _fold(self) -> None:
-        newest_VV = self._newest()
-        if newest_VV is not None:
-            self._counts_VV = strongest((self._counts_VV + newest_VV).tocsr(), self.num_neighbours)
-            self._pending, self._num_pending, self._newest_VV = [], 0, None
+            self._scales = Scales.of(self._totals_V)
 
 
 def transitions(
@@ -304,28 +351,20 @@ def row_sums(counts_VV: sparse.csr_matrix) -> NDArray[np.float32]:
     return np.asarray(counts_VV.sum(axis=1), dtype=np.float32).ravel()
 
 
-def decayed_query(histories: Histories, *, window: int, decay: float, num_items: int) -> sparse.csr_matrix:
-    """The newest interactions as sparse rows: weight ``decay ** k`` for the k-th newest.
-
-    Returns:
-        CSR float32 [C, num_items].
-    """
-    ages_N = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
-    rows_N = np.repeat(np.arange(histories.num_users), histories.lengths)
-    recent = ages_N < window
-    weights = np.power(decay, ages_N[recent], dtype=np.float32)
-    shape = (histories.num_users, num_items)
-    return sparse.csr_matrix((weights, (rows_N[recent], histories.items[recent])), shape=shape, dtype=np.float32)
-
-
 def strongest(counts_VV: sparse.csr_matrix, num_neighbours: int) -> sparse.csr_matrix:
     """Only the largest entries of each row (ties: lower column first), columns in order."""
     per_row = np.diff(counts_VV.indptr)
     if per_row.max(initial=0) <= num_neighbours:
         return counts_VV
-    rows = np.repeat(np.arange(counts_VV.shape[0]), per_row)
-    order = np.lexsort((counts_VV.indices, -counts_VV.data, rows))
-    rank = np.arange(len(order)) - np.repeat(counts_VV.indptr[:-1], per_row)
-    kept = np.sort(order[rank < num_neighbours])
+    long_rows = np.flatnonzero(per_row > num_neighbours)
+    rows = np.repeat(long_rows, per_row[long_rows])
+    places = np.arange(len(rows)) + np.repeat(
+        counts_VV.indptr[long_rows] - np.cumsum(per_row[long_rows]) + per_row[long_rows], per_row[long_rows]
+    )
+    order = np.lexsort((counts_VV.indices[places], -counts_VV.data[places], rows))
+    starts = np.repeat(np.cumsum(per_row[long_rows]) - per_row[long_rows], per_row[long_rows])
+    kept = np.ones(counts_VV.nnz, dtype=np.bool_)
+    kept[places[order[np.arange(len(order)) - starts >= num_neighbours]]] = False
+    starts_V = np.concatenate([[0], np.cumsum(np.minimum(per_row, num_neighbours))])
     shape = counts_VV.shape
-    return sparse.csr_matrix((counts_VV.data[kept], (rows[kept], counts_VV.indices[kept])), shape=shape)
+    return sparse.csr_matrix((counts_VV.data[kept], counts_VV.indices[kept], starts_V), shape=shape)

@@ -118,6 +118,11 @@ class Scorer:
         """Sides that were learnt and can be asked alone, the memory with or without content neighbours as one."""
         return tuple("memory" if name == "imputed_memory" else name for name in self.mixture.branches)
 
+    @property
+    def side(self) -> str:
+        """The branch whose state is a user's vector."""
+        return "sequential" if "sequential" in self.mixture.branches else "collaborative"
+
     def encode(
         self,
         histories: Histories,
@@ -127,7 +132,7 @@ class Scorer:
     ) -> NDArray[np.float32]:
         """User vectors in the space of ``item_vectors_VD``.
 
-        They are the sequential branch's; a model that has learnt from no history has the direction of the items' sum.
+        They are those of `side`: the sequential branch; for a model that has learnt from no history, the items' sum.
 
         Args:
             histories: C rows, oldest first; empty rows are answered from the profile or as an unknown user.
@@ -137,7 +142,6 @@ class Scorer:
         Returns:
             float32 [C, D], unit rows; zero for an empty history where no history was learnt from.
         """
-        side = "sequential" if "sequential" in self.mixture.branches else "collaborative"
         # Those of one length together: a short history is not computed at the length of the longest.
         order_C = np.argsort(np.minimum(histories.lengths, self._max_length), kind="stable")
         profiles = None if profiles_CP is None else profiles_CP[order_C]
@@ -145,7 +149,7 @@ class Scorer:
         vectors_CD = np.zeros((len(order_C), self.item_vectors_VD.shape[1]), dtype=np.float32)
         chunks = self._chunks(histories.take(order_C), profiles, asked)
         for start, chunk in zip(range(0, len(order_C), _CASES_AT_ONCE), chunks, strict=True):
-            vectors_CD[order_C[start : start + _CASES_AT_ONCE]] = self._states(chunk)[side].numpy()
+            vectors_CD[order_C[start : start + _CASES_AT_ONCE]] = self._states(chunk)[self.side].numpy()
         return vectors_CD
 
     def score(
@@ -177,10 +181,32 @@ class Scorer:
         logits = self.branch_logits(histories, profiles_CP, branches=wanted, moments_C=moments_C)
         if branch != "fused":
             return logits[branch]
+        return self._fused(logits, histories)
+
+    def _fused(self, logits: Mapping[str, NDArray[np.float32]], histories: Histories) -> NDArray[np.float32]:
         scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
         if self._blank_V.any() and len(scores_CV):
             scores_CV[:, self._blank_V] = scores_CV.min(axis=1, keepdims=True) - 1
         return scores_CV
+
+    def read(
+        self,
+        history: Histories,
+        profile_P: NDArray[np.float32] | None = None,
+        *,
+        moment_ms: int | None = None,
+    ) -> "Reading":
+        """Read one user once, for the vector and for the scores.
+
+        Args:
+            history: One row.
+            profile_P: See `score`.
+            moment_ms: See `score`.
+        """
+        profiles_1P = None if profile_P is None else profile_P[None]
+        moments_1 = None if moment_ms is None else np.array([moment_ms], dtype=np.int64)
+        (chunk,) = self._chunks(history, profiles_1P, moments_1)
+        return Reading(self, history, self._states(chunk))
 
     def branch_logits(
         self,
@@ -189,8 +215,9 @@ class Scorer:
         *,
         branches: tuple[str, ...],
         moments_C: NDArray[np.int64] | None = None,
+        states: Mapping[str, Tensor] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
-        """float32 [C, V] of each branch asked for; see `score`."""
+        """float32 [C, V] of each branch asked for; see `score`. ``states`` where the histories were read before."""
         if histories.num_items > self.num_items:
             raise DataError(
                 f"histories must be of a catalogue of at most {self.num_items} items, have {histories.num_items}; "
@@ -199,7 +226,11 @@ class Scorer:
         logits: dict[str, NDArray[np.float32]] = {}
         neural = [name for name in branches if name in ("sequential", "collaborative", "content")]
         if neural:
-            chunks = [self._states(chunk) for chunk in self._chunks(histories, profiles_CP, moments_C)]
+            chunks: list[Mapping[str, Tensor]] = []
+            if states is None:
+                chunks += [self._states(chunk) for chunk in self._chunks(histories, profiles_CP, moments_C)]
+            else:
+                chunks.append(states)
             for name in neural:
                 vectors_VD = self._content_VD if name == "content" else self._items_VD
                 parts = [torch.addmm(self._bias_V, states[name] / self._temperature, vectors_VD.T) for states in chunks]
@@ -309,6 +340,34 @@ class Scorer:
             "collaborative": states.collaborative_BLD[rows, last] * known,
             "content": states.content_BLD[rows, last] * known,
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One user, read once.
+
+    Attributes:
+        scorer: Who read.
+        history: One row.
+        states: Last state of each branch, float32 [1, D].
+    """
+
+    scorer: Scorer
+    history: Histories
+    states: Mapping[str, Tensor]
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """What `Scorer.encode` gives, float32 [D]."""
+        vector_D: NDArray[np.float32] = self.states[self.scorer.side][0].numpy()
+        return vector_D
+
+    def scores(self) -> NDArray[np.float32]:
+        """What `Scorer.score` gives, float32 [V]."""
+        branches = self.scorer.mixture.branches
+        logits = self.scorer.branch_logits(self.history, None, branches=branches, states=self.states)
+        scores_V: NDArray[np.float32] = self.scorer._fused(logits, self.history)[0]  # noqa: SLF001  # half of its score
+        return scores_V
 
 
 def best(

@@ -272,13 +272,13 @@ def _newcomers(parts: Parts, ranked: Ranked, query: Query) -> list[int]:
     Vectors, not scores: a score also knows that new items are watched less, which is what is to be made up for. Nobody is
     shown what does not fit for being new.
     """
-    if parts.item_vectors_VD is None or query.user_vector_D is None:
+    cosines_V = None if parts.item_vectors_VD is None else query.nearness(parts.item_vectors_VD)
+    if cosines_V is None:
         return []
     age_K = ages_ms(parts.catalogue.published_ms_V[ranked.items_K], query.now_ms)
     is_new_K = (age_K >= 0) & (age_K <= parts.fresh_ms) & (parts.popularity_V[ranked.items_K] < FEW_EVENTS)
     if not is_new_K.any():
         return []
-    cosines_V = parts.item_vectors_VD @ query.user_vector_D
     cosines_K = cosines_V[ranked.items_K]
     fits_K = cosines_K >= np.quantile(cosines_V[query.allowed_V], 1 - BEST_SHARE)
     places = np.flatnonzero(is_new_K & fits_K)

@@ -5,7 +5,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.recommend.model import Scorer
+from kinema.recommend.model import Reading, Scorer
 from kinema.store.histories import Histories
 
 
@@ -32,15 +32,22 @@ def footing_of(history: Histories, profile_P: NDArray[np.float32] | None) -> Foo
     return Footing.PROFILE if known else Footing.NOTHING
 
 
-def user_vector(
+def read_user(
     scorer: Scorer | None, history: Histories, profile_P: NDArray[np.float32] | None, now_ms: int
-) -> NDArray[np.float32] | None:
-    """The model's vector of one user; None without a model, without anything known, or where it is not finite or zero.
+) -> Reading | None:
+    """What the model makes of one user; None without a model or without anything known.
 
     A user of whom nothing is known gets no vector: the model's prior is popularity learned at training time, and the
     log knows the popularity of today.
     """
     if scorer is None or footing_of(history, profile_P) is Footing.NOTHING:
         return None
-    vector_D = scorer.encode(history, None if profile_P is None else profile_P[None], moments_C=np.array([now_ms]))[0]
+    return scorer.read(history, profile_P, moment_ms=now_ms)
+
+
+def user_vector(reading: Reading | None) -> NDArray[np.float32] | None:
+    """The vector of a user who was read; None for one who was not, or where it is not finite or zero."""
+    if reading is None:
+        return None
+    vector_D = reading.vector
     return vector_D if np.isfinite(vector_D).all() and vector_D.any() else None

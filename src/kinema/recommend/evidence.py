@@ -23,6 +23,9 @@ NUM_CONNECTED: Final = 20
 CLEAR_LIKENESS: Final = 1.5
 CLEAR_STANDING: Final = 1.0
 CLEAR_COSINE: Final = 0.7
+_LEAST: Final = 1e-9
+_FEW: Final = 32
+"""So many values are compared with all others one by one; for more, all are sorted."""
 
 
 @dataclass(frozen=True)
@@ -124,22 +127,25 @@ def connections(memory: Memory, items_K: NDArray[np.integer], history: Histories
     Returns:
         K contributions of kind ``memory``; None for an item without a counted transition.
     """
-    scores_V = np.asarray(memory.scores(history)[0], dtype=np.float64)
-    strengths_K = z_scores(scores_V)[items_K]
-    best: dict[int, tuple[float, int, float]] = {}
-    wanted = set(np.asarray(items_K).tolist())
+    scores_V = memory.scores(history)[0]
+    items = np.asarray(items_K, dtype=np.int64)
+    strengths_K = Scale.of(scores_V).z_scores(scores_V[items])
+    place_V = np.full(len(scores_V), -1, dtype=np.int64)
+    place_V[items] = np.arange(len(items))
+    best_K, counts_K, watched_K = np.zeros(len(items)), np.zeros(len(items)), np.full(len(items), -1)
     for age, watched in enumerate(history.of(0)[::-1][:NUM_CONNECTED].tolist()):
         followers, counts = memory.neighbours(watched, len(scores_V))
-        for item, count in zip(followers.tolist(), counts.tolist(), strict=True):
-            weight = count * RECENCY**age
-            if item in wanted and count > 0 and weight > best.get(item, (0.0, 0, 0.0))[0]:
-                best[item] = (weight, watched, count)
-    found: list[Contribution | None] = []
-    for item, strength in zip(np.asarray(items_K).tolist(), strengths_K.tolist(), strict=True):
-        _, watched, count = best.get(item, (0.0, -1, 0.0))
-        known = watched >= 0 and np.isfinite(strength)
-        found.append(Contribution("memory", strength, watched, {"weight": round(count, 4)}) if known else None)
-    return found
+        among = place_V[followers] >= 0
+        places, weights = place_V[followers[among]], counts[among].astype(np.float64)
+        better = weights * RECENCY**age > best_K[places]
+        best_K[places[better]] = weights[better] * RECENCY**age
+        counts_K[places[better]], watched_K[places[better]] = weights[better], watched
+    return [
+        Contribution("memory", strength, watched, {"weight": round(count, 4)})
+        if watched >= 0 and np.isfinite(strength)
+        else None
+        for strength, watched, count in zip(strengths_K.tolist(), watched_K.tolist(), counts_K.tolist(), strict=True)
+    ]
 
 
 def standing(kind: str, values_V: NDArray[np.floating], items_K: NDArray[np.integer]) -> list[Contribution | None]:
@@ -154,16 +160,84 @@ def standing(kind: str, values_V: NDArray[np.floating], items_K: NDArray[np.inte
         K contributions with ``rank`` (from 1, equal values share the better one) and ``out_of``; None where the list
         has no opinion.
     """
-    strengths_V = z_scores(values_V)
-    finite = np.sort(values_V[np.isfinite(values_V)])
+    finite = values_V[np.isfinite(values_V)]
+    strengths_K = Scale.of(values_V).z_scores(values_V[items_K])
+    if len(items_K) > _FEW:
+        finite = np.sort(finite)
     found: list[Contribution | None] = []
-    for item in np.asarray(items_K).tolist():
-        if not np.isfinite(values_V[item]):
+    for value, strength in zip(values_V[items_K], strengths_K.tolist(), strict=True):
+        if not np.isfinite(value):
             found.append(None)
             continue
-        rank = 1 + len(finite) - int(np.searchsorted(finite, values_V[item], side="right"))
-        found.append(Contribution(kind, float(strengths_V[item]), None, {"rank": rank, "out_of": len(finite)}))
+        if len(items_K) > _FEW:
+            rank = 1 + len(finite) - int(np.searchsorted(finite, value, side="right"))
+        else:
+            rank = 1 + int(np.count_nonzero(finite > value))
+        found.append(Contribution(kind, strength, None, {"rank": rank, "out_of": len(finite)}))
     return found
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of the finite values of a list over the whole catalogue; a deviation of 0 where all are equal."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values_V: NDArray[np.floating]) -> Self:
+        """Of one list."""
+        values = np.asarray(values_V, dtype=np.float64)
+        finite_V = np.isfinite(values)
+        finite = values if finite_V.all() else values[finite_V]
+        if not len(finite):
+            return cls(0.0, 0.0)
+        deviation = float(finite.std())
+        return cls(float(finite.mean()), deviation if deviation > _LEAST else 0.0)
+
+    def z_scores(self, values_K: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Distances of some of them from the mean in standard deviations; 0 where all are equal, and what is not finite stays so."""
+        values = np.asarray(values_K, dtype=np.float64)
+        if not self.deviation:
+            return np.where(np.isfinite(values), 0.0, values)
+        return np.asarray((values - self.mean) / self.deviation)
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The top of a list of counts over the whole catalogue, on the logarithm of which things stand out.
+
+    Attributes:
+        scale: Of the logarithms.
+        top: The largest counts, ascending; at least as many as are ever called popular.
+        num: Items.
+    """
+
+    scale: Scale
+    top: NDArray[np.float64]
+    num: int
+
+    @classmethod
+    def of(cls, counts_V: NDArray[np.float64], most: int) -> Self:
+        """Of all counts, finite and >= 0; of which ``most`` are called popular."""
+        logs_V = np.log1p(counts_V)
+        most = min(most, len(logs_V))
+        return cls(
+            Scale.of(logs_V), np.sort(np.partition(logs_V, len(logs_V) - most)[len(logs_V) - most :]), len(logs_V)
+        )
+
+    def contributions(self, kind: str, counts_K: NDArray[np.float64]) -> list[Contribution | None]:
+        """One per item, with its rank; None for an item that is not among the first or has no count."""
+        logs_K = np.log1p(counts_K)
+        ranks_K = 1 + len(self.top) - np.searchsorted(self.top, logs_K, side="right")
+        return [
+            Contribution(kind, strength, None, {"rank": rank, "out_of": self.num})
+            if count > 0 and rank <= len(self.top)
+            else None
+            for strength, rank, count in zip(
+                self.scale.z_scores(logs_K).tolist(), ranks_K.tolist(), counts_K.tolist(), strict=True
+            )
+        ]
 
 
 def z_scores(values_V: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -173,8 +247,4 @@ def z_scores(values_V: NDArray[np.floating]) -> NDArray[np.float64]:
         >>> z_scores(np.array([1.0, 1.0, 4.0, np.nan])).round(3).tolist()
         [-0.707, -0.707, 1.414, nan]
     """
-    values = np.asarray(values_V, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    if not len(finite) or finite.std() <= 1e-9:
-        return np.where(np.isfinite(values), 0.0, values)
-    return np.asarray((values - finite.mean()) / finite.std())
+    return Scale.of(values_V).z_scores(values_V)

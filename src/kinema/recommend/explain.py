@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.evidence import ContentSpace, Contribution, connections, standing
+from kinema.recommend.evidence import ContentSpace, Contribution, Leading, connections, standing
 from kinema.recommend.model import Memory
 from kinema.retrieval.fresh import ages_ms
+from kinema.retrieval.kept import KeptWhile
 from kinema.retrieval.popularity import DAY_MS
 from kinema.store.histories import Histories
 
+Segment = tuple[NDArray[np.float64], Sequence[str]]
+"""Popularity expected among people like the user [V], and the names of their segments."""
 POPULAR_SHARE: Final = 0.05
 LIKENESS: Final[Mapping[str, str]] = {
     "text": "about the same subject as {}",
@@ -76,6 +79,7 @@ class Explainer:
     memory: Memory | None
     popularity_V: NDArray[np.float64]
     fresh_ms: float
+    _leading: KeptWhile[Leading] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
 
     def reasons(
         self,
@@ -84,7 +88,7 @@ class Explainer:
         history: Histories,
         now_ms: int,
         watched: str = ", which you watched",
-        segment: tuple[NDArray[np.float64], Sequence[str]] | None = None,
+        segment: Segment | None = None,
         model: tuple[str, NDArray[np.floating]] | None = None,
         about_item: bool = True,
         modality: str | None = None,
@@ -112,41 +116,44 @@ class Explainer:
         if self.memory is not None and len(history.items) and modality is None:
             rows.append(connections(self.memory, items_K, history))
         if about_item:
-            rows.append(self._popular("popularity", self.popularity_V, items_K))
+            rows.append(self._popular(items_K))
         if segment is not None and segment[1]:
-            rows.append(self._preferred(segment[0], items_K))
-        last = standing(model[0], model[1], items_K) if model is not None else [None] * len(items_K)
+            rows.append(self._preferred(segment, items_K))
         ages = ages_ms(self.catalogue.published_ms_V[items_K], now_ms) / DAY_MS
+        clear: list[list[Contribution]] = [
+            [one for row in rows if (one := row[k]) is not None and one.is_clear] for k in range(len(items_K))
+        ]
+        bare = [k for k, strong in enumerate(clear) if not strong]
+        if model is not None and bare:
+            for k, spare in zip(bare, standing(model[0], model[1], np.asarray(items_K)[bare]), strict=True):
+                clear[k] = [spare] if spare is not None and spare.is_clear else []
         reasons = []
-        for k in range(len(items_K)):
-            found = [row[k] for row in rows]
-            strong = [one for one in found if one is not None and one.is_clear]
-            spare = last[k]
-            if not strong and spare is not None and spare.is_clear:
-                strong = [spare]
+        for k, strong in enumerate(clear):
             new = float(ages[k]) if about_item and 0 <= ages[k] * DAY_MS <= self.fresh_ms else None
             reasons.append(self._word(strong, watched, () if segment is None else segment[1], new, otherwise))
         return reasons
 
-    def _popular(
-        self, kind: str, values_V: NDArray[np.float64], items_K: NDArray[np.integer]
-    ) -> list[Contribution | None]:
-        limit = max(10, int(POPULAR_SHARE * len(self.catalogue)))
-        return [
-            one if one is not None and one.facts["rank"] <= limit and values_V[item] > 0 else None
-            for one, item in zip(standing(kind, np.log1p(values_V), items_K), np.asarray(items_K).tolist(), strict=True)
-        ]
+    def _popular(self, items_K: NDArray[np.integer]) -> list[Contribution | None]:
+        leading = self._leading.get(self.popularity_V, (), lambda: Leading.of(self.popularity_V, self._most_popular))
+        return leading.contributions("popularity", self.popularity_V[items_K])
 
-    def _preferred(self, expected_V: NDArray[np.float64], items_K: NDArray[np.integer]) -> list[Contribution | None]:
+    def _preferred(self, segment: Segment, items_K: NDArray[np.integer]) -> list[Contribution | None]:
         """Popular with people like the user, and more so than with everybody: else it is just popular."""
+        expected_V, names = segment
+        leading = self._leading.get(self.popularity_V, tuple(names), lambda: Leading.of(expected_V, self._most_popular))
         found: list[Contribution | None] = []
-        for one, item in zip(self._popular("segment", expected_V, items_K), items_K.tolist(), strict=True):
+        contributions = leading.contributions("segment", expected_V[items_K])
+        for one, item in zip(contributions, items_K.tolist(), strict=True):
             if one is None or expected_V[item] <= self.popularity_V[item]:
                 found.append(None)
             else:
                 lift = float(expected_V[item] / max(self.popularity_V[item], 1e-9))
                 found.append(replace(one, facts={**one.facts, "lift": round(lift, 3)}))
         return found
+
+    @property
+    def _most_popular(self) -> int:
+        return max(10, int(POPULAR_SHARE * len(self.catalogue)))
 
     def _word(
         self,

@@ -28,6 +28,17 @@ class Memory(Protocol):
         """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
 
 
+class Reading(Protocol):
+    """One user, read once by a model."""
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """[D], what `Scorer.encode` gives."""
+
+    def scores(self) -> NDArray[np.float32]:
+        """[V], what `Scorer.score` gives for all sides fused."""
+
+
 class Scorer(Protocol):
     """A model bound to the current catalogue. `kinema.flm.scorer.Scorer` is one.
 
@@ -59,6 +70,11 @@ class Scorer(Protocol):
         moments_C: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """[C, D] unit user vectors, also for empty histories; ``moments_C`` is when each user asks, UTC ms."""
+
+    def read(
+        self, history: Histories, profile_P: NDArray[np.float32] | None = None, *, moment_ms: int | None = None
+    ) -> Reading:
+        """Read one user once, for vector and scores: what costs most is not done twice."""
 
     def score(
         self,

@@ -17,9 +17,9 @@ from kinema.recommend.audience import Audience, find_audience
 from kinema.recommend.branches import answer_alone
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
-from kinema.recommend.coldstart import Footing, footing_of, user_vector
+from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
 from kinema.recommend.fallback import length_notice, user_notice
-from kinema.recommend.model import Memory, Scorer
+from kinema.recommend.model import Memory, Reading, Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import BUILT_IN, CATEGORY, Scenario, check_scenario
 from kinema.recommend.similar import find_similar
@@ -188,8 +188,9 @@ class Recommender:
         )
         left, pinned = set_aside_pins(parts, left, scenario, num_items=num_items, trace=trace)
         case = _Case(request.user, scenario, footing_of(past, profile), num_items, pinned, draw or str(now_ms))
-        query = Query(past, left.allowed_V, now_ms, user_vector(parts.scorer, past, profile, now_ms), profile)
-        ranked = self._ranked(case, query, rescoring, trace)
+        reading = read_user(parts.scorer, past, profile, now_ms)
+        query = Query(past, left.allowed_V, now_ms, user_vector(reading), profile)
+        ranked = self._ranked(case, query, reading, rescoring, trace)
         shown = np.concatenate([seen, np.array(list(pinned.values()), dtype=np.int64)])
         single, num_copies = drop_copies(parts, ranked, shown=shown, trace=trace)
         items = self._arranged(case, single, query, trace)
@@ -200,7 +201,9 @@ class Recommender:
         )
         return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
 
-    def _ranked(self, case: _Case, query: Query, rescoring: Rescoring | None, trace: Trace) -> Ranked:
+    def _ranked(
+        self, case: _Case, query: Query, reading: Reading | None, rescoring: Rescoring | None, trace: Trace
+    ) -> Ranked:
         """Candidates with their scores."""
         scenario = case.scenario
         merged, weights = retrieve(
@@ -214,14 +217,13 @@ class Recommender:
             trace=trace,
         )
         ranked = rank(
-            self.parts,
             merged,
             query,
             footing=case.footing,
             weights=weights,
             trace=trace,
+            reading=reading if scenario.rank_by == "model" else None,
             rescoring=rescoring if scenario.ranker else None,
-            by_model=scenario.rank_by == "model",
         )
         return boost(self.parts, ranked, scenario, now_ms=query.now_ms, trace=trace)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kinema.errors import DataError
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, one_row
-from kinema.recommend.coldstart import Footing, footing_of, user_vector
+from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
 from kinema.recommend.rereading import reread
@@ -338,7 +338,7 @@ def _taste(
         profiles = None if profile is None else profile[None]
         logits_V = parts.scorer.score(past, profiles, moments_C=np.array([now_ms]))[0]
     else:
-        vector_D = user_vector(parts.scorer, past, profile, now_ms)
+        vector_D = user_vector(read_user(parts.scorer, past, profile, now_ms))
         logits_V = np.zeros(len(allowed_V), np.float32) if vector_D is None else parts.item_vectors_VD @ vector_D
     return np.clip(deviations(logits_V, allowed_V), -_MOST_TASTE, _MOST_TASTE), ""
 

@@ -17,6 +17,7 @@ from kinema.recommend.coldstart import Footing
 from kinema.recommend.explain import Reason
 from kinema.recommend.fallback import OFFSETS
 from kinema.recommend.filters import Eligible, eligible
+from kinema.recommend.model import Reading
 from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import PINNED, Condition
 from kinema.recommend.trace import Trace
@@ -87,33 +88,30 @@ def filter_items(
 
 
 def rank(
-    parts: Parts,
     merged: Merged,
     query: Query,
     *,
     footing: Footing,
     weights: Mapping[str, float],
     trace: Trace,
+    reading: Reading | None = None,
     rescoring: Rescoring | None = None,
-    by_model: bool = True,
 ) -> Ranked:
     """One score per candidate: the model's where it can read a history, moved by a second opinion; fused ranks elsewhere.
 
     Args:
-        parts: Of the recommender.
         merged: Candidates with their ranks.
         query: The user in numbers.
         footing: What is known of the user.
         weights: Trust in each source, > 0, where ranks are fused.
         trace: Told by what was ranked.
+        reading: What the model makes of the user; None does not ask it.
         rescoring: The second opinion; None for none.
-        by_model: Whether the model is asked at all.
     """
     scores_K = fuse_ranks(merged.ranks_SK, [weights[source] for source in merged.sources], offset=OFFSETS[footing])
     logits_V, num_unscored, by = None, len(scores_K), "fused ranks"
-    if parts.scorer is not None and footing is Footing.HISTORY and by_model:
-        profiles = None if query.profile_P is None else query.profile_P[None]
-        logits_V = parts.scorer.score(query.history, profiles, moments_C=np.array([query.now_ms]))[0]
+    if reading is not None and footing is Footing.HISTORY:
+        logits_V = reading.scores()
         scores_K, num_unscored = on_model_scale(logits_V, merged.items_K, scores_K)
     if num_unscored < len(scores_K):
         by = "model"
@@ -123,7 +121,7 @@ def rank(
     else:
         relevance_K = np.log(scores_K)
     order_K = np.lexsort((merged.items_K, -scores_K))
-    sources = tuple(merged.sources_of(column) for column in order_K.tolist())
+    sources = merged.sources_of(order_K)
     trace.step("rank", len(scores_K), len(scores_K), by=by, without_model_score=num_unscored)
     return Ranked(merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], sources, logits_V)
 
@@ -161,8 +159,9 @@ def explain(parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, tra
     model = None
     if ranked.logits_V is not None:
         model = ("model", ranked.logits_V)
-    elif footing is Footing.PROFILE and query.user_vector_D is not None and parts.item_vectors_VD is not None:
-        model = ("profile", parts.item_vectors_VD @ query.user_vector_D)
+    elif footing is Footing.PROFILE and parts.item_vectors_VD is not None:
+        nearness_V = query.nearness(parts.item_vectors_VD)
+        model = None if nearness_V is None else ("profile", nearness_V)
     reasons = parts.explainer.reasons(
         ranked.items_K, history=query.history, now_ms=query.now_ms, segment=segment, model=model
     )

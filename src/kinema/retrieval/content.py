@@ -6,15 +6,18 @@ Shape suffixes: V items, D width, M modalities joined, H the newest items of a h
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import as_candidates
-from kinema.schema import Candidate
+from kinema.retrieval.top import Candidates, as_candidates, nothing
 from kinema.store.features import ModalityFeatures
+
+_FEW_LISTS: Final = 4
+"""A catalogue of fewer items than so many lists of near ones is compared as a whole."""
 
 
 def unit_rows(vectors_VD: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -77,6 +80,7 @@ class ContentRetriever:
         decay: Weight of an item relative to the one watched after it, in (0, 1].
         num_recent: How many of the newest items count.
         name: The source its candidates carry.
+        num_near: Nearest items that are kept of an item once it was asked about; see `kinema.retrieval.nearby`.
     """
 
     vectors_VD: NDArray[np.float32]
@@ -84,22 +88,33 @@ class ContentRetriever:
     decay: float = 0.9
     num_recent: int = 10
     name: str = "content"
+    num_near: int = 1024
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
         """Bool [V], the items that have content."""
         return np.asarray(self.vectors_VD.any(axis=1))
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    @cached_property
+    def _nearby(self) -> Nearby:
+        return Nearby(self.vectors_VD, self.present, num_near=self.num_near)
+
+    def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items that have content; none where no item of the history has any."""
         recent_H = query.items[::-1][: self.num_recent]
         known_H = self.present[recent_H]
         if not known_H.any():
-            return []
+            return nothing(self.name)
         weights_H = (self.decay ** np.arange(len(recent_H), dtype=np.float32))[known_H]
-        weighted_HD = weights_H[:, None] * self.vectors_VD[recent_H[known_H]]
+        watched_H = recent_H[known_H]
+        allowed_V = query.allowed_V & self.present
         if self.pooling == "mean":
-            scores_V = self.vectors_VD @ weighted_HD.sum(axis=0)
-        else:
-            scores_V = (self.vectors_VD @ weighted_HD.T).max(axis=1)
-        return as_candidates(scores_V, num, query.allowed_V & self.present, source=self.name)
+            mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
+            return as_candidates(self.vectors_VD @ mean_D, num, allowed_V, source=self.name)
+        if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
+            scores_V, bound = self._nearby.scores(watched_H, weights_H)
+            within_V = allowed_V & (scores_V > bound)
+            if np.count_nonzero(within_V) >= num:
+                return as_candidates(scores_V, num, within_V, source=self.name)
+        weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
+        return as_candidates((self.vectors_VD @ weighted_HD.T).max(axis=1), num, allowed_V, source=self.name)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import as_candidates
-from kinema.schema import Candidate
+from kinema.retrieval.top import Candidates, as_candidates, nothing
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,9 @@ class ExactRetriever:
     vectors_VD: NDArray[np.float32]
     name: str = "flm"
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items; none without a user vector."""
-        if query.user_vector_D is None:
-            return []
-        return as_candidates(self.vectors_VD @ query.user_vector_D, num, query.allowed_V, source=self.name)
+        nearness_V = query.nearness(self.vectors_VD)
+        if nearness_V is None:
+            return nothing(self.name)
+        return as_candidates(nearness_V, num, query.allowed_V, source=self.name)

@@ -4,13 +4,13 @@ Shape suffixes: V items.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import as_candidates
-from kinema.schema import Candidate
+from kinema.retrieval.top import Candidates, first_allowed
 
 
 def ages_ms(published_ms_V: NDArray[np.int64], now_ms: int) -> NDArray[np.float64]:
@@ -33,8 +33,17 @@ class FreshRetriever:
     window_ms: int
     name: str = "fresh"
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    @cached_property
+    def _newest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Items with a date, newest first, equal ones by number; and minus their dates, ascending."""
+        dated = np.flatnonzero(self.published_ms_V != np.iinfo(np.int64).min)
+        order = dated[np.argsort(-self.published_ms_V[dated], kind="stable")]
+        return order, -self.published_ms_V[order]
+
+    def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` allowed items published last, none of them before the window; the score is minus the age."""
-        age_V = ages_ms(self.published_ms_V, query.now_ms)
-        inside_V = query.allowed_V & (age_V >= 0) & (age_V <= self.window_ms)
-        return as_candidates(-age_V, num, inside_V, source=self.name)
+        order, negated = self._newest
+        first = int(np.searchsorted(negated, -query.now_ms, side="left"))
+        last = int(np.searchsorted(negated, self.window_ms - query.now_ms, side="right"))
+        items_K = first_allowed(order[first:last], query.allowed_V, num)
+        return Candidates(self.name, items_K, self.published_ms_V[items_K] - float(query.now_ms))

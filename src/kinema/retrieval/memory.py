@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import as_candidates
-from kinema.schema import Candidate
+from kinema.retrieval.top import Candidates, as_candidates, nothing
 from kinema.store.histories import Histories
 
 
@@ -31,9 +30,9 @@ class MemoryRetriever:
     memory: TransitionScores
     name: str = "memory"
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` most strongly connected allowed items; an item without any connection is no candidate."""
         if not len(query.items):
-            return []
+            return nothing(self.name)
         scores_V = self.memory.scores(query.history)[0]
         return as_candidates(scores_V, num, query.allowed_V & (scores_V > 0), source=self.name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.top import Candidates
 from kinema.schema import Candidate
 
 
@@ -26,11 +27,14 @@ class Merged:
     items_K: NDArray[np.int64]
     ranks_SK: NDArray[np.int64]
 
-    def sources_of(self, column: int) -> tuple[str, ...]:
-        """The sources that proposed one item."""
-        return tuple(
-            name for name, rank in zip(self.sources, self.ranks_SK[:, column].tolist(), strict=True) if rank >= 0
-        )
+    def sources_of(self, columns: NDArray[np.integer]) -> tuple[tuple[str, ...], ...]:
+        """The sources that proposed each of some items."""
+        signs_K = (1 << np.arange(len(self.sources))) @ (self.ranks_SK[:, columns] >= 0)
+        names = {
+            sign: tuple(name for place, name in enumerate(self.sources) if sign >> place & 1)
+            for sign in np.unique(signs_K).tolist()
+        }
+        return tuple(names[sign] for sign in signs_K.tolist())
 
 
 def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
@@ -45,10 +49,13 @@ def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
     Example:
         >>> merged = merge({"flm": [Candidate(4, "flm", 0.9)], "popularity": [Candidate(2, "popularity", 7.0),
         ...     Candidate(4, "popularity", 5.0)]})
-        >>> merged.items_K.tolist(), merged.ranks_SK.tolist(), merged.sources_of(1)
-        ([2, 4], [[-1, 0], [0, 1]], ('flm', 'popularity'))
+        >>> merged.items_K.tolist(), merged.ranks_SK.tolist(), merged.sources_of([1])
+        ([2, 4], [[-1, 0], [0, 1]], (('flm', 'popularity'),))
     """
-    lists = [np.array([candidate.item for candidate in candidates], dtype=np.int64) for candidates in found.values()]
+    lists = [
+        one.items_K if isinstance(one, Candidates) else np.array([candidate.item for candidate in one], dtype=np.int64)
+        for one in found.values()
+    ]
     items_K = np.unique(np.concatenate(lists)) if lists else np.empty(0, dtype=np.int64)
     ranks_SK = np.full((len(lists), len(items_K)), -1, dtype=np.int64)
     for row, items in enumerate(lists):

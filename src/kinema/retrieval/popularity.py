@@ -3,7 +3,7 @@
 Shape suffixes: V items, U users, N interactions, P profile columns, S segments, M segments of one user.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
+from kinema.retrieval.kept import KeptWhile
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import as_candidates
-from kinema.schema import Candidate
+from kinema.retrieval.top import Candidates, first_allowed, top
 from kinema.store.features import Profiles
 from kinema.store.histories import Histories
 
 DAY_MS: Final = 86_400_000
+_NUM_LEADERS: Final = 4096
+"""Most watched items that are kept in order: enough for any slate unless rules leave few of them."""
 
 
 def recency_weights(timestamps_ms_N: NDArray[np.int64], *, now_ms: int, half_life_days: float) -> NDArray[np.float64]:
@@ -75,6 +77,7 @@ class Segments:
     up_to_S: NDArray[np.float64]
     counts_SV: NDArray[np.float64]
     prior: float
+    _shares: KeptWhile[NDArray[np.float64]] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
 
     def of(self, profile_P: NDArray[np.float32]) -> NDArray[np.int64]:
         """Numbers of the segments that a profile row belongs to.
@@ -101,11 +104,14 @@ class Segments:
             popularity_V: Decayed interactions of everybody.
 
         Returns:
-            float64 [V]; the whole audience's shares for a user without a known attribute.
+            float64 [V], not to be written to; the whole audience's shares for a user without a known attribute.
         """
+        mine = self.of(profile_P)
+        return self._shares.get(popularity_V, tuple(mine.tolist()), lambda: self._shares_of(mine, popularity_V))
+
+    def _shares_of(self, mine: NDArray[np.int64], popularity_V: NDArray[np.float64]) -> NDArray[np.float64]:
         total = popularity_V.sum()
         overall_V = popularity_V / total if total > 0 else np.zeros_like(popularity_V)
-        mine = self.of(profile_P)
         if not len(mine):
             return overall_V
         counts_MV = self.counts_SV[mine]
@@ -190,11 +196,16 @@ class PopularityRetriever:
     popularity_V: NDArray[np.float64]
     segments: Segments | None = None
     name: str = "popularity"
+    _leaders: KeptWhile[NDArray[np.int64]] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` most watched allowed items, among people like the user where a profile is known."""
+        scores_V, mine = self.popularity_V, ()
         if self.segments is not None and query.profile_P is not None:
             scores_V = self.segments.shares(query.profile_P, self.popularity_V)
-        else:
-            scores_V = self.popularity_V
-        return as_candidates(scores_V, num, query.allowed_V, source=self.name)
+            mine = tuple(self.segments.of(query.profile_P).tolist())
+        leaders = self._leaders.get(self.popularity_V, mine, lambda: top(scores_V, _NUM_LEADERS))
+        items_K = first_allowed(leaders, query.allowed_V, num)
+        if len(items_K) < num and len(leaders) == _NUM_LEADERS:
+            items_K = top(scores_V, num, query.allowed_V)
+        return Candidates(self.name, items_K, scores_V[items_K])

@@ -3,7 +3,8 @@
 Shape suffixes: V items, D width, P profile columns, N past interactions.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,11 +32,21 @@ class Query:
     now_ms: int
     user_vector_D: NDArray[np.float32] | None = None
     profile_P: NDArray[np.float32] | None = None
+    _nearness: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def items(self) -> NDArray[np.int32]:
         """int32 [N], the user's items, oldest first."""
         return self.history.of(0)
+
+    def nearness(self, vectors_VD: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Inner products of the user vector with all items, computed once; None without a user vector."""
+        if self.user_vector_D is None:
+            return None
+        found = self._nearness.get(id(vectors_VD))
+        if found is None:
+            found = self._nearness[id(vectors_VD)] = np.asarray(vectors_VD @ self.user_vector_D)
+        return found
 
 
 class Retriever(Protocol):
@@ -48,5 +59,5 @@ class Retriever(Protocol):
     def name(self) -> str:
         """The source that its candidates carry."""
 
-    def __call__(self, query: Query, num: int) -> list[Candidate]:
+    def __call__(self, query: Query, num: int) -> Sequence[Candidate]:
         """Search once."""

@@ -3,6 +3,10 @@
 Shape suffixes: V items, K results.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,11 +46,66 @@ def top(scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_] |
     return items_M[np.argsort(-values_M, kind="stable")].astype(np.int64)
 
 
-def as_candidates(
-    scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_], *, source: str
-) -> list[Candidate]:
+def first_allowed(order_N: NDArray[np.integer], allowed_V: NDArray[np.bool_], num: int) -> NDArray[np.int64]:
+    """The first ``num`` allowed items of a list that is in order already, looked at no further than needed.
+
+    Example:
+        >>> first_allowed(np.array([3, 1, 2]), np.array([True, True, True, False]), 1)
+        array([1])
+    """
+    step = 4 * max(num, 1) + 256
+    found = [np.empty(0, dtype=np.int64)]
+    size = 0
+    for start in range(0, len(order_N), step):
+        if size >= num:
+            break
+        part = order_N[start : start + step]
+        found.append(part[allowed_V[part]].astype(np.int64))
+        size += len(found[-1])
+    return np.concatenate(found)[: max(num, 0)]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates(Sequence[Candidate]):
+    """What one source proposes, best first.
+
+    Kept as arrays: of a thousand candidates ten are shown, and an object for each would cost more than finding them.
+
+    Attributes:
+        source: The retriever that found them.
+        items_K: int64.
+        scores_K: That source's numbers.
+    """
+
+    source: str
+    items_K: NDArray[np.int64]
+    scores_K: NDArray[np.floating]
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.items_K)
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Candidates": ...
+    def __getitem__(self, place: int | slice) -> "Candidate | Candidates":
+        """One candidate, or some."""
+        if isinstance(place, slice):
+            return Candidates(self.source, self.items_K[place], self.scores_K[place])
+        return Candidate(int(self.items_K[place]), self.source, float(self.scores_K[place]))
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """One after the other."""
+        return (self[place] for place in range(len(self)))
+
+
+def as_candidates(scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_], *, source: str) -> Candidates:
     """The ``num`` best allowed items as candidates of one source, best first."""
     items_K = top(scores_V, num, allowed_V)
-    return [
-        Candidate(item, source, score) for item, score in zip(items_K.tolist(), scores_V[items_K].tolist(), strict=True)
-    ]
+    return Candidates(source, items_K, scores_V[items_K])
+
+
+def nothing(source: str) -> Candidates:
+    """The answer of a source that has nothing to say."""
+    return Candidates(source, np.empty(0, dtype=np.int64), np.empty(0))
