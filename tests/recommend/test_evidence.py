@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_world import WorldMemory, history, world_content, world_memory
 
-from kinema.recommend.evidence import ContentSpace, connections, standing, z_scores
+from kinema.recommend.evidence import ContentSpace, Leading, connections, standing, z_scores
 from kinema.retrieval.content import unit_rows
 
 
@@ -73,3 +73,18 @@ def test_z_scores_have_mean_zero_and_deviation_one_or_are_all_zero(values):
 
 def test_z_scores_of_nothing_finite_stay_that_way():
     assert np.isnan(z_scores(np.array([np.nan]))).all()
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.5, 40.0]), min_size=3, max_size=20), st.integers(1, 8))
+def test_the_top_of_a_list_of_counts_says_what_the_whole_list_says(values, most):
+    counts = np.array(values)
+    whole = standing("popularity", np.log1p(counts), np.arange(len(counts)))
+    limit = min(most, len(counts))
+    found = Leading.of(counts, most).contributions("popularity", counts)
+    assert found == [one if one.facts["rank"] <= limit and counts[k] > 0 else None for k, one in enumerate(whole)]
+
+
+def test_many_items_stand_where_they_would_stand_alone():
+    values = np.random.default_rng(0).integers(0, 9, 60).astype(float)
+    together = standing("model", values, np.arange(60))
+    assert together == [standing("model", values, np.array([item]))[0] for item in range(60)]

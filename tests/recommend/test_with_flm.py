@@ -131,3 +131,13 @@ def test_an_item_without_frames_is_never_said_to_look_like_anything(world):
     slate = recommender.similar("v0", NUM_ITEMS - 1)
     bare = next(item for item in slate.items if item.id == "v3")
     assert "frames" not in {bare.evidence.get("modality"), *bare.evidence.get("also", {})}
+
+
+def test_a_user_read_once_gives_the_vector_and_the_scores_of_two_readings(world):
+    log, _, profiles, scorer, _ = world
+    for user in range(5):
+        history, profile = log.take([user]), profiles.values_UP[user]
+        reading = scorer.read(history, profile, moment_ms=7)
+        moments = np.array([7])
+        assert np.array_equal(reading.vector, scorer.encode(history, profile[None], moments_C=moments)[0])
+        assert np.array_equal(reading.scores(), scorer.score(history, profile[None], moments_C=moments)[0])

@@ -19,7 +19,7 @@ _MOST: Final = 32
 
 
 class KeptWhile(Generic[Made]):
-    """Results by name, of one state of an array; the longest unused go first.
+    """Results by name, of one state of an array; the oldest go first.
 
     Args:
         most: Results kept at once.
