@@ -18,6 +18,7 @@ from kinema.threads import set_thread_policy
 if TYPE_CHECKING:
     from kinema.encoders.extract import ExtractReport
     from kinema.encoders.modality import ClipEncoder
+    from kinema.evaluation.experiments import ExperimentReport
     from kinema.recommend.audience import Audience
     from kinema.recommend.search import SearchResult
     from kinema.steps.adapting import AdaptReport
@@ -360,6 +361,12 @@ class Project:
     def audience(self, item: str, *, num_users: int = 10) -> "Audience":
         """Who should see an item, above all a new one; see `kinema.recommend.pipeline.Recommender.audience`."""
         return self.slates().audience(item, num_users=num_users)
+
+    def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
+        """Compare the variants of a scenario; errors: `kinema.steps.experimenting.experiment_on`."""
+        from kinema.steps.experimenting import experiment_on  # noqa: PLC0415  # the facade starts light
+
+        return experiment_on(self.store, self.settings.scenarios, scenario, since=since)
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""

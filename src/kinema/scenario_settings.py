@@ -109,6 +109,9 @@ class ScenarioSettings(RuleSettings):
 
     experiment: str = Field(default="", description="a name that deals users out anew; empty takes the scenario's")
     variants: dict[Name, VariantSettings] = Field(default={}, description="name -> share and what is different")
+    attribution_hours: float = Field(
+        default=24.0, gt=0, le=24 * 90, description="an event counts for its slate so long after it was shown"
+    )
 
     def placement(self, name: str) -> Placement:
         """The plain values, each variant with the scenario's own where it says nothing."""

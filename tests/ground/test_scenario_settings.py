@@ -1,12 +1,14 @@
 """``[scenarios.NAME]`` in kinema.toml becomes plain rules; what cannot be is refused with its key."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from kinema.errors import ConfigError
 from kinema.recommend.scenario import Boost, Condition, Scenario
-from kinema.scenario_settings import SCENARIO_LINES, RuleSettings, scenarios_of
+from kinema.scenario_settings import SCENARIO_LINES, ConditionSettings, RuleSettings, ScenarioSettings, scenarios_of
 from kinema.settings import check_settings, template
 
 WHOLE = """
@@ -143,3 +145,15 @@ def test_a_new_file_names_every_rule():
     named = "\n".join(SCENARIO_LINES)
     assert named in template()
     assert all(f"{key}," in named or f"{key};" in named for key in RuleSettings.model_fields)
+
+
+def test_the_examples_of_the_documentation_work():
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    found = [scenarios_of(check_settings(tomllib.loads(one)).scenarios) for one in examples]
+    assert [list(one.placements) for one in found] == [
+        ["home", "related", "search", "kids", "trending"],
+        ["home", "related", "search"],
+    ]
+    assert all(f"| `{key}`" in text for key in ScenarioSettings.model_fields)
+    assert all(f"`{key}`" in text for key in ConditionSettings.model_fields)

@@ -82,3 +82,16 @@ def test_events_and_questions_go_on_while_the_memory_is_put_together():
     refit = ItemMemory.fit(Histories.from_lists(log, NUM_ITEMS), window=3)
     np.testing.assert_allclose(memory.counts.toarray(), refit.counts.toarray(), rtol=1e-4)
     np.testing.assert_allclose(memory.totals, refit.totals, rtol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LOGS, st.lists(st.integers(0, NUM_ITEMS - 1), max_size=5, unique=True), st.booleans())
+def test_links_are_the_neighbours_of_several_items_at_once(lists, asked, with_updates):
+    memory = ItemMemory.fit(Histories.from_lists(lists, NUM_ITEMS))
+    if with_updates:
+        memory.update([1, 2], 3)
+    rows, found, weights = memory.links(np.array(asked, dtype=np.int32))
+    for place, item in enumerate(asked):
+        near, near_weights = memory.neighbours(item, NUM_ITEMS)
+        linked = dict(zip(found[rows == place].tolist(), weights[rows == place].tolist(), strict=True))
+        assert linked == pytest.approx(dict(zip(near.tolist(), near_weights.tolist(), strict=True)))

@@ -68,6 +68,17 @@ class WorldMemory:
         rows = [self.counts[histories.of(c)].sum(axis=0) for c in range(histories.num_users)]
         return np.log1p(np.array(rows, dtype=np.float32))
 
+    def links(self, items):
+        found = [
+            (place, other, self.counts[item][other])
+            for place, item in enumerate(items)
+            for other in range(len(self.counts))
+        ]
+        rows, others, counts = (
+            (np.array(column) for column in zip(*found, strict=True)) if found else (np.empty(0, int),) * 3
+        )
+        return rows, others, counts.astype(np.float32)
+
     def neighbours(self, item, n):
         order = np.lexsort((np.arange(len(self.counts)), -self.counts[item]))[:n]
         return order, self.counts[item][order].astype(np.float32)

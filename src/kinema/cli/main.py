@@ -49,6 +49,7 @@ COMMANDS: Final[LazyCommands] = {
     "audience": ("kinema.cli.slates", "audience", "Find the users who should see an item."),
     "serve": ("kinema.cli.serve", "serve", "Answer recommendations and search over HTTP, and take events in."),
     "keys": ("kinema.cli.keys", "keys", "Make, list and revoke the keys with which programs ask the service."),
+    "experiment": ("kinema.cli.experiment", "experiment", "Compare the variants of a scenario that were shown."),
     "doctor": ("kinema.cli.project", "doctor", "Show what is installed, what is missing, threads and disk."),
     "town": ("kinema.cli.demo", "town", "Generate a streaming service whose right answers are known."),
     "demo": ("kinema.cli.demo", "demo", "Run the whole road on a generated streaming service."),

@@ -314,6 +314,23 @@ class ItemMemory:
         order = np.lexsort((followers, -weights))[:n]
         return followers[order].astype(np.int64), weights[order].astype(np.float32)
 
+    def links(self, items_H: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """All that `neighbours` knows of some items, in no order: place among ``items_H``, neighbour, weight."""
+        with self._lock:
+            counts_VV, columns_V = self._counts_VV, self._scales.columns_V
+            changed = {item for item in items_H.tolist() if any(item in one.rows for one in self._updates)}
+        plain_H = np.flatnonzero([item not in changed for item in items_H.tolist()])
+        asked = np.asarray(items_H, dtype=np.int64)[plain_H]
+        followers, counts = rows_of(counts_VV, asked, np.ones(len(asked), dtype=np.float32))
+        rows = [np.repeat(plain_H, counts_VV.indptr[asked + 1] - counts_VV.indptr[asked])]
+        found, weights = [followers], [counts * columns_V[followers]]
+        for place in np.flatnonzero(np.isin(items_H, list(changed))).tolist():
+            near, near_weights = self.neighbours(int(items_H[place]), self.num_items)
+            rows.append(np.full(len(near), place))
+            found.append(near)
+            weights.append(near_weights)
+        return np.concatenate(rows), np.concatenate(found), np.concatenate(weights)
+
     @property
     def totals(self) -> NDArray[np.float32]:
         """float32 [V], row sums of everything ever counted."""

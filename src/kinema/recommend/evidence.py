@@ -99,21 +99,27 @@ class ContentSpace:
             return [None] * len(items_K)
         vectors_HD = self.vectors_VD[usable_H]
         cosines_HK = vectors_HD @ self.vectors_VD[items_K].T
-        mean_H = vectors_HD @ self.mean_D
-        deviation_H = np.sqrt(np.maximum(((vectors_HD @ self.second_DD) * vectors_HD).sum(axis=1) - mean_H**2, 0.0))
         best_K = cosines_HK.argmax(axis=0)
+        near_KD = vectors_HD[best_K]
+        mean_K = near_KD @ self.mean_D
+        deviation_K = np.sqrt(np.maximum(((near_KD @ self.second_DD) * near_KD).sum(axis=1) - mean_K**2, 0.0))
+        cosines_K = cosines_HK[best_K, np.arange(len(best_K))]
+        facts = zip(
+            cosines_K.tolist(),
+            mean_K.tolist(),
+            deviation_K.tolist(),
+            usable_H[best_K].tolist(),
+            self.present_V[items_K].tolist(),
+            strict=True,
+        )
         return [
-            self._contribution(
-                float(cosines_HK[best, k]), float(mean_H[best]), float(deviation_H[best]), usable_H[best]
-            )
-            if self.present_V[items_K[k]]
-            else None
-            for k, best in enumerate(best_K.tolist())
+            self._contribution(cosine, mean, deviation, watched) if is_present else None
+            for cosine, mean, deviation, watched, is_present in facts
         ]
 
-    def _contribution(self, cosine: float, mean: float, deviation: float, watched: np.integer) -> Contribution:
+    def _contribution(self, cosine: float, mean: float, deviation: float, watched: int) -> Contribution:
         strength = (cosine - mean) / deviation if deviation > 1e-6 else 0.0
-        return Contribution("content", strength, int(watched), {"modality": self.name, "cosine": round(cosine, 4)})
+        return Contribution("content", strength, watched, {"modality": self.name, "cosine": round(cosine, 4)})
 
 
 def connections(memory: Memory, items_K: NDArray[np.integer], history: Histories) -> list[Contribution | None]:
@@ -132,14 +138,15 @@ def connections(memory: Memory, items_K: NDArray[np.integer], history: Histories
     strengths_K = Scale.of(scores_V).z_scores(scores_V[items])
     place_V = np.full(len(scores_V), -1, dtype=np.int64)
     place_V[items] = np.arange(len(items))
-    best_K, counts_K, watched_K = np.zeros(len(items)), np.zeros(len(items)), np.full(len(items), -1)
-    for age, watched in enumerate(history.of(0)[::-1][:NUM_CONNECTED].tolist()):
-        followers, counts = memory.neighbours(watched, len(scores_V))
-        among = place_V[followers] >= 0
-        places, weights = place_V[followers[among]], counts[among].astype(np.float64)
-        better = weights * RECENCY**age > best_K[places]
-        best_K[places[better]] = weights[better] * RECENCY**age
-        counts_K[places[better]], watched_K[places[better]] = weights[better], watched
+    counts_K, watched_K = np.zeros(len(items)), np.full(len(items), -1)
+    newest_H = history.of(0)[::-1][:NUM_CONNECTED]
+    rows, followers, counts = memory.links(newest_H)
+    among = place_V[followers] >= 0
+    places, rows, weights = place_V[followers[among]], rows[among], counts[among].astype(np.float64)
+    # The last entry of a place wins: the heaviest, and of equals the newest.
+    order = np.lexsort((-rows, weights * RECENCY**rows))
+    order = order[weights[order] > 0]
+    counts_K[places[order]], watched_K[places[order]] = weights[order], newest_H[rows[order]]
     return [
         Contribution("memory", strength, watched, {"weight": round(count, 4)})
         if watched >= 0 and np.isfinite(strength)

@@ -27,6 +27,20 @@ class Memory(Protocol):
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
 
+    def links(self, items_H: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """All connections of some items at once, in any order: place among ``items_H``, the connected item, the weight."""
+
+
+class Reading(Protocol):
+    """One user, read once by a model."""
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """[D], what `Scorer.encode` gives."""
+
+    def scores(self) -> NDArray[np.float32]:
+        """[V], what `Scorer.score` gives for all sides fused."""
+
 
 class Reading(Protocol):
     """One user, read once by a model."""
