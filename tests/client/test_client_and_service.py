@@ -19,6 +19,7 @@ from kinema.client.retries import Retries
 from kinema.schema import EventKind
 from kinema.serving.app import create_app
 from kinema.serving.media import Understood
+from kinema.serving.options import ServiceOptions
 from kinema.serving.wire import EventIn, SessionEvent
 from kinema.steps.serving import make_engine
 from served import served
@@ -50,7 +51,7 @@ def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("client")
     with small_project(folder) as project:
         clips = Clips(folder)
-        with served(project, create_app(make_engine(project), clips=clips)) as url:
+        with served(project, create_app(make_engine(project), ServiceOptions(is_open=True), clips=clips)) as url:
             yield url, project, clips
 
 
@@ -112,6 +113,15 @@ def test_users(client):
     assert client.delete_user("zoe").events == 1
     with pytest.raises(NotFoundError):
         client.get_user("zoe")
+
+
+def test_a_profile_and_everything_that_is_kept(client):
+    client.log(event("pia", "a"))
+    assert [(one.name, one.weight) for one in client.get_profile("pia").topics] == [("nature", 1.0)]
+    assert client.put_profile("pia", {"nature": 0.0}).topics[0].weight == 0.0
+    assert not {"a", "b"} & set(ids(client.recommend("pia")))
+    kept = client.export_user("pia")
+    assert ([one.item_id for one in kept.events], len(kept.slates), kept.topics) == (["a"], 1, {"nature": 0.0})
 
 
 def test_an_id_with_signs_of_addresses_is_one_id(client):
@@ -206,6 +216,9 @@ def test_the_client_for_asyncio(service, tmp_path):
             assert (await client.get_user("yan")).user_id == "yan"
             assert len((await client.list_users(limit=2)).users) == 2
             assert "yan" in {one.user_id async for one in client.iter_users(page_size=2)}
+            assert (await client.put_profile("yan", {})).user_id == "yan"
+            assert (await client.get_profile("yan")).num_events == 0
+            assert (await client.export_user("yan")).attributes == {"n": 1}
             assert (await client.delete_user("yan")).events == 0
             assert (await client.log(event("asy", "a"))).accepted == 1
             assert (await client.log([event("asy", "b"), event("asy", "nothing")])).rejected[0].index == 1

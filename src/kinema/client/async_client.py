@@ -20,10 +20,13 @@ from kinema.serving.wire import (
     Deleted,
     EventIn,
     EventsOut,
+    Export,
     ItemIn,
     ItemOut,
     ItemPage,
     MediaJob,
+    ProfileIn,
+    ProfileOut,
     RecommendOut,
     SearchIn,
     SearchOut,
@@ -234,6 +237,18 @@ class AsyncClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def get_profile(self, user_id: str) -> ProfileOut:
+        """What a user is interested in, by topic and modality."""
+        return await self._send(calls.get_profile(user_id))
+
+    async def put_profile(self, user_id: str, topics: Mapping[str, float]) -> ProfileOut:
+        """Set the weights of topics, 0..10: 0 shows none of one; topics that are left out go back to 1."""
+        return await self._send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
+
+    async def export_user(self, user_id: str) -> Export:
+        """Everything that is kept of a user."""
+        return await self._send(calls.export_user(user_id))
 
     # Clips
 

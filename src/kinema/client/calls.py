@@ -16,10 +16,13 @@ from kinema.serving.wire import (
     EventIn,
     EventsIn,
     EventsOut,
+    Export,
     ItemIn,
     ItemOut,
     ItemPage,
     MediaJob,
+    ProfileIn,
+    ProfileOut,
     RecommendIn,
     RecommendOut,
     RejectedEvent,
@@ -197,6 +200,21 @@ def delete_user(user_id: str) -> Call[Deleted]:
 def list_users(cursor: str | None, limit: int) -> Call[UserPage]:
     """A page of users."""
     return Call("GET", at("users"), UserPage, {"cursor": cursor, "limit": limit})
+
+
+def get_profile(user_id: str) -> Call[ProfileOut]:
+    """What a user is interested in."""
+    return Call("GET", at("users", user_id, "profile"), ProfileOut)
+
+
+def put_profile(user_id: str, profile: ProfileIn) -> Call[ProfileOut]:
+    """Set what a user wants more or less of."""
+    return Call("PUT", at("users", user_id, "profile"), ProfileOut, body=as_json(profile))
+
+
+def export_user(user_id: str) -> Call[Export]:
+    """Everything that is kept of a user."""
+    return Call("GET", at("users", user_id, "export"), Export)
 
 
 def upload(item_id: str, file: Path, *, title: str) -> Call[MediaJob]:

@@ -19,10 +19,13 @@ from kinema.serving.wire import (
     Deleted,
     EventIn,
     EventsOut,
+    Export,
     ItemIn,
     ItemOut,
     ItemPage,
     MediaJob,
+    ProfileIn,
+    ProfileOut,
     RecommendOut,
     SearchIn,
     SearchOut,
@@ -264,6 +267,18 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def get_profile(self, user_id: str) -> ProfileOut:
+        """What a user is interested in, by topic and modality."""
+        return self._send(calls.get_profile(user_id))
+
+    def put_profile(self, user_id: str, topics: Mapping[str, float]) -> ProfileOut:
+        """Set the weights of topics, 0..10: 0 shows none of one; topics that are left out go back to 1."""
+        return self._send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
+
+    def export_user(self, user_id: str) -> Export:
+        """Everything that is kept of a user."""
+        return self._send(calls.export_user(user_id))
 
     # Clips
 

@@ -7,6 +7,7 @@ import orjson
 from fastapi import APIRouter, Path, Query
 
 from kinema.schema import Item, User
+from kinema.serving.auth import Principal
 from kinema.serving.engine import Engine
 from kinema.serving.gorse_forms import (
     ItemAnswer,
@@ -20,9 +21,10 @@ from kinema.serving.gorse_forms import (
     UserPageAnswer,
 )
 from kinema.serving.gorse_mapping import changed_attributes, item_answer, item_row, user_answer
+from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.gorse_parts import BATCHES, After, Count, at
-from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, Who, written
 
 router = APIRouter()
 T = TypeVar("T")
@@ -42,16 +44,16 @@ async def gorse_insert_users(parts: Parts, body: list[UserForm]) -> Success:
 
 
 @at(router, "GET", "/users", summary="List users")
-async def gorse_list_users(parts: Parts, number: Count = 10, after: After = -1) -> UserPageAnswer:
+async def gorse_list_users(parts: Parts, who: Who, number: Count = 10, after: After = -1) -> UserPageAnswer:
     """Users page by page."""
     rows = await parts.run(parts.engine.store.user_page, after=after, limit=number) if number else []
-    return UserPageAnswer(cursor=_cursor(rows, number), users=[user_answer(user) for _, user in rows])
+    return UserPageAnswer(cursor=_cursor(rows, number), users=[_shown(parts, who, user) for _, user in rows])
 
 
 @at(router, "GET", "/user/{user_id}", summary="Read a user")
-async def gorse_get_user(parts: Parts, user_id: UserId) -> UserAnswer:
-    """One user."""
-    return user_answer(await parts.run(_user, parts.engine, user_id))
+async def gorse_get_user(parts: Parts, who: Who, user_id: UserId) -> UserAnswer:
+    """One user; personal fields are masked unless the key has the scope personal."""
+    return _shown(parts, who, await parts.run(_user, parts.engine, user_id))
 
 
 @at(router, "PATCH", "/user/{user_id}", summary="Change a user")
@@ -136,6 +138,10 @@ async def gorse_remove_category(parts: Parts, item_id: ItemId, category: Categor
     item = await parts.run(_item, parts.engine, item_id)
     categories = [one for one in item.categories if one != category]
     return await _write_items(parts, [item_row(ItemChange(categories=categories), item)])
+
+
+def _shown(parts: ServiceParts, who: Principal, user: User) -> UserAnswer:
+    return user_answer(User(user.id, mask_fields(user.attributes, parts.personal, who)))
 
 
 def _user(engine: Engine, user_id: str) -> User:
