@@ -11,12 +11,12 @@ from kinema.steps.serving import make_app
 
 
 @contextmanager
-def served(project):
-    """Serve a project from a thread; the address, such as ``http://127.0.0.1:34567``."""
+def served(project, app=None):
+    """Serve a project, or an application of it, from a thread; the address, such as ``http://127.0.0.1:34567``."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            make_app(project, is_open=True), log_level="warning", ws="none", timeout_graceful_shutdown=2
+            app or make_app(project, is_open=True), log_level="warning", ws="none", timeout_graceful_shutdown=2
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

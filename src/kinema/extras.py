@@ -24,6 +24,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "redis": ("redis", "events over a Redis stream"),
     "fastapi": ("serve", "the service: kinema serve"),
     "uvicorn": ("serve", "the service: kinema serve"),
+    "httpx2": ("client", "the client of the live service"),
     "matplotlib": ("report", "plots in the HTML report"),
 }
 """Module -> (extra that brings it, what it enables)."""

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from gorse import AsyncGorse, Gorse, GorseException
 
+from kinema.serving.keys import create_key
+from kinema.steps.serving import make_app
 from served import served
 from small_service import small_project
 
@@ -178,6 +180,21 @@ def test_errors_say_what_is_wrong(client):
     with pytest.raises(GorseException) as caught:
         client.update_item("nothing", comment="x")
     assert caught.value.status_code == 404
+
+
+def test_a_key_is_asked_for(tmp_path):
+    with small_project(tmp_path) as project:
+        _, reader = create_key(project.store, name="reader", scopes=["read"])
+        _, writer = create_key(project.store, name="writer", scopes=["read", "write"])
+        with served(project, make_app(project)) as url:
+            assert Gorse(url, writer).insert_user({"UserId": "k1"}) == {"RowAffected": 1}
+            assert Gorse(url, reader).get_user("k1")["UserId"] == "k1"
+            codes = []
+            for key in ("wrong", reader):
+                with pytest.raises(GorseException) as caught:
+                    Gorse(url, key).insert_user({"UserId": "k2"})
+                codes.append(caught.value.status_code)
+    assert codes == [401, 403]
 
 
 def test_the_asynchronous_client(url):

@@ -1,12 +1,16 @@
 """The paths of gorse that its Python library does not call, and what all of them have in common."""
 
+import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
 from kinema.project import Project
 from kinema.schema import EventKind
+from kinema.serving.app import create_app
+from kinema.serving.keys import create_key
+from kinema.serving.options import ServiceOptions
 from kinema.serving.routes import gorse_feedback
-from kinema.steps.serving import make_app
+from kinema.steps.serving import make_app, make_engine
 from small_service import small_project
 
 PAST = "2022-08-07T00:26:46Z"
@@ -170,6 +174,20 @@ def test_a_project_says_what_a_type_means(tmp_path):
         client.post("/api/feedback", json=[feedback("read", "zoe", "d")])
         assert [event.kind for event in opened.store.user_events("zoe")] == [EventKind.WATCH]
         assert got(client.get("/api/user/zoe/feedback/read"))[0]["ItemId"] == "d"
+
+
+def test_personal_fields_are_masked(tmp_path):
+    with small_project(tmp_path) as project:
+        _, reader = create_key(project.store, name="reader", scopes=["read"])
+        project.store.write_users(
+            pl.DataFrame({"id": ["p"], "attributes": ['{"email": "p@example.org", "Comment": "c"}']})
+        )
+        options = ServiceOptions(personal=frozenset({"email"}))
+        app = create_app(make_engine(project), options)
+        with TestClient(app, headers={"X-API-Key": reader}) as client:
+            assert "example" not in client.get("/api/user/p").text
+            assert "example" not in client.get("/api/users").text
+            assert got(client.get("/api/user/p"))["Comment"] == "c"
 
 
 def test_limits(client):

@@ -24,7 +24,7 @@ from kinema.serving.problems import Problem, not_found
 from kinema.serving.profiles import ChosenWeights
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
-from kinema.serving.writer import Writer
+from kinema.serving.writer import Writer, item_frame
 from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
 
 _LOG = get_logger("serving")
@@ -215,16 +215,16 @@ class Engine:
         Returns:
             Whether it is now; otherwise it will be.
         """
-        self.store.write_items(pl.DataFrame([{"id": item_id, **columns}], schema_overrides=ITEM_TYPES))
+        self.store.write_items(item_frame([{"id": item_id, **columns}]))
         return self.wait_for_items()
 
     def write_items(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write items without waiting: what is hidden now is in no next answer, what is new will be recommendable soon.
 
         Args:
-            rows: ``id``, and the same columns of `ITEM_TYPES` in each.
+            rows: See `kinema.serving.writer.item_frame`; with ``hidden``.
         """
-        self.store.write_items(pl.DataFrame(rows, schema_overrides=ITEM_TYPES))
+        self.store.write_items(item_frame(rows))
         for row in rows:
             self.world.hide(row["id"], hidden=row["hidden"])
         self._wanted.set()
@@ -394,16 +394,3 @@ class Engine:
         self.telemetry.set_catalogue(len(world.catalogue))
         with self._changed:
             self._changed.notify_all()
-
-
-ITEM_TYPES: Mapping[str, Any] = {
-    "title": pl.String,
-    "description": pl.String,
-    "categories": pl.List(pl.String),
-    "tags": pl.List(pl.String),
-    "language": pl.String,
-    "published_at": pl.Int64,
-    "duration_ms": pl.Int64,
-    "hidden": pl.Boolean,
-    "attributes": pl.String,
-}

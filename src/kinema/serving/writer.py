@@ -5,11 +5,11 @@ share the next one. Whoever waits for a result knows that it is in the store, an
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import polars as pl
@@ -180,3 +180,29 @@ def event_frame(events: Sequence[Event]) -> pl.DataFrame:
     """
     rows = [asdict(event) | {"context": orjson.dumps(dict(event.context)).decode()} for event in events]
     return pl.DataFrame(rows, schema=_COLUMNS)
+
+
+def item_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Items as a store takes them.
+
+    Args:
+        rows: ``id``, and the same columns of an item in each; ``attributes`` is JSON text.
+
+    Example:
+        >>> item_frame([{"id": "v1", "categories": [], "published_at": None}]).schema["published_at"]
+        Int64
+    """
+    return pl.DataFrame(rows, schema_overrides=_ITEM_TYPES)
+
+
+_ITEM_TYPES: Final[Mapping[str, Any]] = {
+    "title": pl.String,
+    "description": pl.String,
+    "categories": pl.List(pl.String),
+    "tags": pl.List(pl.String),
+    "language": pl.String,
+    "published_at": pl.Int64,
+    "duration_ms": pl.Int64,
+    "hidden": pl.Boolean,
+    "attributes": pl.String,
+}

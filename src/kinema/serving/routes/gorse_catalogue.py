@@ -1,14 +1,13 @@
 """``/api/user`` and ``/api/item``: gorse's users and items are ours."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Path, Query
 
 from kinema.schema import Item, User
-from kinema.serving.auth import Asker, Principal
+from kinema.serving.auth import Principal
 from kinema.serving.engine import Engine
 from kinema.serving.gorse_forms import (
     ItemAnswer,
@@ -25,7 +24,7 @@ from kinema.serving.gorse_mapping import changed_attributes, item_answer, item_r
 from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.gorse_parts import BATCHES, After, Count, at
-from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, Who, written
 
 router = APIRouter()
 T = TypeVar("T")
@@ -45,15 +44,15 @@ async def gorse_insert_users(parts: Parts, body: list[UserForm]) -> Success:
 
 
 @at(router, "GET", "/users", summary="List users")
-async def gorse_list_users(parts: Parts, who: Asker, number: Count = 10, after: After = -1) -> UserPageAnswer:
+async def gorse_list_users(parts: Parts, who: Who, number: Count = 10, after: After = -1) -> UserPageAnswer:
     """Users page by page."""
     rows = await parts.run(parts.engine.store.user_page, after=after, limit=number) if number else []
     return UserPageAnswer(cursor=_cursor(rows, number), users=[_shown(parts, who, user) for _, user in rows])
 
 
 @at(router, "GET", "/user/{user_id}", summary="Read a user")
-async def gorse_get_user(parts: Parts, who: Asker, user_id: UserId) -> UserAnswer:
-    """One user."""
+async def gorse_get_user(parts: Parts, who: Who, user_id: UserId) -> UserAnswer:
+    """One user; personal fields are masked unless the key has the scope personal."""
     return _shown(parts, who, await parts.run(_user, parts.engine, user_id))
 
 
@@ -142,8 +141,7 @@ async def gorse_remove_category(parts: Parts, item_id: ItemId, category: Categor
 
 
 def _shown(parts: ServiceParts, who: Principal, user: User) -> UserAnswer:
-    """A user as who asks may see them."""
-    return user_answer(replace(user, attributes=mask_fields(user.attributes, parts.personal, who)))
+    return user_answer(User(user.id, mask_fields(user.attributes, parts.personal, who)))
 
 
 def _user(engine: Engine, user_id: str) -> User:
