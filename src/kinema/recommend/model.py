@@ -42,17 +42,6 @@ class Reading(Protocol):
         """[V], what `Scorer.score` gives for all sides fused."""
 
 
-class Reading(Protocol):
-    """One user, read once by a model."""
-
-    @property
-    def vector(self) -> NDArray[np.float32]:
-        """[D], what `Scorer.encode` gives."""
-
-    def scores(self) -> NDArray[np.float32]:
-        """[V], what `Scorer.score` gives for all sides fused."""
-
-
 class Scorer(Protocol):
     """A model bound to the current catalogue. `kinema.flm.scorer.Scorer` is one.
 
