@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from database_servers import mysql_server, postgresql_server
+from database_servers import mongo_server, mysql_server, postgresql_server
 from kinema.threads import set_thread_policy
 
 set_thread_policy()
@@ -41,6 +41,13 @@ def postgresql_url() -> Iterator[str]:
 def mysql_url() -> Iterator[str]:
     """A MariaDB server of this process; %s stands for the name of a database."""
     with mysql_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mongo_url() -> Iterator[str]:
+    """A MongoDB server; %s stands for the name of a database."""
+    with mongo_server() as url:
         yield url
 
 

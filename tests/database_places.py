@@ -6,7 +6,7 @@ from sqlalchemy import create_engine
 
 from kinema.store.dialect import read_url
 
-DATABASES = ("sqlite", "postgresql", "mysql")
+DATABASES = ("sqlite", "postgresql", "mysql", "mongo")
 
 
 def store_url(request, database, folder):
@@ -18,6 +18,8 @@ def store_url(request, database, folder):
     if database == "postgresql":
         _run(read_url(server).set(drivername="postgresql+psycopg"), f"CREATE SCHEMA IF NOT EXISTS {name}")
         return f"{server}&options=-csearch_path%3D{name}"
+    if database == "mongo":
+        return server % name
     _run(read_url(server % "").set(drivername="mysql+pymysql"), f"CREATE DATABASE IF NOT EXISTS {name}")
     return server % name
 

@@ -1,9 +1,12 @@
 """Real database servers from the system's packages, in folders of their own, on Unix sockets; nothing is synced to disk."""
 
+import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -47,7 +50,7 @@ def postgresql_server() -> Iterator[str]:
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
         options = [part for name, value in fast.items() for part in ("-c", f"{name}={value}")]
         command = [*before, postgres, "-D", folder / "data", "-k", folder, "-h", "", *options]
-        with _running(command, folder / ".s.PGSQL.5432", stop=signal.SIGINT):
+        with _running(command, (folder / ".s.PGSQL.5432").exists, folder=folder, stop=signal.SIGINT):
             yield f"postgresql://kinema@/postgres?host={folder}"
 
 
@@ -62,10 +65,34 @@ def mysql_server() -> Iterator[str]:
         fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"]
         new = ["--no-defaults", *user, "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run([install, *new, "--innodb-log-file-size=8M"], check=True, capture_output=True)
-        socket = folder / "socket"
-        command = [server, "--no-defaults", *user, *fast, f"--socket={socket}", "--skip-networking", "--skip-log-bin"]
-        with _running(command, socket, stop=signal.SIGKILL):
-            yield f"mysql://root@localhost/%s?unix_socket={socket}"
+        place = folder / "socket"
+        command = [server, "--no-defaults", *user, *fast, f"--socket={place}", "--skip-networking", "--skip-log-bin"]
+        with _running(command, place.exists, folder=folder, stop=signal.SIGKILL):
+            yield f"mysql://root@localhost/%s?unix_socket={place}"
+
+
+@contextmanager
+def mongo_server() -> Iterator[str]:
+    """The server that KINEMA_MONGO_URL names, else one of the package nx-27017; %s stands for the name of a database."""
+    named = os.environ.get("KINEMA_MONGO_URL")
+    if named:
+        yield f"{named.rstrip('/')}/%s"
+        return
+    if importlib.util.find_spec("nx_27017") is None:
+        pytest.skip("no MongoDB: set KINEMA_MONGO_URL, or run: pip install nx-27017")
+    with _folder() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        places = [part for name in ("log-file", "pid-file") for part in (f"--{name}", folder / name)]
+        command = [sys.executable, "-m", "nx_27017.nx_27017", "--data-dir", folder, "-p", str(port), *places]
+        with _running(command, lambda: _listens(port), folder=folder, stop=signal.SIGKILL):
+            yield f"mongodb://127.0.0.1:{port}/%s"
+
+
+def _listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -81,14 +108,17 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _running(command, socket, *, stop) -> Iterator[None]:
-    """A server while it listens on its socket; afterwards it is ended at once, its data is thrown away."""
-    with (socket.parent / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+def _running(command, is_up, *, folder, stop) -> Iterator[None]:
+    """A server once it is up; afterwards it is ended at once, its data is thrown away."""
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process,
+    ):
         try:
             until = time.monotonic() + 60
-            while not socket.exists() and process.poll() is None and time.monotonic() < until:
+            while not is_up() and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.02)
-            assert socket.exists(), f"{command[0]} did not start: {(socket.parent / 'log').read_text()[-2000:]}"
+            assert is_up(), f"{command[0]} did not start: {(folder / 'log').read_text()[-2000:]}"
             yield
         finally:
             process.send_signal(stop)

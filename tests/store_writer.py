@@ -4,11 +4,11 @@ import sys
 
 import polars as pl
 
-from kinema.store.sql import SqlStore
+from kinema.store.opening import open_store
 
 
 def main(url, name, count):
-    store = SqlStore.open(url)
+    store = open_store(url)
     for number in range(count):
         size = 1 + number % 3
         rows = {"user": name, "item": "a", "timestamp_ms": range(number * 10, number * 10 + size), "kind": "click"}

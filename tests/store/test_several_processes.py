@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from database_places import DATABASES, store_url
-from kinema.store.sql import SqlStore
+from kinema.store.opening import open_store
 
 
 @pytest.fixture(params=DATABASES)
@@ -18,7 +18,7 @@ def start_writer(url, name, count):
 
 
 def test_what_one_process_was_told_is_durable_the_next_poll_of_another_sees(url):
-    store = SqlStore.open(url)
+    store = open_store(url)
     seen = store.state().seq
     with start_writer(url, "other", 5) as writer:
         for _ in range(5):
@@ -34,7 +34,7 @@ def test_what_one_process_was_told_is_durable_the_next_poll_of_another_sees(url)
 
 
 def test_a_reader_misses_nothing_though_two_processes_write_at_once(url):
-    store = SqlStore.open(url)
+    store = open_store(url)
     count = 60
     with start_writer(url, "one", count) as one, start_writer(url, "other", count) as other:
         for writer in (one, other):

@@ -51,7 +51,7 @@ def insert_events(connection: Connection, frame: pl.DataFrame, *, first_seq: int
     if "id" in given:
         check_lengths(frame["id"].cast(pl.String).replace("", None), of="event")
     if frame.height <= _FEW:
-        events = [_stored_event(event) for event in frame.select(given).iter_rows(named=True)]
+        events = [stored_event(event) for event in frame.select(given).iter_rows(named=True)]
         rows = [event | {"key": event_key(event), "seq": seq} for seq, event in enumerate(events, first_seq)]
         return insert_few(connection, EVENTS, rows)
     stored = frame.select(_as_stored(name) for name in given)
@@ -78,8 +78,8 @@ def _as_stored(name: str) -> pl.Expr:
     return column
 
 
-def _stored_event(event: dict[str, Any]) -> dict[str, Any]:
-    """The same for one row."""
+def stored_event(event: dict[str, Any]) -> dict[str, Any]:
+    """One event as it is kept: its values in the types of the table, what is empty left out."""
     stored: dict[str, Any] = {}
     for name, value in event.items():
         if value is None or value == _EMPTY_AS_NULL.get(name):

@@ -26,4 +26,8 @@ def open_store(url_or_path: str | Path) -> ServiceStore:
         -1
         >>> store.close()
     """
+    if str(url_or_path).startswith(("mongodb://", "mongodb+srv://")):
+        from kinema.store.mongo import MongoStore  # noqa: PLC0415  # only who uses it pays for it
+
+        return MongoStore.open(str(url_or_path))
     return SqlStore.open(url_or_path)

@@ -1,17 +1,17 @@
 """Deleting an item and erasing a user."""
 
-import re
 import uuid
 from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select, update
 
+from kinema.schema import Reject
 from kinema.store import bookkeeping
+from kinema.store.aside import names_user
 from kinema.store.catalogue import read_number
 from kinema.store.tables import EVENTS, ITEMS, REJECTS, SLATES, USERS
 from kinema.store.vocabulary import log_removals
 
-_ERASED: Final = "erased:"
 _KEPT: Final = frozenset({"num", "id", "deleted", "hidden"})
 
 
@@ -42,21 +42,27 @@ def erase_user(connection: Connection, user_id: str) -> int | None:
     if number is None:
         return 0 if slates + rejects else None
     events = connection.execute(delete(EVENTS).where(EVENTS.c.user == number)).rowcount
-    nobody = {"id": f"{_ERASED}{uuid.uuid4().hex}", "attributes": None, "source": None, "deleted": True}
+    nobody = {"id": nobody_id(), "attributes": None, "source": None, "deleted": True}
     connection.execute(update(USERS).where(USERS.c.num == number).values(**nobody))
     log_removals(connection, USERS, [number])
     bookkeeping.raise_counters(connection, version=1, users=1)
     return events
 
 
+def nobody_id() -> str:
+    """An id that nobody has."""
+    return f"erased:{uuid.uuid4().hex}"
+
+
 def _forget_rejects(connection: Connection, user_id: str) -> int:
     """Forget the rows set aside that name a user; the database finds them roughly, case and all is compared here."""
     roughly = or_(*[column.contains(user_id, autoescape=True) for column in (REJECTS.c.raw, REJECTS.c.reason)])
-    statement = select(REJECTS.c.num, REJECTS.c.raw, REJECTS.c.reason).where(
-        REJECTS.c.kind.in_(("event", "user")), roughly
-    )
-    whole = re.compile(rf"(?<!\w){re.escape(user_id)}(?!\w)")
-    numbers = [row.num for row in connection.execute(statement) if whole.search(f"{row.raw}\n{row.reason}")]
-    for number in numbers:
+    statement = select(REJECTS).where(REJECTS.c.kind.in_(("event", "user")), roughly)
+    found = [
+        row.num
+        for row in connection.execute(statement)
+        if names_user(Reject(row.kind, row.file, row.row, row.reason, row.raw), user_id)
+    ]
+    for number in found:
         connection.execute(delete(REJECTS).where(REJECTS.c.num == number))
-    return len(numbers)
+    return len(found)

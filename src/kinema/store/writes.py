@@ -1,14 +1,15 @@
 """What a write of items, users or events does inside its transaction: number, write, set aside, count."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection, Table
 
-from kinema.errors import DataError
 from kinema.schema import Reject
 from kinema.store import bookkeeping, catalogue, event_log
+from kinema.store.aside import refuse, repeated, set_aside, unknown_item
 from kinema.store.protocols import SourceMark, WriteCounts
 from kinema.store.tables import EVENTS
 from kinema.store.vocabulary import Vocabulary
@@ -26,11 +27,11 @@ def write_catalogue(
     strict: bool,
 ) -> WriteCounts:
     """Write items or users; see `kinema.store.protocols.Store` for what the arguments mean."""
-    kind = _KINDS[table.name]
+    kind = KINDS[table.name]
     source = _start(connection, mark, table)
     done = catalogue.write_rows(connection, vocabulary, table, frame, source=source, fill=fill)
-    found = [*rejects, *_set_aside(done.repeated, kind, mark, lambda row: _repeated(kind, row["id"]))]
-    _refuse(found, strict=strict)
+    found = [*rejects, *set_aside(done.repeated.iter_rows(named=True), kind, mark, partial(repeated, kind=kind))]
+    refuse(found, strict=strict)
     _finish(connection, source, found)
     changed = int(done.new + done.changed > 0)
     bookkeeping.raise_counters(connection, version=changed, **{table.name: changed})
@@ -55,8 +56,8 @@ def write_events(
     else:
         items, added = item_ids.numbers(connection, frame["item"]), 0
     unknown = frame.filter(items.is_null()) if items.null_count() else frame.clear()
-    found = [*rejects, *_set_aside(unknown, "event", mark, lambda row: _unknown_item(row["item"]))]
-    _refuse(found, strict=strict)
+    found = [*rejects, *set_aside(unknown.iter_rows(named=True), "event", mark, unknown_item)]
+    refuse(found, strict=strict)
     good = frame.with_columns(item=items)
     if unknown.height:
         good = good.filter(items.is_not_null())
@@ -70,14 +71,14 @@ def write_events(
     return WriteCounts(new, good.height - new, len(found))
 
 
-_KINDS: Final = {"items": "item", "users": "user", "events": "event"}
+KINDS: Final = {"items": "item", "users": "user", "events": "event"}
 
 
 def _start(connection: Connection, mark: SourceMark | None, table: Table) -> int | None:
     """Save the mark first: rows name the source they come from. Returns the source's number."""
     if mark is None:
         return None
-    source = bookkeeping.save_mark(connection, mark, kind=_KINDS[table.name])
+    source = bookkeeping.save_mark(connection, mark, kind=KINDS[table.name])
     if mark.next_row == 0 and table is not EVENTS:
         catalogue.forget_source(connection, table, source)
     return source
@@ -87,30 +88,3 @@ def _finish(connection: Connection, source: int | None, found: Sequence[Reject],
     bookkeeping.save_rejects(connection, found, source=source)
     if source is not None and found:
         bookkeeping.count_rejects(connection, source, rejected=len(found), curable=curable)
-
-
-def _set_aside(
-    rows: pl.DataFrame, kind: str, mark: SourceMark | None, reason: Callable[[dict[str, Any]], str]
-) -> list[Reject]:
-    """A reject for each row of a frame; its column ``row`` has their places in the file."""
-    file = mark.file if mark else "direct write"
-    found = []
-    for row in rows.iter_rows(named=True):
-        place = row.pop("row", None)
-        raw = ",".join("" if value is None else str(value) for value in row.values())
-        found.append(Reject(kind, file, place, reason(row), raw[:200]))
-    return found
-
-
-def _unknown_item(item: str) -> str:
-    return f"item must be in the catalogue, is {item!r}; ingest its row, then this file again"
-
-
-def _repeated(kind: str, its_id: str) -> str:
-    return f"{kind} id must occur once in a file, {its_id!r} occurs again; the first row stands"
-
-
-def _refuse(found: Sequence[Reject], *, strict: bool) -> None:
-    if strict and found:
-        first = found[0]
-        raise DataError(f"'{first.file}' row {first.row}: {first.reason}")
