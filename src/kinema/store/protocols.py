@@ -127,7 +127,7 @@ class Store(Protocol):
         """All items by number: ``num`` and the columns of `Item`."""
 
     def size(self) -> tuple[int, int]:
-        """Numbers of users and items; `summary` counts the events, too."""
+        """How many numbers of users and items are taken, removed ones too: the lengths of arrays by number."""
 
     def media(self) -> pl.DataFrame:
         """All items by number: ``id`` and ``media_path`` alone."""

@@ -3,8 +3,8 @@
 Guarantees:
 
 1. Arrival numbers (``seq``) grow in the order in which writes become visible: who has read up to one and asks for what
-   came after it misses nothing, whichever process wrote it.
-2. A deleted item keeps its number and nothing else: it is not found by its id, not listed, and hidden in `Store.items`,
+   came after it misses nothing, whichever process wrote it. There may be gaps.
+2. A deleted item keeps its number and its id, and nothing else: it is not found by its id, not listed, and hidden in `Store.items`,
    its text, media path and attributes empty. Writing an item of that id again brings the number back to life.
 3. An erased user's events, slates and attributes are gone. Their number stays taken; the id, if it comes again, is a new
    user with a new number.
@@ -28,7 +28,7 @@ class StoreState:
     """How far a store has come; each number grows with every change of its kind and with nothing else.
 
     Attributes:
-        seq: Arrival number of the newest event, -1 before the first.
+        seq: Arrival number that was given last, -1 before the first; the event that had it may be gone.
         items: Changes of items.
         users: Changes of users' attributes, erasures, and events taken back; a user whom an event has made is none.
         documents: Changes of documents.
