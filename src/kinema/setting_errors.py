@@ -21,7 +21,8 @@ def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
     rule = (
         error["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
     )
-    return f"{'.'.join(path)} must be {rule}, is {error['input']!r} ({place} or environment)"
+    found = "something else" if path == ["store", "url"] else repr(error["input"])  # a password may be in it
+    return f"{'.'.join(path)} must be {rule}, is {found} ({place} or environment)"
 
 
 def unknown_key(key: str, allowed: Sequence[str], place: str) -> str:

@@ -3,7 +3,7 @@ from click.testing import CliRunner
 
 from database_places import DATABASES, store_url
 from kinema.cli.main import main
-from kinema.errors import DataError
+from kinema.errors import ConfigError, DataError
 from kinema.project import Project
 
 
@@ -25,6 +25,9 @@ def test_a_project_lives_in_the_database_that_its_url_names(request, database, t
 def test_a_stores_url_is_never_shown(tmp_path, monkeypatch):
     Project.init(tmp_path / "shop").close()
     toml = tmp_path / "shop" / "kinema.toml"
+    toml.write_text('[store]\nurl = ["postgresql://u:topsecret@127.0.0.1:1/shop"]\n')
+    with pytest.raises(ConfigError, match=r"store.url must be a string, is something else \(kinema.toml"):
+        Project.open(tmp_path / "shop")
     toml.write_text('[store]\nurl = "postgresql://u:topsecret@127.0.0.1:1/shop"\n')
     with Project.open(tmp_path / "shop") as project:
         assert "topsecret" not in repr(project.settings) + project.settings.model_dump_json()
