@@ -13,20 +13,18 @@ import polars as pl
 from kinema.errors import ConfigError, DataError, StaleArtifactError
 from kinema.extras import require
 from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, Reject, User
+from kinema.store import mongo_events, mongo_removal
 from kinema.store import mongo_reads as reads
 from kinema.store import mongo_writes as writes
-from kinema.store.aside import names_user
 from kinema.store.documents import check_version, document_text
 from kinema.store.mongo_turn import STATE, Turn, make_state, taking_turn
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
-from kinema.store.removal import nobody_id
 from kinema.store.service_protocols import Document, LoggedSlate, StoreState
 from kinema.store.tables import KIND_CODES
 from kinema.store.vocabulary import check_lengths
 
 SCHEMA_VERSION: Final = 1
 _PATIENCE_MS: Final = 5000
-_ALIVE: Final = {"deleted": {"$exists": False}}
 _ARRIVAL: Final = ("seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position")
 _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "items": (("id",),),
@@ -146,9 +144,7 @@ class MongoStore:
 
     def events(self, *, kinds: Sequence[EventKind] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Events by (timestamp_ms, arrival)."""
-        where: dict[str, Any] = {"seq": {"$lt": self._state()["seq"]}}
-        if kinds is not None:
-            where["kind"] = {"$in": [KIND_CODES[EventKind(kind)] for kind in kinds]}
+        where = _of_kinds(kinds) | {"seq": {"$lt": self._state()["seq"]}}
         docs = self._database.events.find(where).sort([("timestamp_ms", 1), ("seq", 1)])
         return reads.event_frame(docs, EVENT_COLUMNS if columns is None else columns)
 
@@ -158,15 +154,37 @@ class MongoStore:
         if number is None:
             return []
         where = {"user": number, "seq": {"$lt": self._state()["seq"]}}
-        docs = list(self._database.events.find(where).sort([("timestamp_ms", -1), ("seq", -1)]).limit(limit))
-        numbers = list({doc["item"] for doc in docs})
-        ids = {doc["_id"]: doc["id"] for doc in writes.found_in(self._database.items, "_id", numbers, ["id"])}
-        return [reads.as_event(doc, user=user_id, item=ids[doc["item"]]) for doc in reversed(docs)]
+        return mongo_events.newest_events(self._database, where, user_id=user_id, limit=limit)
 
     def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
         """Events that arrived later than one, in the order of arrival."""
         where = {"seq": {"$gt": seq, "$lt": self._state()["seq"]}}
         return reads.event_frame(self._database.events.find(where).sort([("seq", 1)]).limit(limit), _ARRIVAL)
+
+    def event_page(
+        self,
+        *,
+        after: int = -1,
+        limit: int = 100,
+        user_id: str | None = None,
+        item_id: str | None = None,
+        kinds: Sequence[EventKind] | None = None,
+    ) -> list[tuple[int, Event]]:
+        """Events behind an arrival number, in order."""
+        where = _of_kinds(kinds)
+        for name, number in (
+            ("user", -1 if user_id is None else self.user_number(user_id)),
+            ("item", -1 if item_id is None else self.item_number(item_id)),
+        ):
+            if number is None:
+                return []
+            where |= {} if number < 0 else {name: number}
+        return mongo_events.event_page(self._database, where, after=after, end=self._state()["seq"], limit=limit)
+
+    def delete_events(self, seqs: Sequence[int]) -> int:
+        """Take events back."""
+        with self._turn() as turn:
+            return mongo_events.delete_events(turn, seqs)
 
     def item(self, item_id: str) -> Item | None:
         """One item."""
@@ -199,33 +217,12 @@ class MongoStore:
     def delete_item(self, item_id: str) -> bool:
         """Delete an item."""
         with self._turn() as turn:
-            doc = self._find("items", item_id)
-            if doc is None:
-                return False
-            turn.keep()
-            writes.put(self._database.items, {"_id": doc["_id"], "id": item_id, "hidden": True, "deleted": True})
-            turn.commit(version=1, items=1)
-            return True
+            return mongo_removal.delete_item(turn, item_id)
 
     def erase_user(self, user_id: str) -> int | None:
-        """Erase a user with everything known of them; the id goes last, so that one who was interrupted can be told again."""
+        """Erase a user with everything known of them."""
         with self._turn() as turn:
-            turn.keep()
-            slates = self._database.slates.delete_many({"user": user_id}).deleted_count
-            named = [
-                doc["_id"] for doc, one in self._rejects() if one.kind in {"event", "user"} and names_user(one, user_id)
-            ]
-            for its in named:
-                self._database.rejects.delete_one({"_id": its})
-            doc = self._find("users", user_id)
-            if doc is None:
-                turn.commit()
-                return 0 if slates + len(named) else None
-            turn.keep()
-            events = int(self._database.events.delete_many({"user": doc["_id"]}).deleted_count)
-            writes.put(self._database.users, {"_id": doc["_id"], "id": nobody_id(), "deleted": True})
-            turn.commit(version=1, users=1)
-            return events
+            return mongo_removal.erase_user(turn, user_id)
 
     def write_slates(self, given: Sequence[LoggedSlate]) -> None:
         """Log slates."""
@@ -289,7 +286,7 @@ class MongoStore:
 
     def rejects(self) -> list[Reject]:
         """Everything set aside so far."""
-        found = [one for _, one in self._rejects()]
+        found = [one for _, one in reads.read_rejects(self._database)]
         return sorted(found, key=lambda one: (one.file, one.row or writes.WHOLE_FILE, one.kind))
 
     def set_aside(self, rejects: Sequence[Reject], *, all_of: str | None = None) -> int:
@@ -297,7 +294,7 @@ class MongoStore:
         with self._turn() as turn:
             turn.keep()
             places = {(one.file, one.row) for one in rejects if one.kind == all_of}
-            for doc, one in self._rejects() if all_of is not None else ():
+            for doc, one in reads.read_rejects(self._database) if all_of is not None else ():
                 if one.kind == all_of and doc["source"] is None and (one.file, one.row) not in places:
                     self._database.rejects.delete_one({"_id": doc["_id"]})
             new = writes.save_rejects(self._database, rejects)
@@ -313,8 +310,8 @@ class MongoStore:
         kinds = {reads.NAMES[one["_id"]]: one["count"] for one in sorted(groups, key=lambda one: one["_id"])}
         first, last = [None if doc is None else doc["timestamp_ms"] for doc in ends]
         return StoreSummary(
-            num_items=database.items.count_documents({"_id": {"$lt": state["num_items"]}} | _ALIVE),
-            num_users=database.users.count_documents({"_id": {"$lt": state["num_users"]}} | _ALIVE),
+            num_items=database.items.count_documents({"_id": {"$lt": state["num_items"]}} | reads.ALIVE),
+            num_users=database.users.count_documents({"_id": {"$lt": state["num_users"]}} | reads.ALIVE),
             num_events=sum(kinds.values()),
             num_rejects=database.rejects.count_documents({}),
             first_ms=first,
@@ -351,24 +348,24 @@ class MongoStore:
 
     def _find(self, name: str, its_id: str) -> dict[str, Any] | None:
         """An item or user that is committed and was not removed."""
-        doc: dict[str, Any] | None = self._database[name].find_one({"id": its_id} | _ALIVE)
+        doc: dict[str, Any] | None = self._database[name].find_one({"id": its_id} | reads.ALIVE)
         return None if doc is None or doc["_id"] >= self._state()[f"num_{name}"] else doc
 
     def _committed(self, name: str) -> Any:
         return self._database[name].find({"_id": {"$lt": self._state()[f"num_{name}"]}}).sort([("_id", 1)])
 
     def _page(self, name: str, after: int, limit: int) -> Any:
-        where = {"_id": {"$gt": after, "$lt": self._state()[f"num_{name}"]}} | _ALIVE
+        where = {"_id": {"$gt": after, "$lt": self._state()[f"num_{name}"]}} | reads.ALIVE
         return self._database[name].find(where).sort([("_id", 1)]).limit(limit)
-
-    def _rejects(self) -> list[tuple[dict[str, Any], Reject]]:
-        docs = self._database.rejects.find({})
-        return [(doc, Reject(doc["kind"], doc["file"], doc["row"] or None, doc["reason"], doc["raw"])) for doc in docs]
 
     @contextmanager
     def _turn(self) -> Iterator[Turn]:
         with self._lock, taking_turn(self._database, patience_s=self._patience_s) as turn:
             yield turn
+
+
+def _of_kinds(kinds: Sequence[EventKind] | None) -> dict[str, Any]:
+    return {} if kinds is None else {"kind": {"$in": [KIND_CODES[EventKind(kind)] for kind in kinds]}}
 
 
 def _connect(url: str) -> tuple[Any, Any]:

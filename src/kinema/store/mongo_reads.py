@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, User
+from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, Reject, User
 from kinema.store.service_protocols import Document, LoggedSlate
 from kinema.store.tables import KIND_CODES
 from kinema.store.text_json import read_object
 
+ALIVE: Final = {"deleted": {"$exists": False}}
 NAMES: Final = {code: kind.value for kind, code in KIND_CODES.items()}
 _EMPTY_ITEM: Final[dict[str, Any]] = {
     "title": "",
@@ -115,3 +116,9 @@ def document_id(room: str, key: str) -> str:
 def as_document(doc: Mapping[str, Any]) -> Document:
     """A document; its value is text, because MongoDB does not take every name of a member."""
     return Document(doc["room"], doc["key"], json.loads(doc["value"]), doc["version"], doc["updated_ms"])
+
+
+def read_rejects(database: Any) -> list[tuple[dict[str, Any], Reject]]:
+    """Everything set aside, as it is kept and as it is told."""
+    docs = database.rejects.find({})
+    return [(doc, Reject(doc["kind"], doc["file"], doc["row"] or None, doc["reason"], doc["raw"])) for doc in docs]
