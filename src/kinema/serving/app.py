@@ -95,6 +95,8 @@ def create_app(
             one.stop()
         pool.shutdown(wait=True)
         engine.stop()
+        if options.rates is not None:
+            await options.rates.close()
 
     app = FastAPI(
         title="Kinema",

@@ -137,6 +137,7 @@ class MediaDesk:
         }
         store.put_document(_ROOM, key, value, expected=0)
         self._queue.put(key)
+        self._engine.telemetry.set_queue("media", self.num_waiting)
         return self.job(key)
 
     def job(self, key: str) -> Document:
@@ -159,6 +160,7 @@ class MediaDesk:
                 self._say(key, "failed", str(error) if isinstance(error, KinemaError) else "it could not be understood")
 
     def _work(self, key: str) -> None:
+        self._engine.telemetry.set_queue("media", self.num_waiting)
         job = self._engine.store.document(_ROOM, key)
         if job is None or job.value["status"] in _ENDED:
             return

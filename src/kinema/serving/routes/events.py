@@ -24,7 +24,11 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
     engine, arrived = parts.engine, now_ms()
     if isinstance(body, EventIn):
         event = as_event(body, arrived)
-        check_item(engine, event)
+        try:
+            check_item(engine, event)
+        except Problem:
+            engine.telemetry.count_events(rejected=1)
+            raise
         await written(engine.write([event]))
         return EventsOut(accepted=1)
     if len(body.events) > parts.max_batch:
@@ -40,6 +44,7 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
             rejected.append(_rejected(index, error))
         else:
             good.append(event)
+    engine.telemetry.count_events(rejected=len(rejected))
     if not good:
         first = rejected[0]
         raise Problem(
