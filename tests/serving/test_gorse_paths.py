@@ -80,7 +80,7 @@ def test_latest_items(client):
         {"ItemId": "n4", "Timestamp": "2024-01-01", "IsHidden": True},
     ]
     assert got(client.post("/api/items", json=rows)) == {"RowAffected": 4}
-    client.app.state.parts.engine.wait_for_items()
+    client.app.state.parts.engine.keeper.wait_for_items()
     assert got(client.get("/api/latest")) == [
         {"Id": "n2", "Score": 1_672_531_200.0},
         {"Id": "n1", "Score": 1_640_995_200.0},
@@ -209,6 +209,6 @@ def test_health(client):
     well = {"Ready": True, "DataStoreError": None, "CacheStoreError": None}
     well |= {"DataStoreConnected": True, "CacheStoreConnected": True}
     assert got(client.get("/api/health/live")) == got(client.get("/api/health/ready")) == well
-    client.app.state.parts.engine._stopping.set()
+    client.app.state.parts.engine.keeper._stopping.set()
     answer = client.get("/api/health/ready")
     assert (answer.status_code, answer.json()["Ready"]) == (503, False)

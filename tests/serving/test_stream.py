@@ -136,5 +136,5 @@ def test_a_broker_that_is_away_stops_nothing(engine):
     reader = StreamReader(engine, url="redis://127.0.0.1:1")
     reader.start()
     time.sleep(0.2)
-    assert engine.is_ready
+    assert engine.keeper.is_ready
     reader.stop()

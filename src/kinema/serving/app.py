@@ -125,8 +125,8 @@ def create_app(
 def readiness(engine: Engine) -> Readiness:
     """Whether requests can be answered, and what is not as it should be."""
     engine.store.state()
-    checks = {"world": "ok" if engine.is_ready else "starting", "reading": engine.trouble or "ok"}
-    return Readiness(ready=engine.is_ready, checks=checks)
+    checks = {"world": "ok" if engine.keeper.is_ready else "starting", "reading": engine.keeper.trouble or "ok"}
+    return Readiness(ready=engine.keeper.is_ready, checks=checks)
 
 
 def _surround(app: FastAPI, engine: Engine, options: ServiceOptions) -> None:

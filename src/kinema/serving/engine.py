@@ -1,11 +1,9 @@
 """The service without HTTP: a world that answers, a store that keeps, and what brings them together.
 
-Four threads besides those that answer: the writer, the follower, which looks several times a second for what other processes
-wrote, the reader of new worlds, and the one who understands uploaded clips. An answer takes no lock.
+An answer takes no lock. What keeps the world up to date is in `kinema.serving.keeper`, what writes in `kinema.serving.writer`.
 """
 
 import secrets
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -14,18 +12,18 @@ from typing import Any
 
 import polars as pl
 
-from kinema.errors import KinemaError
 from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
 from kinema.recommend.search import SearchResult
-from kinema.schema import Event, EventKind, Slate
+from kinema.schema import Event, Slate
+from kinema.serving.keeper import Keeper
 from kinema.serving.placements import Placements
-from kinema.serving.problems import Problem, not_found
+from kinema.serving.problems import not_found
 from kinema.serving.profiles import ChosenWeights
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
 from kinema.serving.writer import Writer, item_frame
-from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
+from kinema.store.service_protocols import LoggedSlate, ServiceStore
 
 _LOG = get_logger("serving")
 
@@ -67,23 +65,18 @@ class Engine:
     ) -> None:
         self.store = store
         self.telemetry = telemetry or Telemetry()
-        self.wait_seconds = wait_seconds
-        self._worlds = worlds
-        self._follow_seconds = follow_seconds
-        self._world: World | None = None
-        self._applying = threading.RLock()
-        self._changed = threading.Condition()
-        self._wanted = threading.Event()
-        self._stopping = threading.Event()
-        self._trouble: str = ""
         self._placements = Placements(store)
         self.weights = ChosenWeights(store)
-        self._documents_read = -1
-        self.writer = Writer(store, applied=self.catch_up)
-        self._threads = [
-            threading.Thread(target=self._follow, name="kinema-follower", daemon=True),
-            threading.Thread(target=self._read_worlds, name="kinema-reader", daemon=True),
-        ]
+        self.keeper = Keeper(
+            store=store,
+            worlds=worlds,
+            telemetry=self.telemetry,
+            placements=self._placements,
+            documents_changed=self.weights.read,
+            follow_seconds=follow_seconds,
+            wait_seconds=wait_seconds,
+        )
+        self.writer = Writer(store, applied=self.keeper.catch_up)
 
     def start(self) -> None:
         """Read the first world, then follow.
@@ -91,19 +84,14 @@ class Engine:
         Raises:
             KinemaError: There is no world to be had.
         """
-        self._read_documents(self.store.state())
-        self._take(self._worlds.read())
+        self.keeper.start()
         self.writer.start()
-        for thread in self._threads:
-            thread.start()
 
     def stop(self) -> None:
         """Write what waits, then stop; what was acknowledged is in the store already."""
-        self._stopping.set()
-        self._wanted.set()
+        self.keeper.begin_to_stop()
         self.writer.close()
-        for thread in self._threads:
-            thread.join()
+        self.keeper.stop()
 
     @property
     def world(self) -> World:
@@ -112,19 +100,7 @@ class Engine:
         Raises:
             Problem: 503, nothing has been read yet.
         """
-        if self._world is None:
-            raise Problem(503, "the service is starting; try again in a few seconds", headers={"Retry-After": "2"})
-        return self._world
-
-    @property
-    def trouble(self) -> str:
-        """Why the newest world could not be read; empty where all is well."""
-        return self._trouble
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it answers."""
-        return self._world is not None and not self._stopping.is_set()
+        return self.keeper.world
 
     # Answers
 
@@ -216,7 +192,7 @@ class Engine:
             Whether it is now; otherwise it will be.
         """
         self.store.write_items(item_frame([{"id": item_id, **columns}]))
-        return self.wait_for_items()
+        return self.keeper.wait_for_items()
 
     def write_items(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write items without waiting: what is hidden now is in no next answer, what is new will be recommendable soon.
@@ -227,7 +203,7 @@ class Engine:
         self.store.write_items(item_frame(rows))
         for row in rows:
             self.world.hide(row["id"], hidden=row["hidden"])
-        self._wanted.set()
+        self.keeper.want_another()
 
     def delete_item(self, item_id: str) -> None:
         """Delete an item; no next answer shows it.
@@ -238,7 +214,7 @@ class Engine:
         if not self.store.delete_item(item_id):
             raise not_found("item", item_id, field="item_id")
         self.world.hide(item_id, hidden=True)
-        self._wanted.set()
+        self.keeper.want_another()
 
     def put_user(self, user_id: str, attributes_json: str, attributes: Mapping[str, Any]) -> None:
         """Write a user; the next answer knows their attributes."""
@@ -246,15 +222,13 @@ class Engine:
 
     def put_users(self, users: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Write users, each an id, attributes as JSON, and the attributes; the next answers know them."""
-        with self._applying:
-            before = self.store.state().users
-            ids, texts = [user[0] for user in users], [user[1] for user in users]
+        ids, texts = [user[0] for user in users], [user[1] for user in users]
+        with self.keeper.changing_users() as world:
             self.store.write_users(pl.DataFrame({"id": ids, "attributes": texts}))
             for user_id, _, attributes in users:
                 number = self.store.user_number(user_id)
                 assert number is not None
-                self.world.people.add(number, user_id, attributes)
-            self._own_users_change(before)
+                world.people.add(number, user_id, attributes)
 
     def erase_user(self, user_id: str) -> int:
         """Erase a user with everything known of them.
@@ -265,38 +239,13 @@ class Engine:
         Raises:
             Problem: 404.
         """
-        with self._applying:
-            before = self.store.state().users
+        with self.keeper.changing_users() as world:
             gone = self.store.erase_user(user_id)
             if gone is None:
                 raise not_found("user", user_id, field="user_id")
-            self.world.people.forget(user_id)
+            world.people.forget(user_id)
             self.weights.forget(user_id)
-            self._own_users_change(before)
         return gone
-
-    def _own_users_change(self, before: int) -> None:
-        """A change of users that the world knows already needs no new one."""
-        world = self.world
-        if world.state.users == before:
-            world.state = replace(world.state, users=self.store.state().users)
-
-    def wait_for_items(self, *, anew: bool = False) -> bool:
-        """Wait for a world that knows every item of the store; False where that takes too long.
-
-        Args:
-            anew: Only a world that is read from now on will do: vectors have changed, not items.
-        """
-        wanted, since_ms = self.store.state().items, now_ms() if anew else 0
-        self._wanted.set()
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: self._stopping.is_set() or self._knows(wanted, since_ms), timeout=self.wait_seconds
-            )
-
-    def _knows(self, items: int, since_ms: int) -> bool:
-        world = self._world
-        return world is not None and world.state.items >= items and world.made_ms >= since_ms
 
     def take_back(self, seqs: Sequence[int], *, forget: bool = True) -> int:
         """Take events back.
@@ -308,89 +257,10 @@ class Engine:
         Returns:
             How many there were.
         """
-        with self._applying:
-            before = self.store.state().users
-            gone = self.store.delete_events(seqs)
-            if gone and not forget:
-                self._own_users_change(before)
-        if gone and forget:
-            self.wait_for_items(anew=True)
+        if not forget:
+            with self.keeper.changing_users():
+                return self.store.delete_events(seqs)
+        gone = self.store.delete_events(seqs)
+        if gone:
+            self.keeper.wait_for_items(anew=True)
         return gone
-
-    # What keeps the world up to date
-
-    def catch_up(self) -> None:
-        """Take in every event that the store has and the world has not."""
-        with self._applying:
-            if self._world is not None:
-                self._apply(self._world)
-
-    def _apply(self, world: World) -> None:
-        while True:
-            events = self.store.events_after(world.seq)
-            if not events.height:
-                return
-            newest_user = int(events["user"].max())  # type: ignore[arg-type]  # a column of integers
-            if newest_user >= len(world.people):
-                for number, user in self.store.user_page(after=len(world.people) - 1, limit=1_000_000):
-                    world.people.add(number, user.id, user.attributes)
-            world.record(events)
-            world.seq = int(events["seq"][-1])
-            if world is self._world:
-                self._tell(events)
-
-    def _tell(self, events: pl.DataFrame) -> None:
-        """Count what arrived, and what came of which slates."""
-        self.telemetry.count_events(accepted=events.height)
-        self.telemetry.set_newest_event(int(events["timestamp_ms"].max()))  # type: ignore[arg-type]  # a column of integers
-        for kind, watch_ms, slate_id in zip(events["kind"], events["watch_ms"], events["slate_id"], strict=True):
-            scenario, variant = self._placements.get(slate_id) if slate_id else ("", "")
-            self.telemetry.observe_event(EventKind(kind), scenario=scenario, variant=variant, watch_ms=watch_ms)
-
-    def _follow(self) -> None:
-        while not self._stopping.wait(self._follow_seconds):
-            try:
-                self._look(self.store.state())
-            except Exception as error:  # noqa: BLE001  # a store that is away for a moment ends no service
-                _LOG.warning("following the store failed", error=type(error).__name__)
-
-    def _look(self, state: StoreState) -> None:
-        world = self.world
-        if state.documents != self._documents_read:
-            self._read_documents(state)
-        if state.seq > world.seq:
-            self.catch_up()
-        if (state.items, state.users) != (world.state.items, world.state.users):
-            self._wanted.set()
-        if self._worlds.key() != world.key:
-            self._wanted.set()
-
-    def _read_documents(self, state: StoreState) -> None:
-        self.weights.read()
-        self._documents_read = state.documents
-
-    def _read_worlds(self) -> None:
-        while True:
-            self._wanted.wait()
-            self._wanted.clear()
-            if self._stopping.is_set():
-                return
-            try:
-                self._take(self._worlds.read())
-                self._trouble = ""
-            except Exception as error:  # noqa: BLE001  # the old world goes on
-                self._trouble = str(error) if isinstance(error, KinemaError) else type(error).__name__
-                _LOG.error("a new world could not be read; the old one goes on", error=self._trouble)
-                self._stopping.wait(5.0)
-
-    def _take(self, world: World) -> None:
-        """Answer from another world from now on."""
-        self._apply(world)
-        with self._applying:
-            self._apply(world)  # what came meanwhile
-            self._world = world
-        self.telemetry.set_model(world.version, world.trained_ms)
-        self.telemetry.set_index(world.made_ms)
-        self.telemetry.set_catalogue(len(world.catalogue))
-        with self._changed:
-            self._changed.notify_all()

@@ -167,13 +167,13 @@ class MediaDesk:
         self._say(key, "decoding")
         done = self._room.understand(job.value["media_path"])
         self._say(key, "encoding", done.notice)
-        in_time = self._engine.wait_for_items(anew=True)
+        in_time = self._engine.keeper.wait_for_items(anew=True)
         if done.reason:
             self._say(key, "failed", f"{done.reason}; the item keeps its text")
         elif in_time:
             self._say(key, "recommendable", done.notice)
         else:
-            self._say(key, "failed", self._engine.trouble or "the recommender was not ready in time")
+            self._say(key, "failed", self._engine.keeper.trouble or "the recommender was not ready in time")
 
     def _say(self, key: str, status: Status, message: str = "") -> None:
         job = self._engine.store.document(_ROOM, key)

@@ -170,13 +170,13 @@ async def gorse_latest_of_category(
 @at(router, "GET", "/health/live", summary="Whether the process answers")
 async def gorse_live(parts: Parts) -> Health:
     """Always, where it answers at all."""
-    return Health(ready=parts.engine.is_ready)
+    return Health(ready=parts.engine.keeper.is_ready)
 
 
 @at(router, "GET", "/health/ready", summary="Whether requests can be answered")
 async def gorse_ready(parts: Parts, response: Response) -> Health:
     """200 if they can, else 503."""
-    ready = parts.engine.is_ready
+    ready = parts.engine.keeper.is_ready
     response.status_code = 200 if ready else 503
     return Health(ready=ready)
 
@@ -212,7 +212,7 @@ def _item_neighbours(engine: Engine, item_id: str, number: int, offset: int, cat
     if not number or engine.store.item(item_id) is None:
         return []
     if item_id not in engine.world.catalogue.numbers:
-        engine.wait_for_items()
+        engine.keeper.wait_for_items()
     exclude = _of_others(engine.world, categories)
     _, slate, _, logged = engine.similar(item_id, num_items=min(number + offset, MOST), modality=None, exclude=exclude)
     logged.result()

@@ -1,0 +1,217 @@
+"""Keeps a world up to date: takes in what is written, here or by other processes, and reads a new one where that is needed.
+
+Two threads: the follower looks several times a second how far the store has come; the reader reads worlds. Events and users go into
+the world that answers; items and models take a new one, and the old one answers until it is there.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import polars as pl
+
+from kinema.errors import KinemaError
+from kinema.logs import get_logger
+from kinema.schema import EventKind
+from kinema.serving.placements import Placements
+from kinema.serving.problems import Problem
+from kinema.serving.telemetry import Telemetry
+from kinema.serving.world import World, Worlds
+from kinema.store.service_protocols import ServiceStore, StoreState
+
+_LOG = get_logger("serving")
+
+
+class Keeper:
+    """See the module docstring.
+
+    Args:
+        store: Of the project.
+        worlds: Where worlds come from.
+        telemetry: Told what arrives.
+        placements: Of slates that events name.
+        documents_changed: Called at the start and when documents have changed.
+        follow_seconds: How often what other processes wrote is looked for.
+        wait_seconds: How long to wait for a world at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ServiceStore,
+        worlds: Worlds,
+        telemetry: Telemetry,
+        placements: Placements,
+        documents_changed: Callable[[], None],
+        follow_seconds: float,
+        wait_seconds: float,
+    ) -> None:
+        self._store = store
+        self._worlds = worlds
+        self._telemetry = telemetry
+        self._placements = placements
+        self._documents_changed = documents_changed
+        self._documents_read = -1
+        self._follow_seconds = follow_seconds
+        self._wait_seconds = wait_seconds
+        self._world: World | None = None
+        self._applying = threading.RLock()
+        self._changed = threading.Condition()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._trouble = ""
+        self._threads = [
+            threading.Thread(target=self._follow, name="kinema-follower", daemon=True),
+            threading.Thread(target=self._read_worlds, name="kinema-reader", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Read the first world, then follow.
+
+        Raises:
+            KinemaError: There is no world to be had.
+        """
+        self._read_documents(self._store.state())
+        self._take(self._worlds.read())
+        for thread in self._threads:
+            thread.start()
+
+    def begin_to_stop(self) -> None:
+        """Let nobody wait any longer."""
+        self._stopping.set()
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """End both threads."""
+        self.begin_to_stop()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def world(self) -> World:
+        """What answers now; keep it for the whole of a request.
+
+        Raises:
+            Problem: 503, nothing has been read yet.
+        """
+        if self._world is None:
+            raise Problem(503, "the service is starting; try again in a few seconds", headers={"Retry-After": "2"})
+        return self._world
+
+    @property
+    def trouble(self) -> str:
+        """Why the newest world could not be read; empty where all is well."""
+        return self._trouble
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        return self._world is not None and not self._stopping.is_set()
+
+    @contextmanager
+    def changing_users(self) -> Iterator[World]:
+        """Write users to the store and the world at once; the world then needs no new reading for them."""
+        with self._applying:
+            world, before = self.world, self._store.state().users
+            yield world
+            if world.state.users == before:
+                world.state = replace(world.state, users=self._store.state().users)
+
+    def want_another(self) -> None:
+        """Have a new world read soon."""
+        self._wanted.set()
+
+    def wait_for_items(self, *, anew: bool = False) -> bool:
+        """Wait for a world that knows every item of the store; False where that takes too long.
+
+        Args:
+            anew: Only a world that is read from now on will do: vectors have changed, not items.
+        """
+        wanted, since_ms = self._store.state().items, time.time_ns() // 1_000_000 if anew else 0
+        self._wanted.set()
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._stopping.is_set() or self._knows(wanted, since_ms), timeout=self._wait_seconds
+            )
+
+    def _knows(self, items: int, since_ms: int) -> bool:
+        world = self._world
+        return world is not None and world.state.items >= items and world.made_ms >= since_ms
+
+    def catch_up(self) -> None:
+        """Take in every event that the store has and the world has not."""
+        with self._applying:
+            if self._world is not None:
+                self._apply(self._world)
+
+    def _apply(self, world: World) -> None:
+        while True:
+            events = self._store.events_after(world.seq)
+            if not events.height:
+                return
+            newest_user = int(events["user"].max())  # type: ignore[arg-type]  # a column of integers
+            if newest_user >= len(world.people):
+                for number, user in self._store.user_page(after=len(world.people) - 1, limit=1_000_000):
+                    world.people.add(number, user.id, user.attributes)
+            world.record(events)
+            world.seq = int(events["seq"][-1])
+            if world is self._world:
+                self._tell(events)
+
+    def _tell(self, events: pl.DataFrame) -> None:
+        """Count what arrived, and what came of which slates."""
+        self._telemetry.count_events(accepted=events.height)
+        self._telemetry.set_newest_event(int(events["timestamp_ms"].max()))  # type: ignore[arg-type]  # a column of integers
+        for kind, watch_ms, slate_id in zip(events["kind"], events["watch_ms"], events["slate_id"], strict=True):
+            scenario, variant = self._placements.get(slate_id) if slate_id else ("", "")
+            self._telemetry.observe_event(EventKind(kind), scenario=scenario, variant=variant, watch_ms=watch_ms)
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(self._follow_seconds):
+            try:
+                self._look(self._store.state())
+            except Exception as error:  # noqa: BLE001  # a store that is away for a moment ends no service
+                _LOG.warning("following the store failed", error=type(error).__name__)
+
+    def _look(self, state: StoreState) -> None:
+        world = self.world
+        if state.documents != self._documents_read:
+            self._read_documents(state)
+        if state.seq > world.seq:
+            self.catch_up()
+        if (state.items, state.users) != (world.state.items, world.state.users):
+            self._wanted.set()
+        if self._worlds.key() != world.key:
+            self._wanted.set()
+
+    def _read_documents(self, state: StoreState) -> None:
+        self._documents_changed()
+        self._documents_read = state.documents
+
+    def _read_worlds(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self._take(self._worlds.read())
+                self._trouble = ""
+            except Exception as error:  # noqa: BLE001  # the old world goes on
+                self._trouble = str(error) if isinstance(error, KinemaError) else type(error).__name__
+                _LOG.error("a new world could not be read; the old one goes on", error=self._trouble)
+                self._stopping.wait(5.0)
+
+    def _take(self, world: World) -> None:
+        """Answer from another world from now on."""
+        self._apply(world)
+        with self._applying:
+            self._apply(world)  # what came meanwhile
+            self._world = world
+        self._telemetry.set_model(world.version, world.trained_ms)
+        self._telemetry.set_index(world.made_ms)
+        self._telemetry.set_catalogue(len(world.catalogue))
+        with self._changed:
+            self._changed.notify_all()
