@@ -29,12 +29,11 @@ def bare(answer: Path) -> FastAPI:
 
 def service(folder: Path, *, threads: int) -> FastAPI:
     """The service of a project of `serve_world`, as `kinema serve --open --log off` assembles it."""
-    from serve_world import GeneratedWorlds  # noqa: PLC0415
-
     from kinema.project import Project  # noqa: PLC0415
     from kinema.serving.app import create_app  # noqa: PLC0415
     from kinema.serving.engine import Engine  # noqa: PLC0415
     from kinema.serving.options import ServiceOptions  # noqa: PLC0415
+    from serve_world import GeneratedWorlds  # noqa: PLC0415
 
     project = Project.open(folder)
     engine = Engine(store=project.store, worlds=GeneratedWorlds(project))
