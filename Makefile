@@ -5,10 +5,11 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: help demo test check format docs bench bench-quality bench-quality-short clean
+.PHONY: help serve demo test check format docs bench bench-quality bench-quality-short clean
 
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
+	@echo 'make serve   answer recommendations and search over HTTP from the demo project (make demo first)'
 	@echo 'make test    all tests'
 	@echo 'make check   format, lint, types, import contracts, known vulnerabilities'
 	@echo 'make format  rewrite the code in the house format'
@@ -29,6 +30,9 @@ $(STAMP): pyproject.toml constraints.txt requirements-weights.txt
 
 demo: $(STAMP)
 	@$(BIN)/kinema demo demo
+
+serve: $(STAMP)
+	@$(BIN)/kinema serve --open --project demo/project
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -5,11 +5,13 @@ python benchmarks/serve_process.py --bare ANSWER.json --port 8000
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from kinema.threads import set_thread_policy
 
 set_thread_policy(num_threads=1)
+sys.setswitchinterval(0.0005)
 
 import uvicorn  # noqa: E402  # the thread policy comes first
 from fastapi import FastAPI, Response  # noqa: E402

@@ -125,6 +125,7 @@ def run_demo(
         f"kinema audience {cold_item} -n 5 --project {home}",
         f"kinema check --project {home}",
         f"kinema evaluate --protocol leave-one-out --quick --project {home}",
+        f"kinema serve --open --project {home}",
     )
     return DemoReport(folder, evaluation, slates, audience, folder / "report.html", commands, seconds)
 

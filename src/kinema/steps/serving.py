@@ -2,6 +2,7 @@
 
 import math
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from kinema.serving.rates import Rates
     from kinema.serving.tokens import Tokens
 
+_SWITCH_SECONDS: Final = 0.0005
+"""After which a thread that computes lets others on. By default it is ten times as long, and whoever has waited for a matrix product
+waits as long again for each of the other threads."""
 _FORM_BYTES: Final = 64 << 10
 """What a form may have beside the clip in it."""
 
@@ -170,6 +174,7 @@ def serve_project(
     listener = bound_socket(address, serving.port if port is None else port)
     redaction = Redaction(Pseudonyms(read_pseudonym_key(project.folder)), serving.personal_fields)
     configure_service_logs(level="warning" if form == "off" else "info", as_json=form != "text", redaction=redaction)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(project, is_open=is_open, log=form != "off")
     config = uvicorn.Config(
         app,
