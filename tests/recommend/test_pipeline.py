@@ -213,3 +213,10 @@ def test_the_popularity_of_the_model_serves_where_none_is_given():
 def test_the_request_path_never_loads_torch():
     code = "import sys, kinema.recommend.pipeline; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_reasons_the_slate_is_the_same():
+    asked = {"history": history(0), "profile_P": np.ones(6, dtype=np.float32)}
+    told, silent = (recommender().recommend(ask(5), reasons=wanted, **asked) for wanted in (True, False))
+    assert [replace(item, reason="", evidence={}) for item in told.items] == list(silent.items)
+    assert all(item.reason for item in told.items)

@@ -3,6 +3,8 @@
 Shape suffixes: C cases, V catalogue, D width, E content width, P profile columns, U users, L history length.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -33,6 +35,8 @@ BRANCHES: Final[tuple[Branch, ...]] = (
 )
 
 _CASES_AT_ONCE: Final = 256
+_MOST_READ: Final = 4096
+"""Users whose states are kept: some kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class Scorer:
         self._time_bias = time_bias
         self._items_VD = torch.from_numpy(item_vectors_VD)
         self._content_VD = torch.from_numpy(content_vectors_VD)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[bytes, bytes | None], Mapping[str, Tensor]] = OrderedDict()
         self._blank_V = self._cold_V & ~(item_vectors_VD.any(axis=1) | content_vectors_VD.any(axis=1))
 
     @property
@@ -196,17 +202,34 @@ class Scorer:
         *,
         moment_ms: int | None = None,
     ) -> "Reading":
-        """Read one user once, for the vector and for the scores.
+        """Read one user once, for the vector and for the scores; who comes again with nothing new is not read again.
 
         Args:
             history: One row.
             profile_P: See `score`.
             moment_ms: See `score`.
         """
+        if self._time_bias != "none":
+            return Reading(self, history, self._states_of_one(history, profile_P, moment_ms))
+        newest = history.of(0)[-self._max_length :]
+        key = newest.tobytes(), None if profile_P is None else profile_P.tobytes()
+        with self._lock:
+            states = self._kept.get(key)
+        if states is None:
+            states = self._states_of_one(history, profile_P, None)
+            with self._lock:
+                self._kept[key] = states
+                while len(self._kept) > _MOST_READ:
+                    self._kept.popitem(last=False)
+        return Reading(self, history, states)
+
+    def _states_of_one(
+        self, history: Histories, profile_P: NDArray[np.float32] | None, moment_ms: int | None
+    ) -> Mapping[str, Tensor]:
         profiles_1P = None if profile_P is None else profile_P[None]
         moments_1 = None if moment_ms is None else np.array([moment_ms], dtype=np.int64)
         (chunk,) = self._chunks(history, profiles_1P, moments_1)
-        return Reading(self, history, self._states(chunk))
+        return self._states(chunk)
 
     def branch_logits(
         self,

@@ -122,18 +122,26 @@ class ContentSpace:
         return Contribution("content", strength, watched, {"modality": self.name, "cosine": round(cosine, 4)})
 
 
-def connections(memory: Memory, items_K: NDArray[np.integer], history: Histories) -> list[Contribution | None]:
+def connections(
+    memory: Memory,
+    items_K: NDArray[np.integer],
+    history: Histories,
+    *,
+    scores_V: NDArray[np.floating] | None = None,
+) -> list[Contribution | None]:
     """For each item the watched item whose watchers also watched it.
 
     Args:
         memory: Item-item transitions.
         items_K: Items to explain.
         history: One row.
+        scores_V: What the memory says of that history, where it was asked before.
 
     Returns:
         K contributions of kind ``memory``; None for an item without a counted transition.
     """
-    scores_V = memory.scores(history)[0]
+    if scores_V is None:
+        scores_V = memory.scores(history)[0]
     items = np.asarray(items_K, dtype=np.int64)
     strengths_K = Scale.of(scores_V).z_scores(scores_V[items])
     place_V = np.full(len(scores_V), -1, dtype=np.int64)

@@ -90,6 +90,7 @@ class Explainer:
         watched: str = ", which you watched",
         segment: Segment | None = None,
         model: tuple[str, NDArray[np.floating]] | None = None,
+        transitions_V: NDArray[np.floating] | None = None,
         about_item: bool = True,
         modality: str | None = None,
         otherwise: str = "from the rest of the catalogue",
@@ -105,6 +106,7 @@ class Explainer:
                 the user's segments.
             model: ``model`` or ``profile`` and the model's score of every item [V]; named only if nothing plainer
                 speaks for an item.
+            transitions_V: What the memory says of the history, where it was asked before.
             about_item: Popularity and freshness count as reasons. They say nothing about one user.
             modality: Only likeness in this modality counts as a reason; None allows every kind.
             otherwise: The words where nothing speaks for an item.
@@ -114,7 +116,7 @@ class Explainer:
         """
         rows = [space.nearest(items_K, history.of(0)) for space in self.spaces if modality in {None, space.name}]
         if self.memory is not None and len(history.items) and modality is None:
-            rows.append(connections(self.memory, items_K, history))
+            rows.append(connections(self.memory, items_K, history, scores_V=transitions_V))
         if about_item:
             rows.append(self._popular(items_K))
         if segment is not None and segment[1]:

@@ -42,7 +42,7 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True)
 class _Case:
-    """One request on its way: who asks, by which rules, on what footing, for how many, what is pinned, what chance hangs on."""
+    """One request on its way: who asks, by which rules, on what footing, how many, what is pinned, what chance hangs on."""
 
     user: str
     scenario: Scenario
@@ -50,6 +50,7 @@ class _Case:
     num_items: int
     pinned: Mapping[int, int]
     draw: str
+    reasons: bool
 
 
 class Recommender:
@@ -142,6 +143,7 @@ class Recommender:
         rescoring: Rescoring | None = None,
         scenario: Scenario | None = None,
         draw: str = "",
+        reasons: bool = True,
     ) -> Slate:
         """Answer one request.
 
@@ -154,6 +156,7 @@ class Recommender:
             scenario: The rules of the placement; None takes the request's name without any rule.
             draw: What chance depends on beside seed, scenario and user, such as the recommendation's id; empty takes the
                 moment of the request.
+            reasons: Whether each item gets its reason, which takes a fifth of a request; what is shown is the same without.
 
         Returns:
             At most ``request.num_items`` items, fewer only if fewer are eligible. The same request on the same parts
@@ -187,7 +190,7 @@ class Recommender:
             **({"variant": scenario.variant} if scenario.variant else {}),
         )
         left, pinned = set_aside_pins(parts, left, scenario, num_items=num_items, trace=trace)
-        case = _Case(request.user, scenario, footing_of(past, profile), num_items, pinned, draw or str(now_ms))
+        case = _Case(request.user, scenario, footing_of(past, profile), num_items, pinned, draw or str(now_ms), reasons)
         reading = read_user(parts.scorer, past, profile, now_ms)
         query = Query(past, left.allowed_V, now_ms, user_vector(reading), profile)
         ranked = self._ranked(case, query, reading, rescoring, trace)
@@ -244,7 +247,7 @@ class Recommender:
         num_free = case.num_items - len(case.pinned)
         ordered = rerank(self.parts, ranked, query, num_items=num_free, arrangement=arrangement, trace=trace)
         slate = with_pins(ordered, case.pinned, num_items=case.num_items)
-        return explain(self.parts, slate, query, footing=case.footing, trace=trace)
+        return explain(self.parts, slate, query, footing=case.footing, trace=trace, reasons=case.reasons)
 
     def recommend_alone(
         self,

@@ -150,8 +150,17 @@ def drop_copies(parts: Parts, ranked: Ranked, *, shown: NDArray[np.integer], tra
     return ranked.take(places), num_in - num_out
 
 
-def explain(parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, trace: Trace) -> tuple[SlateItem, ...]:
-    """The finished places of the slate, each with its reason."""
+def explain(
+    parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, trace: Trace, reasons: bool = True
+) -> tuple[SlateItem, ...]:
+    """The finished places of the slate, each with its reason where reasons are wanted."""
+    told = _reasons(parts, ranked, query, footing) if reasons else [Reason("")] * len(ranked.items_K)
+    items = slate_items(parts.catalogue, ranked, told)
+    trace.step("explain", len(items), len(items))
+    return items
+
+
+def _reasons(parts: Parts, ranked: Ranked, query: Query, footing: Footing) -> list[Reason]:
     segment = None
     if parts.segments is not None and query.profile_P is not None:
         names = [parts.segments.names[one] for one in parts.segments.of(query.profile_P).tolist()]
@@ -162,12 +171,14 @@ def explain(parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, tra
     elif footing is Footing.PROFILE and parts.item_vectors_VD is not None:
         nearness_V = query.nearness(parts.item_vectors_VD)
         model = None if nearness_V is None else ("profile", nearness_V)
-    reasons = parts.explainer.reasons(
-        ranked.items_K, history=query.history, now_ms=query.now_ms, segment=segment, model=model
+    return parts.explainer.reasons(
+        ranked.items_K,
+        history=query.history,
+        now_ms=query.now_ms,
+        segment=segment,
+        model=model,
+        transitions_V=None if parts.memory is None else query.transitions(parts.memory),
     )
-    items = slate_items(parts.catalogue, ranked, reasons)
-    trace.step("explain", len(items), len(items))
-    return items
 
 
 def slate_items(catalogue: Catalogue, ranked: Ranked, reasons: Sequence[Reason]) -> tuple[SlateItem, ...]:

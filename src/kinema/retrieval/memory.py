@@ -1,21 +1,9 @@
 """What people went on to after the user's last items, from the model's item-item memory."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kinema.retrieval.query import Query
+from kinema.retrieval.query import Query, TransitionScores
 from kinema.retrieval.top import Candidates, as_candidates, nothing
-from kinema.store.histories import Histories
-
-
-class TransitionScores(Protocol):
-    """The part of an item-item memory that retrieval needs."""
-
-    def scores(self, histories: Histories) -> NDArray[np.floating]:
-        """[C, V]: for each row, how strongly its items lead on to every item; 0 where no transition was counted."""
 
 
 @dataclass(frozen=True)
@@ -34,5 +22,5 @@ class MemoryRetriever:
         """The ``num`` most strongly connected allowed items; an item without any connection is no candidate."""
         if not len(query.items):
             return nothing(self.name)
-        scores_V = self.memory.scores(query.history)[0]
+        scores_V = query.transitions(self.memory)
         return as_candidates(scores_V, num, query.allowed_V & (scores_V > 0), source=self.name)

@@ -56,7 +56,10 @@ def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
         one.items_K if isinstance(one, Candidates) else np.array([candidate.item for candidate in one], dtype=np.int64)
         for one in found.values()
     ]
-    items_K = np.unique(np.concatenate(lists)) if lists else np.empty(0, dtype=np.int64)
+    joined = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
+    is_found = np.zeros(int(joined.max(initial=-1)) + 1, dtype=np.bool_)
+    is_found[joined] = True
+    items_K = np.flatnonzero(is_found)
     ranks_SK = np.full((len(lists), len(items_K)), -1, dtype=np.int64)
     for row, items in enumerate(lists):
         ranks_SK[row, np.searchsorted(items_K, items)] = np.arange(len(items))

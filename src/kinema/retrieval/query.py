@@ -14,6 +14,13 @@ from kinema.schema import Candidate
 from kinema.store.histories import Histories
 
 
+class TransitionScores(Protocol):
+    """The part of an item-item memory that retrieval needs."""
+
+    def scores(self, histories: Histories) -> NDArray[np.floating]:
+        """[C, V]: for each row, how strongly its items lead on to every item; 0 where no transition was counted."""
+
+
 @dataclass(frozen=True)
 class Query:
     """One question, in numbers.
@@ -32,20 +39,27 @@ class Query:
     now_ms: int
     user_vector_D: NDArray[np.float32] | None = None
     profile_P: NDArray[np.float32] | None = None
-    _nearness: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _found: dict[int, NDArray[np.floating]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def items(self) -> NDArray[np.int32]:
         """int32 [N], the user's items, oldest first."""
         return self.history.of(0)
 
-    def nearness(self, vectors_VD: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def nearness(self, vectors_VD: NDArray[np.float32]) -> NDArray[np.floating] | None:
         """Inner products of the user vector with all items, computed once; None without a user vector."""
         if self.user_vector_D is None:
             return None
-        found = self._nearness.get(id(vectors_VD))
+        found = self._found.get(id(vectors_VD))
         if found is None:
-            found = self._nearness[id(vectors_VD)] = np.asarray(vectors_VD @ self.user_vector_D)
+            found = self._found[id(vectors_VD)] = np.asarray(vectors_VD @ self.user_vector_D)
+        return found
+
+    def transitions(self, memory: TransitionScores) -> NDArray[np.floating]:
+        """How strongly the user's items lead on to all items, asked of a memory once."""
+        found = self._found.get(id(memory))
+        if found is None:
+            found = self._found[id(memory)] = memory.scores(self.history)[0]
         return found
 
 
