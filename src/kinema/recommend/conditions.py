@@ -79,7 +79,7 @@ def scenario_warnings(scenario: Scenario, catalogue: Catalogue) -> list[str]:
     facets, found = catalogue.facets, []
     if not len(catalogue):
         return []
-    for condition in (scenario.filter, *(boost.where for boost in scenario.boosts)):
+    for condition in scenario.conditions:
         named: tuple[tuple[str, Words, tuple[str, ...]], ...] = (
             ("category", "categories", (*condition.categories, *condition.not_categories)),
             ("tag", "tags", (*condition.tags, *condition.not_tags)),

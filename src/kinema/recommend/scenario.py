@@ -114,6 +114,11 @@ class Scenario:
     exploration: float = 0.0
     max_items: int | None = None
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those of the filter and of each boost."""
+        return self.filter, *(boost.where for boost in self.boosts)
+
     def __post_init__(self) -> None:
         """Refuse rules that cannot work."""
         for source, weight in self.sources.items():

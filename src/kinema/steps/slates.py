@@ -17,7 +17,7 @@ from kinema.flm.memory import ItemMemory
 from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.conditions import scenario_warnings
+from kinema.recommend.conditions import failures, scenario_warnings
 from kinema.recommend.model import Scorer
 from kinema.recommend.people import People, ReadProfile
 from kinema.recommend.pipeline import Recommender
@@ -201,6 +201,17 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 
 
+def _get_ready(scenarios: Scenarios, catalogue: Catalogue) -> None:
+    """Find now what the rules ask of the catalogue, not with the first request, and log what it does not have."""
+    told: dict[str, None] = {}
+    for rules in scenarios.all():
+        told |= dict.fromkeys(scenario_warnings(rules, catalogue))
+        for condition in rules.conditions:
+            failures(condition, catalogue, 0)
+    for one in told:
+        _LOG.warning(one)
+
+
 def make_slates(
     dataset: Dataset,
     *,
@@ -255,9 +266,7 @@ def make_slates(
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
     )
     scenarios = Scenarios.of() if scenarios is None else scenarios
-    told = (one for rules in scenarios.all() for one in scenario_warnings(rules, recommender.parts.catalogue))
-    for one in dict.fromkeys(told):
-        _LOG.warning(one)
+    _get_ready(scenarios, recommender.parts.catalogue)
     maker = SlateMaker(
         dataset,
         recommender,
