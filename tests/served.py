@@ -1,5 +1,6 @@
 """A service on a port of its own, for clients that speak HTTP."""
 
+import shutil
 import socket
 import threading
 import time
@@ -7,7 +8,25 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from kinema.serving.media import Understood
 from kinema.steps.serving import make_app
+
+
+class Clips:
+    """Keeps clips and understands those whose name it is told."""
+
+    def __init__(self, folder):
+        self.drafts = folder / "drafts"
+        self.kept = folder / "kept"
+        self.bad = False
+
+    def keep(self, draft, suffix):
+        self.kept.mkdir(exist_ok=True)
+        shutil.move(draft, self.kept / f"clip{suffix}")
+        return f"clip{suffix}"
+
+    def understand(self, media_path):
+        return Understood(reason="cannot decode it" if self.bad else "")
 
 
 @contextmanager

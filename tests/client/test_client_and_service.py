@@ -1,7 +1,6 @@
 """Both clients against a service, method by method."""
 
 import asyncio
-import shutil
 
 import pytest
 
@@ -18,32 +17,14 @@ from kinema.client.errors import (
 from kinema.client.retries import Retries
 from kinema.schema import EventKind
 from kinema.serving.app import create_app
-from kinema.serving.media import Understood
 from kinema.serving.options import ServiceOptions
 from kinema.serving.wire import EventIn, SessionEvent
 from kinema.steps.serving import make_engine
-from served import served
+from served import Clips, served
 from small_service import ITEMS, small_project
 
 AT_ONCE = Retries(first_seconds=0)
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(100)
-
-
-class Clips:
-    """Keeps clips and understands those whose name it is told."""
-
-    def __init__(self, folder):
-        self.drafts = folder / "drafts"
-        self.kept = folder / "kept"
-        self.bad = False
-
-    def keep(self, draft, suffix):
-        self.kept.mkdir(exist_ok=True)
-        shutil.move(draft, self.kept / f"clip{suffix}")
-        return f"clip{suffix}"
-
-    def understand(self, media_path):
-        return Understood(reason="cannot decode it" if self.bad else "")
 
 
 @pytest.fixture(scope="module")

@@ -20,23 +20,14 @@ from kinema.serving.gorse_forms import (
     UserChange,
 )
 from kinema.serving.gorse_moments import read_moment, write_moment
+from kinema.sources.values import KIND_ALIASES
 
 KINDS: Final[Mapping[str, EventKind]] = {
-    "read": EventKind.IMPRESSION,
-    "view": EventKind.CLICK,
-    "star": EventKind.LIKE,
+    **KIND_ALIASES,
     "love": EventKind.LIKE,
-    "favorite": EventKind.LIKE,
-    "upvote": EventKind.LIKE,
-    "downvote": EventKind.DISLIKE,
-    "play": EventKind.WATCH,
-    "subscribe": EventKind.FOLLOW,
-    "reply": EventKind.COMMENT,
-    "rate": EventKind.RATING,
-    "buy": EventKind.PURCHASE,
-    "order": EventKind.PURCHASE,
-} | {kind.value: kind for kind in EventKind}
-"""FeedbackType -> what it is here; every other one is a click."""
+    "read": EventKind.IMPRESSION,
+}
+"""FeedbackType in small letters -> what it is here; every other one is a click. In gorse, what was read was shown and no more."""
 
 FEEDBACK_ID: Final = "gorse:"
 """Begin of the ids of events that came as feedback."""
