@@ -1,5 +1,6 @@
 """`kinema serve`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -22,8 +23,9 @@ from kinema.cli.output import project_option
     type=click.Choice(["json", "text", "off"]),
     help="Form of the log of requests.  [default: json, or kinema.toml]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Say the address as JSON on standard output.")
 @project_option
-def serve(host: str | None, port: int | None, is_open: bool, log: str | None, folder: Path | None) -> None:
+def serve(*, host: str | None, port: int | None, is_open: bool, log: str | None, as_json: bool, folder: Path | None) -> None:
     """Answer recommendations and search over HTTP, and take events in, until interrupted.
 
     The API is described at /docs. Who asks needs a key of kinema keys, unless --open. Requires the extra 'serve'.
@@ -32,6 +34,9 @@ def serve(host: str | None, port: int | None, is_open: bool, log: str | None, fo
     from kinema.steps.serving import serve_project  # noqa: PLC0415
 
     def started(address: str) -> None:
+        if as_json:
+            click.echo(json.dumps({"project": opened.folder.name, "address": address, "docs": f"{address}/docs"}))
+            return
         click.echo(
             f"Kinema serves '{opened.folder.name}' at {address}; the API is described at {address}/docs", err=True
         )

@@ -114,15 +114,15 @@ class Engine:
 
     def similar(
         self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str], user: str = ""
-    ) -> tuple[str, Slate, World, "Future[None]"]:
+    ) -> tuple[str, Answered, World, "Future[None]"]:
         """Items like an item; see `recommend`."""
-        world = self.world
+        world, moment = self.world, now_ms()
         self.known_item(item)
-        slate = world.similar(item, num_items=num_items, modality=modality, exclude=exclude, user=user)
-        moment = now_ms()
-        asked = Asked(user, num_items, "related", moment, context={"item_id": item})
         its_id = new_id(moment)
-        return its_id, slate, world, self.log(its_id, slate, world, asked)
+        how: dict[str, Any] = {"num_items": num_items, "modality": modality, "exclude": exclude}
+        answered = world.similar(item, user=user, draw=its_id, **how)
+        asked = Asked(user, num_items, "related", moment, context={"item_id": item})
+        return its_id, answered, world, self.log(its_id, answered.slate, world, asked, variant=answered.variant)
 
     def audience(self, item: str, *, num_users: int) -> tuple[Audience, World]:
         """Users who should see an item."""
@@ -157,7 +157,7 @@ class Engine:
         return self.writer.slate(
             LoggedSlate(
                 its_id,
-                asked.user,
+                asked.who,
                 asked.timestamp_ms,
                 asked.scenario,
                 variant,

@@ -191,6 +191,7 @@ class Keeper:
         self._documents_read = state.documents
 
     def _read_worlds(self) -> None:
+        self._warm()
         while True:
             self._wanted.wait()
             self._wanted.clear()
@@ -199,10 +200,17 @@ class Keeper:
             try:
                 self._take(self._worlds.read())
                 self._trouble = ""
+                self._warm()
             except Exception as error:  # noqa: BLE001  # the old world goes on
                 self._trouble = str(error) if isinstance(error, KinemaError) else type(error).__name__
                 _LOG.error("a new world could not be read; the old one goes on", error=self._trouble)
                 self._stopping.wait(5.0)
+
+    def _warm(self) -> None:
+        try:
+            self.world.warm()
+        except Exception as error:  # noqa: BLE001  # the first question then says what is wrong
+            _LOG.warning("searching could not be prepared", error=type(error).__name__)
 
     def _take(self, world: World) -> None:
         """Answer from another world from now on."""

@@ -37,7 +37,7 @@ _STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
     (ConflictError, 409),
     (DataError, 422),
     (ConfigError, 422),
-    (NotBuiltError, 503),
+    (NotBuiltError, 409),
 )
 
 

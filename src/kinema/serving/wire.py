@@ -226,6 +226,7 @@ class SimilarOut(Answer):
 
     item_id: str
     recommendation_id: str
+    variant: str = ""
     model_version: str
     items: list[RecommendedItem]
     notice: str | None = None

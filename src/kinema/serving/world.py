@@ -6,7 +6,7 @@ is answered by one world from its first stage to its last, so that vectors of tw
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,9 @@ from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
 from kinema.store.service_protocols import StoreState
+
+GUEST: Final = "guest:"
+"""Begins the name under which slates of a guest's session are logged."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Asked:
         timestamp_ms: Now, UTC milliseconds.
         draw: What exploration draws by, so that an answer can be made again: the recommendation's id.
         context: Kept with the logged slate.
+        reasons: Whether reasons are wanted.
         weights: Category -> what the user has set, see `kinema.recommend.interests`.
     """
 
@@ -48,6 +52,12 @@ class Asked:
     draw: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    reasons: bool = True
+
+    @property
+    def who(self) -> str:
+        """By whom slates and variants are told apart: the user, or a guest's session."""
+        return self.user or (f"{GUEST}{self.session_id}" if self.session_id else "")
 
 
 @dataclass(frozen=True)
@@ -96,8 +106,15 @@ class World(Protocol):
         """A slate for a user or a guest."""
 
     def similar(
-        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
-    ) -> Slate:
+        self,
+        item: str,
+        *,
+        num_items: int,
+        modality: str | None = None,
+        exclude: Sequence[str] = (),
+        user: str = "",
+        draw: str = "",
+    ) -> Answered:
         """Items like one item, by the rules that a user gets."""
 
     def audience(self, item: str, *, num_users: int) -> Audience:
@@ -111,6 +128,9 @@ class World(Protocol):
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events, as `kinema.store.service_protocols.ServiceStore.events_after` returns them."""
+
+    def warm(self) -> None:
+        """Build what the first question of a kind would wait for."""
 
     def hide(self, item: str, *, hidden: bool) -> None:
         """Show an item no longer, or again, at once."""

@@ -18,8 +18,9 @@ from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.interests import Interests, interests_of, with_weights
 from kinema.recommend.people import People
 from kinema.recommend.search import SearchResult
+from kinema.retrieval.popularity import DAY_MS
 from kinema.scenario_settings import scenarios_of
-from kinema.schema import EventKind, Request, Slate
+from kinema.schema import EventKind, Request
 from kinema.serving.world import Answered, Asked
 from kinema.settings import Settings
 from kinema.steps.dataset import Dataset, read_dataset
@@ -72,6 +73,7 @@ class LiveWorld:
         self.trained_ms = trained_ms
         self._folder = folder
         self._settings = settings
+        self._newest_ms = int(maker.dataset.histories.timestamps_ms.max(initial=0))
         self._kinds = frozenset(settings.histories.kinds)
         counts_V = maker.dataset.histories.item_counts()
         scorer = maker.recommender.parts.scorer
@@ -101,16 +103,25 @@ class LiveWorld:
         people = self.people
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
-        placed = self.maker.scenarios.rules(asked.scenario, asked.user or asked.session_id)
-        rules = with_weights(placed, asked.weights)
-        slate = self.maker.recommend(request, past=self._past(asked), rules=rules, draw=asked.draw)
+        rules = with_weights(self.maker.scenarios.rules(asked.scenario, asked.who), asked.weights)
+        how: dict[str, Any] = {"rules": rules, "draw": asked.draw, "reasons": asked.reasons}
+        slate = self.maker.recommend(request, past=self._past(asked), **how)
         return Answered(slate, rules.variant)
 
     def similar(
-        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
-    ) -> Slate:
+        self,
+        item: str,
+        *,
+        num_items: int,
+        modality: str | None = None,
+        exclude: Sequence[str] = (),
+        user: str = "",
+        draw: str = "",
+    ) -> Answered:
         """Items like one item, by the rules that a user gets."""
-        return self.maker.similar(item, num_items=num_items, modality=modality, exclude=exclude, user=user)
+        rules = self.maker.scenarios.rules("related", user)
+        how: dict[str, Any] = {"modality": modality, "exclude": exclude, "rules": rules, "draw": draw}
+        return Answered(self.maker.similar(item, num_items=num_items, **how), rules.variant)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""
@@ -143,9 +154,20 @@ class LiveWorld:
         if before is None:
             return
         parts = self.maker.recommender.parts
-        parts.popularity_V[item] += 1
+        parts.popularity_V[item] += self._weight(timestamp_ms)
         if parts.memory is not None:
             parts.memory.update(before, item)
+
+    def _weight(self, timestamp_ms: int) -> float:
+        """What an interaction counts among those of the reading, whose newest counts 1; a backlog of old ones makes nothing popular."""
+        self._newest_ms = max(self._newest_ms, timestamp_ms)
+        days = (self._newest_ms - timestamp_ms) / DAY_MS
+        return float(0.5 ** (days / self._settings.recommend.popularity_half_life_days))
+
+    def warm(self) -> None:
+        """Build what the first search would wait for."""
+        if self.maker.dataset.features:
+            self.search("first")
 
     def hide(self, item: str, *, hidden: bool) -> None:
         """Show an item no longer, or again, at once."""

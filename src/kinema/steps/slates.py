@@ -74,6 +74,7 @@ class SlateMaker:
         past: Histories | None = None,
         rules: Scenario | None = None,
         draw: str = "",
+        reasons: bool = True,
     ) -> Slate:
         """Answer one request, by all branches of the model or by one; a user the store does not know is answered as new.
 
@@ -83,6 +84,7 @@ class SlateMaker:
             past: What is taken for the user's history, one row; None for what is known of them.
             rules: Of the request's scenario; None for those the user gets.
             draw: What chance depends on, see `Recommender.recommend`.
+            reasons: Find out why each item is there.
 
         Raises:
             DataError: The scenario is unknown, or what `Recommender.recommend` and `recommend_alone` refuse.
@@ -98,20 +100,32 @@ class SlateMaker:
             return self.recommender.recommend_alone(request, branch, **who)
         if number is not None and self.ranking is not None and rules.ranker:
             who["rescoring"] = self.ranking.for_user(number, request.scenario)
-        slate = self.recommender.recommend(request, scenario=rules, draw=draw, **who)
+        slate = self.recommender.recommend(request, scenario=rules, draw=draw, reasons=reasons, **who)
         if number is None:
             return slate
         return replace(slate, notice="; ".join(one for one in (self.notice, slate.notice) if one))
 
     def similar(
-        self, item: str, *, num_items: int, modality: str | None = None, exclude: Sequence[str] = (), user: str = ""
+        self,
+        item: str,
+        *,
+        num_items: int,
+        modality: str | None = None,
+        exclude: Sequence[str] = (),
+        rules: Scenario | None = None,
+        draw: str = "",
     ) -> Slate:
-        """Items like one item by the rules of ``related`` that a user gets; see `Recommender.similar`."""
+        """Items like one item, by the rules of ``related`` unless others are given; see `Recommender.similar`."""
         number = self.recommender.parts.catalogue.numbers.get(item)
         learned_V = None if self.followers is None or number is None else self.followers.near(number)
-        rules = self.scenarios.rules("related", user)
         return self.recommender.similar(
-            item, num_items, modality=modality, exclude=exclude, learned_V=learned_V, scenario=rules
+            item,
+            num_items,
+            modality=modality,
+            exclude=exclude,
+            learned_V=learned_V,
+            scenario=self.scenarios.rules("related", "") if rules is None else rules,
+            draw=draw,
         )
 
     def audience(self, item: str, *, num_users: int) -> Audience:

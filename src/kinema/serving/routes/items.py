@@ -53,16 +53,17 @@ async def get_similar(
     user_id: Annotated[str, Query(max_length=256, description="who looks: kept with the logged slate")] = "",
 ) -> SimilarOut:
     """The items nearest to an item, by content and behaviour or by one modality."""
-    its_id, slate, world, logged = await parts.run(
+    its_id, answered, world, logged = await parts.run(
         parts.engine.similar, item_id, num_items=num_items, modality=modality, exclude=(), user=user_id
     )
     await written(logged)
     return SimilarOut(
         item_id=item_id,
         recommendation_id=its_id,
+        variant=answered.variant,
         model_version=world.version,
-        items=slate_items(slate, explain=True, debug=False),
-        notice=slate.notice or None,
+        items=slate_items(answered.slate, explain=True, debug=False),
+        notice=answered.slate.notice or None,
     )
 
 

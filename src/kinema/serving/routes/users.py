@@ -175,6 +175,7 @@ async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Rec
         session=tuple(session),
         session_id=body.session_id or "",
         context=body.context,
+        reasons=body.explain,
     )
     its_id, answered, world, logged = await parts.run(parts.engine.recommend, asked)
     await written(logged)
