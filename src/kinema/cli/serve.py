@@ -25,7 +25,9 @@ from kinema.cli.output import project_option
 )
 @click.option("--json", "as_json", is_flag=True, help="Say the address as JSON on standard output.")
 @project_option
-def serve(*, host: str | None, port: int | None, is_open: bool, log: str | None, as_json: bool, folder: Path | None) -> None:
+def serve(
+    *, host: str | None, port: int | None, is_open: bool, log: str | None, as_json: bool, folder: Path | None
+) -> None:
     """Answer recommendations and search over HTTP, and take events in, until interrupted.
 
     The API is described at /docs. Who asks needs a key of kinema keys, unless --open. Requires the extra 'serve'.

@@ -214,7 +214,9 @@ def _item_neighbours(engine: Engine, item_id: str, number: int, offset: int, cat
     if item_id not in engine.world.catalogue.numbers:
         engine.keeper.wait_for_items()
     exclude = _of_others(engine.world, categories)
-    _, answered, _, logged = engine.similar(item_id, num_items=min(number + offset, MOST), modality=None, exclude=exclude)
+    _, answered, _, logged = engine.similar(
+        item_id, num_items=min(number + offset, MOST), modality=None, exclude=exclude
+    )
     logged.result()
     return _scored(answered.slate)[offset:]
 
