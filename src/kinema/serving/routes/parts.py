@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator
 
 from kinema.serving.auth import Principal, principal_of
 from kinema.serving.engine import Engine
+from kinema.serving.likeness import Crowd
 from kinema.serving.media import MediaDesk
-from kinema.serving.wire import MAX_ID
+from kinema.serving.segments import read_segment
+from kinema.serving.wire import NO_CONTROL, Id, Word
 
 T = TypeVar("T")
 
@@ -23,22 +26,34 @@ class ServiceParts:
     Attributes:
         engine: Started.
         pool: Where answers are computed, so that the event loop stays free.
+        long_pool: Where those are computed that take seconds, so that the others need not wait.
+        file_searches: Who searches by a file.
         media: Takes clips in; None takes none.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
+        max_image_bytes: Of a picture to search with.
+        max_body_bytes: Of JSON.
         personal: Attributes of users that are masked for most, in small letters.
     """
 
     engine: Engine
     pool: Executor
+    long_pool: Executor
+    file_searches: Crowd = field(default_factory=lambda: Crowd(8))
     media: MediaDesk | None = None
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
+    max_image_bytes: int = 20 << 20
+    max_body_bytes: int = 2 << 20
     personal: frozenset[str] = frozenset()
 
     async def run(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         """Do work in the pool."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: work(*given, **named))
+
+    async def run_long(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Do work that takes seconds."""
+        return await asyncio.get_running_loop().run_in_executor(self.long_pool, lambda: work(*given, **named))
 
 
 async def written(done: "Future[None]") -> None:
@@ -53,8 +68,10 @@ def _parts(request: Request) -> ServiceParts:
 
 Who = Annotated[Principal, Depends(principal_of)]
 Parts = Annotated[ServiceParts, Depends(_parts)]
-ItemId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="item id")]
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="user id")]
+ItemId = Annotated[Id, BeforeValidator(read_segment), Path(description="item id", json_schema_extra=NO_CONTROL)]
+UserId = Annotated[Id, BeforeValidator(read_segment), Path(description="user id", json_schema_extra=NO_CONTROL)]
+PathWord = Annotated[Word, BeforeValidator(read_segment)]
+"""A part of a path that is no id."""
 HowMany = Annotated[int, Query(alias="n", ge=1, le=1000, description="how many")]
 Cursor = Annotated[
     str | None, Query(max_length=40, pattern=r"^[0-9]{1,18}$", description="where an earlier page ended")
