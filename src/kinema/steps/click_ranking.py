@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kinema.ranking.rescoring import Rescoring
 from kinema.ranking.slice_calibration import SliceCalibration
+from kinema.store.growing_trails import GrowingTrails
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
 
@@ -22,12 +23,14 @@ class ClickRanking:
         world: Of one reading of the project.
         calibration: Makes frequencies of its answers.
         weight: How far it counts.
+        trails: Of the world.
     """
 
     model: HistoryClickModel
     world: ClickWorld
     calibration: SliceCalibration
     weight: float
+    trails: GrowingTrails
 
     def heads(self, user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
         """Its one probability, calibrated slice by slice, by the name of its label."""

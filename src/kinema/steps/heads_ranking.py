@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kinema.errors import ConfigError
 from kinema.ranking.rescoring import Rescoring
+from kinema.store.growing_trails import GrowingTrails
 from kinema.tasks.engagement import blend
 
 Told = Callable[[int, NDArray[np.int64], int], Mapping[str, NDArray[np.float32]]]
@@ -24,6 +25,7 @@ class HeadsRanking:
     Attributes:
         name: For the trace.
         told: Asks the model; heads that are blended are in [0, 1].
+        trails: What users did, as far as it knows.
         weight: How far the value counts against FLM.
         head_weights: Head -> what it is worth.
         scenario_weights: Scenario -> the same, where it has its own.
@@ -31,6 +33,7 @@ class HeadsRanking:
 
     name: str
     told: Told
+    trails: GrowingTrails
     weight: float
     head_weights: Mapping[str, float]
     scenario_weights: Mapping[str, Mapping[str, float]]
@@ -40,6 +43,7 @@ class HeadsRanking:
         cls,
         name: str,
         told: Told,
+        trails: GrowingTrails,
         heads: tuple[str, ...],
         *,
         weight: float,
@@ -51,6 +55,7 @@ class HeadsRanking:
         Args:
             name: Of the model.
             told: Asks it.
+            trails: What users did, as far as it knows.
             heads: That it has.
             weight: How far the value counts.
             head_weights: Head -> weight; empty for clicks alone, or all heads alike where there is no such head.
@@ -63,7 +68,9 @@ class HeadsRanking:
         check_head_weights(usual, heads, where="[recommend.head_weights]", name=name)
         for scenario, one in scenario_weights.items():
             check_head_weights(one, heads, where=f"[recommend.scenario_weights.{scenario}]", name=name)
-        return cls(name, told, weight, usual, {str(scenario): dict(one) for scenario, one in scenario_weights.items()})
+        return cls(
+            name, told, trails, weight, usual, {str(scenario): dict(one) for scenario, one in scenario_weights.items()}
+        )
 
     def heads(self, user: int, items_K: NDArray[np.int64], now_ms: int) -> Mapping[str, NDArray[np.float32]]:
         """Head -> what it says of each item, float32 [K]."""

@@ -142,6 +142,8 @@ class LiveWorld:
         for user, item, timestamp_ms, kind in zip(*columns, strict=True):
             if item >= len(self.catalogue):
                 continue
+            if self.maker.ranking is not None:
+                self.maker.ranking.trails.add(user, item, kind=kind, timestamp_ms=timestamp_ms)
             if kind == EventKind.DISLIKE:
                 self.people.dislike(user, self.catalogue.ids[item])
             elif kind == EventKind.LIKE:

@@ -4,7 +4,7 @@ Shape suffixes: K candidates.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,7 +23,9 @@ from kinema.steps.dataset import Dataset
 from kinema.steps.heads_ranking import HeadsRanking
 from kinema.steps.log_world import TRAIL_KINDS, durations_ms, log_world, profile_columns
 from kinema.steps.versions import SERVING, ranker_folder
+from kinema.store.growing_trails import GrowingTrails
 from kinema.store.protocols import Store
+from kinema.store.trails import Trails
 from kinema.tasks.history_click import ClickWorld
 from kinema.tasks.history_click_model import HistoryClickModel
 from kinema.tasks.history_engagement import HistoryEngagement
@@ -46,6 +48,10 @@ class SecondOpinion(Protocol):
 
     def for_user(self, user: int, scenario: str) -> Rescoring:
         """The value as the pipeline asks for it."""
+
+    @property
+    def trails(self) -> GrowingTrails:
+        """What users did, as far as the model knows; events that are added count in its next answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,9 @@ class OpinionParts:
         facts.check(flm=self.flm, profile_columns=profile_columns(dataset), name=name)
         events = self.store.events(kinds=TRAIL_KINDS, columns=["user", "item", "timestamp_ms", "kind"])
         popularity_V = facts.popularity(len(dataset.item_ids))
-        return log_world(dataset, events, vectors_VD=self.scorer.item_vectors_VD, popularity_V=popularity_V)
+        world = log_world(dataset, events, vectors_VD=self.scorer.item_vectors_VD, popularity_V=popularity_V)
+        assert isinstance(world.trails, Trails)
+        return replace(world, trails=GrowingTrails(world.trails))
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -109,11 +117,18 @@ def load_opinion(parts: OpinionParts) -> SecondOpinion:
     return _LOADERS[parts.settings.ranker](parts)
 
 
+def _growing(world: ClickWorld) -> GrowingTrails:
+    assert isinstance(world.trails, GrowingTrails)
+    return world.trails
+
+
 def _click(parts: OpinionParts) -> SecondOpinion:
     name = "click"
     model = HistoryClickModel.load(parts.folder(name))
     world = parts.world(model.facts, name=name)
-    return ClickRanking(model, world, slice_calibration_from_json(model.calibration), parts.settings.ranker_weight)
+    return ClickRanking(
+        model, world, slice_calibration_from_json(model.calibration), parts.settings.ranker_weight, _growing(world)
+    )
 
 
 def _engagement(parts: OpinionParts) -> SecondOpinion:
@@ -127,7 +142,7 @@ def _engagement(parts: OpinionParts) -> SecondOpinion:
         raw = model.predict(world, user=user, items_K=items_K, now_ms=now_ms, duration_ms_K=durations_ms_V[items_K])
         return raw | {head: one.apply(raw[head]).probs_N.astype(np.float32) for head, one in calibrators.items()}
 
-    return HeadsRanking.of(name, told, model.model.config.heads, **parts.weights)
+    return HeadsRanking.of(name, told, _growing(world), model.model.config.heads, **parts.weights)
 
 
 def _several(parts: OpinionParts) -> SecondOpinion:
@@ -138,7 +153,7 @@ def _several(parts: OpinionParts) -> SecondOpinion:
     def told(user: int, items_K: NDArray[np.int64], now_ms: int) -> dict[str, NDArray[np.float32]]:
         return model.predict(world, user=user, items_K=items_K, now_ms=now_ms)
 
-    return HeadsRanking.of(name, told, tuple(model.config.tasks), **parts.weights)
+    return HeadsRanking.of(name, told, _growing(world), tuple(model.config.tasks), **parts.weights)
 
 
 _LOADERS: Final[dict[str, Callable[[OpinionParts], SecondOpinion]]] = {

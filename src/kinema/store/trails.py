@@ -31,6 +31,11 @@ class Trails:
     times_ms_E: NDArray[np.int64]
     kinds: tuple[str, ...]
 
+    @property
+    def num_users(self) -> int:
+        """U."""
+        return len(self.offsets) - 1
+
     def ends_before(self, users_N: NDArray[np.integer], times_ms_N: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the events of users before some moments end.
 
@@ -43,12 +48,14 @@ class Trails:
         """
         known = users_N < len(self.offsets) - 1
         users = np.where(known, users_N, 0)
-        low, high = self.offsets[:-1][users].copy(), np.where(known, self.offsets[1:][users], self.offsets[:-1][users])
-        while (low < high).any():  # all bisections at once
-            middle = (low + high) // 2
-            earlier = (self.times_ms_E[np.minimum(middle, len(self.times_ms_E) - 1)] < times_ms_N) & (low < high)
-            low, high = np.where(earlier, middle + 1, low), np.where(earlier, high, np.minimum(middle, high))
-        return low
+        starts_N = self.offsets[:-1][users]
+        return ends_within(starts_N, np.where(known, self.offsets[1:][users], starts_N), self.times_ms_E, times_ms_N)
+
+    def starts(self, users_N: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Where the events of users begin; for one that is not among them, where nothing is."""
+        known = users_N < len(self.offsets) - 1
+        starts_N: NDArray[np.int64] = self.offsets[:-1][np.where(known, users_N, 0)]
+        return starts_N
 
     def newest(
         self, users_B: NDArray[np.integer], ends_B: NDArray[np.int64], *, length: int
@@ -64,13 +71,30 @@ class Trails:
             int64 [B, L] places among the events, oldest first, and bool [B, L] whether there is one; L is as long as the longest row
             needs, at least 1. Empty places come first.
         """
-        known = users_B < len(self.offsets) - 1
-        starts_B = np.where(known, self.offsets[:-1][np.where(known, users_B, 0)], ends_B)
-        counts_B = np.minimum(ends_B - starts_B, length)
-        width = max(1, int(counts_B.max(initial=0)))
-        places_BL = ends_B[:, None] - width + np.arange(width)
-        there_BL = np.arange(width) >= width - counts_B[:, None]
-        return np.where(there_BL, places_BL, 0), there_BL
+        return newest_within(self.starts(users_B), ends_B, length=length)
+
+
+def ends_within(
+    starts_N: NDArray[np.int64], ends_N: NDArray[np.int64], times_ms_E: NDArray[np.int64], times_ms_N: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where the events before some moments end, within rows that begin and end at given places; int64 [N]."""
+    low, high = starts_N.copy(), ends_N
+    while (low < high).any():  # all bisections at once
+        middle = (low + high) // 2
+        earlier = (times_ms_E[np.minimum(middle, len(times_ms_E) - 1)] < times_ms_N) & (low < high)
+        low, high = np.where(earlier, middle + 1, low), np.where(earlier, high, np.minimum(middle, high))
+    return low
+
+
+def newest_within(
+    starts_B: NDArray[np.int64], ends_B: NDArray[np.int64], *, length: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The newest places of rows that begin and end at given places; see `Trails.newest`."""
+    counts_B = np.minimum(ends_B - starts_B, length)
+    width = max(1, int(counts_B.max(initial=0)))
+    places_BL = ends_B[:, None] - width + np.arange(width)
+    there_BL = np.arange(width) >= width - counts_B[:, None]
+    return np.where(there_BL, places_BL, 0), there_BL
 
 
 def pack_trails(events: pl.DataFrame, *, kinds: Sequence[EventKind], num_users: int) -> Trails:

@@ -43,8 +43,7 @@ def click_slices(
         ``item`` (cold or warm), ``activity`` of the user (events before), ``place``, and a slicing per attribute.
     """
     trails = world.trails
-    known_N = users_N < len(trails.offsets) - 1
-    before_N = np.where(known_N, ends_N - trails.offsets[:-1][np.where(known_N, users_N, 0)], 0)
+    before_N = ends_N - trails.starts(users_N)
     places_N = np.full(len(items_N), -1) if positions_N is None else np.asarray(positions_N)
     found = {
         "item": np.where(world.popularity_V[items_N] > 0, "warm", "cold"),

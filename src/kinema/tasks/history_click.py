@@ -20,6 +20,7 @@ from kinema.errors import DataError
 from kinema.flm.draws import Draws
 from kinema.metrics.classification import auc, grouped_auc, log_loss
 from kinema.store.exposures import Exposures
+from kinema.store.growing_trails import GrowingTrails
 from kinema.store.trails import Trails
 from kinema.tasks.history_click_ensemble import HistoryClickEnsemble
 from kinema.tasks.predicting import Meaning
@@ -75,7 +76,7 @@ class ClickWorld:
     vectors_VD: NDArray[np.float32]
     popularity_V: NDArray[np.float32]
     published_ms_V: NDArray[np.int64]
-    trails: Trails
+    trails: Trails | GrowingTrails
     profiles_UP: NDArray[np.float32] | None = None
 
     def batch(
@@ -156,8 +157,7 @@ class ClickWorld:
         ends_B: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """float32 [B, C], logarithms scaled to about 1: events before, popularity, days since publication (0 where unknown)."""
-        known_B = users_B < len(self.trails.offsets) - 1
-        before_B = ends_B - np.where(known_B, self.trails.offsets[:-1][np.where(known_B, users_B, 0)], ends_B)
+        before_B = ends_B - self.trails.starts(users_B)
         published_B = self.published_ms_V[items_B]
         dated_B = published_B > np.iinfo(np.int64).min
         age_B = np.where(dated_B, np.maximum(times_ms_B - np.where(dated_B, published_B, 0), 0), 0) / _DAY_MS

@@ -161,7 +161,7 @@ class SeveralLearner:
         seed: int,
     ) -> None:
         self.world, self.config, self._tasks = world, config, {name: tasks[name] for name in config.tasks}
-        sizes = len(world.trails.offsets) - 1, len(world.vectors_VD)
+        sizes = world.trails.num_users, len(world.vectors_VD)
         trains = {name: one.parts["train"] for name, one in self._tasks.items()}
         shown = np.concatenate([one.rows.items_N[trains[name]] for name, one in self._tasks.items()])
         trunk = fresh_network(world, shown, config=reading, seed=derive_seed(seed, "several/trunk"))
