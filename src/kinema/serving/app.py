@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from fastapi import FastAPI
 
@@ -12,6 +12,7 @@ from kinema import __version__
 from kinema.serving.access import Access, default_rules
 from kinema.serving.auth import Guard
 from kinema.serving.bounds import Bounds
+from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
 from kinema.serving.headers import SecurityHeaders, allow_origins, page_policy
@@ -23,6 +24,7 @@ from kinema.serving.request_log import RequestLog
 from kinema.serving.routes import events, gorse, items, media, search, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
+from kinema.serving.segments import Segments
 from kinema.serving.telemetry import RequestMeter
 
 _ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
@@ -30,32 +32,6 @@ _ABOUT: Final = """Recommendations, search and explanations from a Kinema projec
 Ids are strings, moments UTC milliseconds. Every error has the form `{"error": {"code", "message", "field"}}`. An event that was
 accepted is durable, and in the user's next answer.
 """
-_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {
-        "description": what,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for status, what in (
-        ("4XX", "The request is not what it must be"),
-        ("5XX", "The service cannot answer"),
-    )
-}
-PROBLEM_SCHEMA: Final[dict[str, Any]] = {
-    "title": "Problem",
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "field"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "field": {"type": ["string", "null"]},
-            },
-        }
-    },
-}
 
 
 class Feed(Protocol):
@@ -103,9 +79,10 @@ def create_app(
         version=__version__,
         description=_ABOUT,
         lifespan=lifespan,
-        responses=_ERRORS,
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = ServiceParts(
@@ -117,8 +94,9 @@ def create_app(
         app.include_router(router)
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
     install_documentation(app)
-    _say_problems(app)
-    _surround(app, engine, options)
+    access = Access(default_rules(metrics_scope=options.metrics_scope))
+    install_document(app, access=access, is_open=options.is_open)
+    _surround(app, engine, options, access)
     return app
 
 
@@ -129,12 +107,12 @@ def readiness(engine: Engine) -> Readiness:
     return Readiness(ready=engine.keeper.is_ready, checks=checks)
 
 
-def _surround(app: FastAPI, engine: Engine, options: ServiceOptions) -> None:
+def _surround(app: FastAPI, engine: Engine, options: ServiceOptions, access: Access) -> None:
     """Middleware, from the inside out: who asks, within which bounds, headers, the log, what is counted."""
     told = engine.telemetry
     app.add_middleware(
         Guard,
-        access=Access(default_rules(metrics_scope=options.metrics_scope)),
+        access=access,
         ring=KeyRing(engine.store),
         tokens=options.tokens,
         rates=options.rates,
@@ -143,29 +121,10 @@ def _surround(app: FastAPI, engine: Engine, options: ServiceOptions) -> None:
         on_limited=told.count_rate_limited,
     )
     app.add_middleware(Bounds, limits=options.limits)
+    app.add_middleware(Segments)
     if options.cors_origins:
         app.add_middleware(partial(allow_origins, origins=options.cors_origins))
     app.add_middleware(SecurityHeaders, tls=options.tls, policies={"/docs": page_policy("")})
     if options.pseudonyms is not None:
         app.add_middleware(RequestLog, pseudonyms=options.pseudonyms)
     app.add_middleware(RequestMeter, telemetry=told)
-
-
-def _say_problems(app: FastAPI) -> None:
-    """The OpenAPI document names our form of errors in place of the framework's."""
-    made = app.openapi
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            found = made()
-            schemas = found["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            schemas["Problem"] = PROBLEM_SCHEMA
-            for path in found["paths"].values():
-                for operation in path.values():
-                    operation["responses"].pop("422", None)
-            app.openapi_schema = found
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]  # the way the framework documents

@@ -1,8 +1,8 @@
 """What gorse's client libraries send and expect. Fields that we do not know are ignored, as gorse does."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.alias_generators import to_pascal
 
 from kinema.serving.gorse_moments import read_moment
@@ -18,7 +18,14 @@ def _readable(text: str) -> str:
     return text
 
 
-GorseMoment = Annotated[str, Field(max_length=100), BeforeValidator(_bounded_moment), AfterValidator(_readable)]
+_WRITTEN: Final = {"anyOf": [{"type": "string", "maxLength": 100}, {"type": "integer"}]}
+GorseMoment = Annotated[
+    str,
+    Field(max_length=100),
+    BeforeValidator(_bounded_moment),
+    AfterValidator(_readable),
+    WithJsonSchema(_WRITTEN, mode="validation"),
+]
 
 
 class Form(BaseModel):

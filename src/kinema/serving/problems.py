@@ -100,8 +100,10 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _of_validation(error).response()
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        headers = dict(error.headers) if error.headers else None
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers) if error.headers else {}
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request)) or headers.get("Allow", "")
         return Problem(error.status_code, str(error.detail), headers=headers).response()
 
     @app.exception_handler(KinemaError)
@@ -114,6 +116,19 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failure(_: Request, error: Exception) -> JSONResponse:
         return _of_failure(error).response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """Methods of a path; the framework names those of the first route that has it."""
+    asked = request.scope["path"].rstrip("/").split("/")
+    found: set[str] = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        parts = template.split("/")
+        if len(parts) == len(asked) and all(
+            one == other or one.startswith("{") for one, other in zip(parts, asked, strict=True)
+        ):
+            found.update(method.upper() for method in operations)
+    return sorted(found)
 
 
 def invalid_field(error: Mapping[str, Any]) -> tuple[str, str]:

@@ -20,6 +20,8 @@ LAST_MS: Final = 253_402_300_799_999
 def _as_ms(value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    if value.isascii() and value.isdecimal() and len(value) < 40:
+        return int(value)  # of a query, which has nothing but texts
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
@@ -28,7 +30,12 @@ def _as_ms(value: Any) -> Any:
     return int(moment.timestamp() * 1000)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text without control characters.
+
+    Raises:
+        ValueError: It has one.
+    """
     if any(ord(sign) < 32 or 0xD800 <= ord(sign) <= 0xDFFF for sign in text):
         raise ValueError("free of control characters")
     return text
@@ -40,12 +47,18 @@ def _storable(text: str) -> str:
     return text
 
 
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(_plain)]
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
-Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
-Moment = Annotated[int, BeforeValidator(_as_ms), Field(ge=0, le=LAST_MS)]
+NO_CONTROL: Final = {"pattern": "^[^\\u0000-\\u001f]*$"}
+NO_NUL: Final = {"pattern": "^[^\\u0000]*$"}
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, json_schema_extra=NO_CONTROL), AfterValidator(plain)]
+Mark = Annotated[str, Field(max_length=MAX_ID, json_schema_extra=NO_CONTROL), AfterValidator(plain)]
+"""An id that may be empty."""
+Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(_storable)]
+Word = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(_storable)]
+Moment = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(_as_ms)]
 Count = Annotated[int, Field(ge=1, le=1000)]
-Attributes = Annotated[dict[Annotated[str, Field(max_length=100)], JsonValue], Field(max_length=200)]
+Attributes = Annotated[
+    dict[Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL)], JsonValue], Field(max_length=200)
+]
 
 
 class Wire(BaseModel):
@@ -67,13 +80,13 @@ class EventIn(Wire):
     item_id: Id = Field(description="with which item")
     kind: EventKind = Field(description="what")
     timestamp_ms: Moment | None = Field(default=None, description="when; the moment of arrival where left out")
-    event_id: Annotated[str, Field(max_length=MAX_ID), AfterValidator(_plain)] = Field(
+    event_id: Mark = Field(
         default="", description="yours: the same id again changes nothing, so that a request can be repeated safely"
     )
     value: Annotated[float, Field(allow_inf_nan=False)] | None = Field(default=None, description="rating, price, ...")
     watch_ms: Annotated[int, Field(ge=0, le=1 << 40)] | None = Field(default=None, description="time watched")
-    session_id: Annotated[str, Field(max_length=MAX_ID), AfterValidator(_plain)] | None = None
-    recommendation_id: Annotated[str, Field(max_length=MAX_ID), AfterValidator(_plain)] | None = Field(
+    session_id: Mark | None = None
+    recommendation_id: Mark | None = Field(
         default=None,
         description="of the answer in which the item was shown; what clicks and watch time are credited to",
     )
@@ -119,7 +132,9 @@ class ItemIn(Wire):
     description: Text = ""
     categories: Annotated[list[Word], Field(max_length=100)] = Field(default=[], description="most general first")
     tags: Annotated[list[Word], Field(max_length=200)] = []
-    language: Annotated[str, Field(max_length=35), AfterValidator(_plain)] = Field(default="", description="BCP 47")
+    language: Annotated[str, Field(max_length=35, json_schema_extra=NO_CONTROL), AfterValidator(plain)] = Field(
+        default="", description="BCP 47"
+    )
     published_at: Moment | None = Field(default=None, description="not recommended before; None: always published")
     duration_ms: Annotated[int, Field(gt=0, le=1 << 40)] | None = None
     hidden: bool = Field(default=False, description="never recommended while true")
@@ -188,9 +203,7 @@ class RecommendIn(Wire):
     session: Annotated[list[SessionEvent], Field(max_length=1000)] = Field(
         default=[], description="what happened in this session, oldest first; counts as if it were stored"
     )
-    session_id: Annotated[str, Field(max_length=MAX_ID), AfterValidator(_plain)] | None = Field(
-        default=None, description="of a guest: keeps them in one variant of an experiment"
-    )
+    session_id: Mark | None = Field(default=None, description="of a guest: keeps them in one variant of an experiment")
     context: Attributes = Field(default={}, description="kept with the logged slate")
     explain: bool = True
     debug: bool = False

@@ -7,11 +7,12 @@ from pydantic import ValidationError
 
 from kinema.schema import Event
 from kinema.serving.engine import Engine, now_ms
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.routes.parts import Parts, written
 from kinema.serving.wire import EventBody, EventIn, EventsOut, RejectedEvent
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = APIRouter(prefix="/v1", tags=["events"], route_class=JsonRoute)
 
 
 @router.post("/events", summary="Log one event or a batch")

@@ -18,16 +18,18 @@ from kinema.serving.engine import Engine, now_ms
 from kinema.serving.gorse_forms import FeedbackForm, Health, Scored
 from kinema.serving.gorse_mapping import FEEDBACK_ID, event_of
 from kinema.serving.gorse_moments import read_duration
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import Problem
 from kinema.serving.routes import gorse_catalogue, gorse_feedback
 from kinema.serving.routes.gorse_parts import MOST, Count, Kinds, Offset, at
-from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.parts import ItemId, Parts, PathWord, ServiceParts, UserId, written
+from kinema.serving.wire import NO_NUL
 from kinema.serving.world import Asked, World
 
-router = APIRouter(prefix="/api", tags=["gorse"])
+router = APIRouter(prefix="/api", tags=["gorse"], route_class=JsonRoute)
 _NOT_IN_HISTORIES: Final = tuple(kind for kind in EventKind if kind not in INTERACTION_KINDS)
 _MOST_READ: Final = 10_000
-Category = Annotated[str, Path(min_length=1, max_length=200, description="only items of this category")]
+Category = Annotated[PathWord, Path(description="only items of this category", json_schema_extra=NO_NUL)]
 Categories = Annotated[list[str] | None, Query(alias="category", max_length=100, description="only items of all these")]
 WriteBackType = Annotated[
     str, Query(alias="write-back-type", max_length=200, description="log the answer as feedback of this type")

@@ -21,14 +21,16 @@ from kinema.serving.gorse_forms import (
     UserPageAnswer,
 )
 from kinema.serving.gorse_mapping import changed_attributes, item_answer, item_row, user_answer
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.gorse_parts import BATCHES, After, Count, at
-from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, Who, written
+from kinema.serving.routes.parts import ItemId, Parts, PathWord, ServiceParts, UserId, Who, written
+from kinema.serving.wire import NO_NUL
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 T = TypeVar("T")
-Category = Annotated[str, Path(min_length=1, max_length=200, description="category")]
+Category = Annotated[PathWord, Path(description="category", json_schema_extra=NO_NUL)]
 
 
 @at(router, "POST", "/user", summary="Insert a user")

@@ -9,14 +9,16 @@ from kinema.schema import Event, EventKind
 from kinema.serving.engine import Engine, now_ms
 from kinema.serving.gorse_forms import FeedbackAnswer, FeedbackForm, FeedbackPageAnswer, Success
 from kinema.serving.gorse_mapping import event_of, feedback_answer, kinds_of, type_of
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.gorse_parts import BATCHES, MOST, After, Count, Kinds, at
-from kinema.serving.routes.parts import ItemId, Parts, ServiceParts, UserId, written
+from kinema.serving.routes.parts import ItemId, Parts, PathWord, ServiceParts, UserId, written
+from kinema.serving.wire import NO_NUL
 
-router = APIRouter()
+router = APIRouter(route_class=JsonRoute)
 _MOST_LOOKED_AT: Final = 20_000
 """Rows read for one page of a rare type; the page may then be short, and its cursor goes on."""
-FeedbackType = Annotated[str, Path(min_length=1, max_length=200, description="FeedbackType")]
+FeedbackType = Annotated[PathWord, Path(description="FeedbackType", json_schema_extra=NO_NUL)]
 
 
 @at(router, "POST", "/feedback", summary="Insert feedback")

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Query
 
 from kinema.schema import Item
 from kinema.serving.engine import Engine
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import not_found
 from kinema.serving.routes.parts import Cursor, HowMany, ItemId, PageSize, Parts, written
 from kinema.serving.routes.slates import slate_items
-from kinema.serving.wire import AudienceMember, AudienceOut, Deleted, ItemIn, ItemOut, ItemPage, SimilarOut
+from kinema.serving.wire import AudienceMember, AudienceOut, Deleted, ItemIn, ItemOut, ItemPage, Mark, SimilarOut
 
-router = APIRouter(prefix="/v1/items", tags=["items"])
+router = APIRouter(prefix="/v1/items", tags=["items"], route_class=JsonRoute)
 
 
 @router.get("", summary="List items")
@@ -50,7 +51,7 @@ async def get_similar(
     item_id: ItemId,
     num_items: HowMany = 10,
     modality: Annotated[str | None, Query(max_length=64, description="compare this modality alone")] = None,
-    user_id: Annotated[str, Query(max_length=256, description="who looks: kept with the logged slate")] = "",
+    user_id: Annotated[Mark, Query(description="who looks: kept with the logged slate")] = "",
 ) -> SimilarOut:
     """The items nearest to an item, by content and behaviour or by one modality."""
     its_id, slate, world, logged = await parts.run(

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator
 
 from kinema.serving.auth import Principal, principal_of
 from kinema.serving.engine import Engine
 from kinema.serving.media import MediaDesk
-from kinema.serving.wire import MAX_ID
+from kinema.serving.segments import read_segment
+from kinema.serving.wire import NO_CONTROL, Id, Word
 
 T = TypeVar("T")
 
@@ -53,8 +55,10 @@ def _parts(request: Request) -> ServiceParts:
 
 Who = Annotated[Principal, Depends(principal_of)]
 Parts = Annotated[ServiceParts, Depends(_parts)]
-ItemId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="item id")]
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_ID, description="user id")]
+ItemId = Annotated[Id, BeforeValidator(read_segment), Path(description="item id", json_schema_extra=NO_CONTROL)]
+UserId = Annotated[Id, BeforeValidator(read_segment), Path(description="user id", json_schema_extra=NO_CONTROL)]
+PathWord = Annotated[Word, BeforeValidator(read_segment)]
+"""A part of a path that is no id."""
 HowMany = Annotated[int, Query(alias="n", ge=1, le=1000, description="how many")]
 Cursor = Annotated[
     str | None, Query(max_length=40, pattern=r"^[0-9]{1,18}$", description="where an earlier page ended")

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.routes.parts import HowMany, Parts, ServiceParts, written
-from kinema.serving.wire import Moment, SearchHit, SearchIn, SearchOut, Word
+from kinema.serving.wire import Mark, Moment, SearchHit, SearchIn, SearchOut, Word
 
-router = APIRouter(prefix="/v1/search", tags=["search"])
+router = APIRouter(prefix="/v1/search", tags=["search"], route_class=JsonRoute)
 
 
 @router.get("", summary="Search by words")
@@ -15,7 +16,7 @@ async def get_search(
     parts: Parts,
     q: Annotated[str, Query(max_length=1000, description="words to look for")],
     num_items: HowMany = 10,
-    user_id: Annotated[str | None, Query(max_length=256)] = None,
+    user_id: Annotated[Mark | None, Query(description="whose taste counts a little")] = None,
     user_weight: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
     category: Annotated[list[Word] | None, Query(max_length=100, description="only items of these")] = None,
     published_since: Annotated[Moment | None, Query()] = None,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from kinema.serving.auth import Principal
 from kinema.serving.engine import Engine, now_ms
+from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import not_found
 from kinema.serving.routes.parts import Cursor, HowMany, PageSize, Parts, ServiceParts, UserId, Who, written
@@ -29,8 +30,8 @@ from kinema.serving.wire import (
 from kinema.serving.world import Asked
 
 _EVERYTHING: Final = 1_000_000
-router = APIRouter(prefix="/v1/users", tags=["users"])
-guests = APIRouter(prefix="/v1", tags=["users"])
+router = APIRouter(prefix="/v1/users", tags=["users"], route_class=JsonRoute)
+guests = APIRouter(prefix="/v1", tags=["users"], route_class=JsonRoute)
 
 
 @router.get("", summary="List users")
