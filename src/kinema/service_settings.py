@@ -35,6 +35,7 @@ class ServingSettings(ServiceSection):
     threads: int = Field(default=2, ge=1, le=64, description="answers computed at once in a process")
     max_batch: int = Field(default=1000, ge=1, le=100_000, description="events in one request")
     max_upload_mb: int = Field(default=512, ge=1, le=100_000, description="largest clip that may be uploaded")
+    max_image_mb: int = Field(default=20, ge=1, le=1000, description="largest picture that may be searched with")
     follow_seconds: float = Field(
         default=0.25, gt=0, le=60, description="how often what other processes wrote is looked for"
     )

@@ -59,6 +59,7 @@ def create_app(
         An ASGI application; it stops the engine when it is shut down.
     """
     pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
+    long_pool = ThreadPoolExecutor(1, thread_name_prefix="kinema-long")
     desk = None if clips is None else MediaDesk(engine, clips)
     own: list[Feed] = [*feeds, *([] if desk is None else [desk])]
     for one in own:
@@ -70,6 +71,7 @@ def create_app(
         for one in own:
             one.stop()
         pool.shutdown(wait=True)
+        long_pool.shutdown(wait=True, cancel_futures=True)
         engine.stop()
         if options.rates is not None:
             await options.rates.close()
@@ -86,7 +88,15 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.parts = ServiceParts(
-        engine, pool, desk, options.max_batch, options.max_upload_bytes, personal=options.personal
+        engine,
+        pool,
+        long_pool,
+        media=desk,
+        max_batch=options.max_batch,
+        max_upload_bytes=options.max_upload_bytes,
+        max_image_bytes=options.max_image_bytes,
+        max_body_bytes=options.limits.max_body_bytes,
+        personal=options.personal,
     )
     app.state.feedback_kinds = options.feedback_kinds
     install_problem_handlers(app)

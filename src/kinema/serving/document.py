@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from kinema.serving.access import Access
 from kinema.serving.examples import BODIES, PARAMETERS
+from kinema.serving.wire import SearchIn
 
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {
@@ -51,6 +53,8 @@ JSON_SCHEMA: Final[dict[str, Any]] = {
         {"type": "object", "additionalProperties": _VALUE, "propertyNames": {"pattern": _WITHOUT_NUL}},
     ],
 }
+_READ_BY_ROUTES: Final[tuple[type[BaseModel], ...]] = (SearchIn,)
+"""Models of bodies that come in more than one form, so that the framework does not see them."""
 _SCHEMES: Final[dict[str, Any]] = {
     "key": {
         "type": "apiKey",
@@ -92,6 +96,8 @@ def _complete(document: dict[str, Any], access: Access, *, is_open: bool) -> Non
         schemas.pop(name, None)
     schemas["Problem"] = PROBLEM_SCHEMA
     schemas["JsonValue"] = JSON_SCHEMA
+    for model in _READ_BY_ROUTES:
+        schemas.setdefault(model.__name__, model.model_json_schema(ref_template="#/components/schemas/{model}"))
     document["components"]["securitySchemes"] = _SCHEMES
     for path, method, operation in _operations(document):
         operation["responses"].pop("422", None)

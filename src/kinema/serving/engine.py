@@ -144,7 +144,7 @@ class Engine:
             world.version,
             tuple(one.id for one in found.items),
             (1.0,) * len(found.items),
-            {"query": text},
+            {"query": text} | {name: True for name in ("image", "clip") if name in options},
         )
         return its_id, found, world, self.writer.slate(logged)
 

@@ -18,6 +18,7 @@ class ServiceOptions:
         threads: Answers computed at once.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
+        max_image_bytes: Of a picture to search with.
         limits: Of requests.
         is_open: Serve without keys; only for loopback.
         tokens: Verifies an issuer's tokens; None where there is none.
@@ -33,6 +34,7 @@ class ServiceOptions:
     threads: int = 2
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
+    max_image_bytes: int = 20 << 20
     limits: Limits = field(default_factory=Limits)
     is_open: bool = False
     tokens: Tokens | None = None

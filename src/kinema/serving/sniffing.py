@@ -16,6 +16,15 @@ _BEGINNINGS: Final = (
     *((4, box, ".mov") for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
 )
 _TS_PACKET: Final = 188
+_PICTURES: Final = (
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"\x89PNG\r\n\x1a\n", ".png"),
+    (b"GIF87a", ".gif"),
+    (b"GIF89a", ".gif"),
+    (b"BM", ".bmp"),
+    (b"II*\0", ".tiff"),
+    (b"MM\0*", ".tiff"),
+)
 
 
 def video_suffix(head: bytes) -> str | None:
@@ -38,3 +47,21 @@ def video_suffix(head: bytes) -> str | None:
     if len(head) > _TS_PACKET and all(head[place] == 0x47 for place in range(0, len(head), _TS_PACKET)):
         return ".ts"
     return next((suffix for place, magic, suffix in _BEGINNINGS if head[place:].startswith(magic)), None)
+
+
+def picture_suffix(head: bytes) -> str | None:
+    """The usual suffix of a picture.
+
+    Args:
+        head: The first bytes of a file, 12 or more.
+
+    Returns:
+        Such as ``.png``; None where it is no picture that is known.
+
+    Example:
+        >>> picture_suffix(b"GIF89a"), picture_suffix(b"RIFF....WEBP"), picture_suffix(b"RIFF....AVI ")
+        ('.gif', '.webp', None)
+    """
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return ".webp"
+    return next((suffix for magic, suffix in _PICTURES if head.startswith(magic)), None)

@@ -89,14 +89,18 @@ def service_options(project: WholeProject, *, is_open: bool, log: bool) -> "Serv
     from kinema.serving.privacy import Pseudonyms, read_pseudonym_key  # noqa: PLC0415  # the same
 
     serving = project.settings.serving
-    upload_bytes = serving.max_upload_mb << 20
+    upload_bytes, image_bytes = serving.max_upload_mb << 20, serving.max_image_mb << 20
     return ServiceOptions(
         threads=serving.threads,
         max_batch=serving.max_batch,
         max_upload_bytes=upload_bytes,
+        max_image_bytes=image_bytes,
         limits=Limits(
             max_body_bytes=serving.max_body_kb << 10,
-            body_bytes_by_path={"/v1/items/*/media": upload_bytes + _FORM_BYTES},
+            body_bytes_by_path={
+                "/v1/items/*/media": upload_bytes + _FORM_BYTES,
+                "/v1/search": upload_bytes + image_bytes + _FORM_BYTES,
+            },
             answer_seconds=serving.answer_seconds,
         ),
         is_open=is_open,

@@ -1,19 +1,19 @@
 """``/v1/items/{id}/media``: a clip is uploaded, understood, and recommendable in seconds."""
 
 from pathlib import Path as File
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 
 from kinema.serving.media import MediaDesk
 from kinema.serving.problems import Problem
+from kinema.serving.receiving import save_body, save_part
 from kinema.serving.routes.parts import ItemId, Parts, ServiceParts
 from kinema.serving.wire import MediaJob
 from kinema.store.service_protocols import Document
 
 router = APIRouter(prefix="/v1", tags=["media"])
-_PIECE = 1 << 20
 
 
 @router.post(
@@ -87,17 +87,7 @@ async def _receive(request: Request, draft: File, *, most: int) -> str:
             given = form.get("file")
             if not isinstance(given, UploadFile):
                 raise Problem(422, "a form must have the clip as its part 'file'", field="file")
-            with draft.open("wb") as file:
-                while piece := await given.read(_PIECE):
-                    _write(file, piece, most)
+            await save_part(given, draft, most=most, what="clip")
             return given.filename or ""
-    with draft.open("wb") as file:
-        async for piece in request.stream():
-            _write(cast("BinaryIO", file), piece, most)
+    await save_body(request, draft, most=most, what="clip")
     return ""
-
-
-def _write(file: BinaryIO, piece: bytes, most: int) -> None:
-    if file.tell() + len(piece) > most:
-        raise Problem(413, f"a clip must have at most {most >> 20:,} MB, has more", field="file")
-    file.write(piece)

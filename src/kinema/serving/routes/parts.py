@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Query, Request
@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 
 from kinema.serving.auth import Principal, principal_of
 from kinema.serving.engine import Engine
+from kinema.serving.likeness import Crowd
 from kinema.serving.media import MediaDesk
 from kinema.serving.segments import read_segment
 from kinema.serving.wire import NO_CONTROL, Id, Word
@@ -25,22 +26,34 @@ class ServiceParts:
     Attributes:
         engine: Started.
         pool: Where answers are computed, so that the event loop stays free.
+        long_pool: Where those are computed that take seconds, so that the others need not wait.
+        file_searches: Who searches by a file.
         media: Takes clips in; None takes none.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
+        max_image_bytes: Of a picture to search with.
+        max_body_bytes: Of JSON.
         personal: Attributes of users that are masked for most, in small letters.
     """
 
     engine: Engine
     pool: Executor
+    long_pool: Executor
+    file_searches: Crowd = field(default_factory=lambda: Crowd(8))
     media: MediaDesk | None = None
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
+    max_image_bytes: int = 20 << 20
+    max_body_bytes: int = 2 << 20
     personal: frozenset[str] = frozenset()
 
     async def run(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         """Do work in the pool."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: work(*given, **named))
+
+    async def run_long(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Do work that takes seconds."""
+        return await asyncio.get_running_loop().run_in_executor(self.long_pool, lambda: work(*given, **named))
 
 
 async def written(done: "Future[None]") -> None:
