@@ -26,10 +26,10 @@ from kinema.serving.keys import Key, create_key, list_keys, revoke_key
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.parts import Parts, PathWord
 from kinema.serving.segments import read_segment
-from kinema.serving.wire import NO_CONTROL, Mark
+from kinema.serving.wire import NO_NUL, Mark
 
 router = APIRouter(prefix="/v1", tags=["administration"], route_class=JsonRoute)
-Scenario = Annotated[PathWord, Path(description="its name", json_schema_extra=NO_CONTROL)]
+Scenario = Annotated[PathWord, Path(description="its name", json_schema_extra=NO_NUL)]
 KeyId = Annotated[Mark, BeforeValidator(read_segment), Path(description="the public part of a key")]
 
 
