@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from kinema import __version__
 from kinema.serving.access import Access, default_rules
+from kinema.serving.administration import Administration
 from kinema.serving.auth import Guard
 from kinema.serving.bounds import Bounds
 from kinema.serving.document import ERRORS, install_document
@@ -21,7 +22,7 @@ from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import events, gorse, items, media, search, users
+from kinema.serving.routes import admin, events, gorse, items, media, search, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.segments import Segments
@@ -45,7 +46,12 @@ class Feed(Protocol):
 
 
 def create_app(
-    engine: Engine, options: ServiceOptions, *, clips: ClipRoom | None = None, feeds: Sequence[Feed] = ()
+    engine: Engine,
+    options: ServiceOptions,
+    *,
+    clips: ClipRoom | None = None,
+    administration: Administration | None = None,
+    feeds: Sequence[Feed] = (),
 ) -> FastAPI:
     """The application of an engine that is started already.
 
@@ -53,6 +59,7 @@ def create_app(
         engine: Answers and keeps.
         options: How.
         clips: Where uploads are kept and understood; None takes none.
+        administration: Models, scenarios and experiments; None has no routes for them.
         feeds: What else brings events; started here, stopped with the application.
 
     Returns:
@@ -102,6 +109,9 @@ def create_app(
     install_problem_handlers(app)
     for router in (events.router, items.router, users.router, users.guests, search.router, media.router, gorse.router):
         app.include_router(router)
+    if administration is not None:
+        app.state.administration = administration
+        app.include_router(admin.router)
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
     install_documentation(app)
     access = Access(default_rules(metrics_scope=options.metrics_scope))

@@ -130,15 +130,14 @@ class Keeper:
             anew: Only a world that is read from now on will do: vectors have changed, not items.
         """
         wanted, since_ms = self._store.state().items, time.time_ns() // 1_000_000 if anew else 0
+        return self.wait_until(lambda world: world.state.items >= wanted and world.made_ms >= since_ms)
+
+    def wait_until(self, holds: Callable[[World], bool]) -> bool:
+        """Wait for a world of which something holds; False where that takes too long, or the service stops."""
         self._wanted.set()
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._stopping.is_set() or self._knows(wanted, since_ms), timeout=self._wait_seconds
-            )
-
-    def _knows(self, items: int, since_ms: int) -> bool:
-        world = self._world
-        return world is not None and world.state.items >= items and world.made_ms >= since_ms
+            self._changed.wait_for(lambda: self._stopping.is_set() or holds(self.world), timeout=self._wait_seconds)
+        return holds(self.world)
 
     def catch_up(self) -> None:
         """Take in every event that the store has and the world has not."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kinema.errors import ConfigError
 from kinema.extras import require
+from kinema.steps.backstage import Backstage
 from kinema.steps.live_world import ProjectWorlds, ServedProject
 from kinema.steps.uploads import MediaProject, ProjectClips
 
@@ -65,7 +66,9 @@ def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False)
         project.store.set_meta("media_root", "media")
     options = service_options(project, is_open=is_open, log=log)
     engine = make_engine(project)
-    return create_app(engine, options, clips=ProjectClips(project), feeds=_feeds(project, engine))
+    return create_app(
+        engine, options, clips=ProjectClips(project), administration=Backstage(project), feeds=_feeds(project, engine)
+    )
 
 
 def _feeds(project: WholeProject, engine: "Engine") -> "list[Feed]":

@@ -1,0 +1,135 @@
+"""Models, keys, scenarios and experiments: for those who run the service."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BeforeValidator
+
+from kinema.errors import DataError, NotBuiltError
+from kinema.serving.admin_wire import (
+    ExperimentOut,
+    KeyIn,
+    KeyMadeOut,
+    KeyOut,
+    KeysOut,
+    ModelOut,
+    ModelsOut,
+    RollbackIn,
+    RollbackOut,
+    ScenarioOut,
+    ScenariosOut,
+)
+from kinema.serving.administration import Administration, RolledBack
+from kinema.serving.json_route import JsonRoute
+from kinema.serving.keys import Key, create_key, list_keys, revoke_key
+from kinema.serving.problems import Problem, not_found
+from kinema.serving.routes.parts import Parts, PathWord
+from kinema.serving.segments import read_segment
+from kinema.serving.wire import NO_NUL, Mark
+
+router = APIRouter(prefix="/v1", tags=["administration"], route_class=JsonRoute)
+Scenario = Annotated[PathWord, Path(description="its name", json_schema_extra=NO_NUL)]
+KeyId = Annotated[Mark, BeforeValidator(read_segment), Path(description="the public part of a key")]
+
+
+@router.get("/models", summary="Versions of the model")
+async def list_models(parts: Parts, request: Request) -> ModelsOut:
+    """The versions that are kept, which one is published, and which one this process answers with."""
+    found = await parts.run(_of(request).models)
+    return ModelsOut(
+        answering=parts.engine.world.version,
+        trouble=parts.engine.keeper.trouble or None,
+        models=[ModelOut.model_validate(one) for one in found],
+    )
+
+
+@router.post("/models/rollback", summary="Answer with another version")
+async def roll_back_model(parts: Parts, request: Request, body: RollbackIn) -> RollbackOut:
+    """Publish a kept version again, by default the one before; no request is dropped. Answered when this process has taken it up."""
+    done = await parts.run_long(_roll_back, _of(request), body.version or None)
+    keeper = parts.engine.keeper
+    taken_up = done.answers and await parts.run_long(
+        keeper.wait_until, lambda world: bool(world.version == done.version)
+    )
+    return RollbackOut(version=done.version, before=done.before, answering=taken_up, notices=list(done.notices))
+
+
+@router.get("/keys", summary="List keys")
+async def get_keys(parts: Parts) -> KeysOut:
+    """All keys without their secrets, the revoked and expired ones among them."""
+    return KeysOut(keys=[_key_out(one) for one in await parts.run(list_keys, parts.engine.store)])
+
+
+@router.post("/keys", status_code=201, summary="Make a key")
+async def make_key(parts: Parts, body: KeyIn) -> KeyMadeOut:
+    """Make a key. The answer is the only place where it stands whole: a hash of it is kept."""
+    key, text = await parts.run(
+        create_key, parts.engine.store, name=body.name, scopes=body.scopes, expires_days=body.expires_days
+    )
+    return KeyMadeOut(**_key_out(key).model_dump(), key=text)
+
+
+@router.delete("/keys/{key_id}", summary="Revoke a key")
+async def delete_key(parts: Parts, key_id: KeyId) -> KeyOut:
+    """Revoke a key for good; every process refuses it within seconds. It stays in the list."""
+    try:
+        return _key_out(await parts.run(revoke_key, parts.engine.store, key_id))
+    except DataError:
+        raise not_found("key", key_id, field="key_id") from None
+
+
+@router.get("/scenarios", summary="Scenarios and their rules")
+async def list_scenarios(request: Request) -> ScenariosOut:
+    """Every scenario that may be asked for, its rules and its variants."""
+    return ScenariosOut(scenarios=[ScenarioOut.model_validate(one) for one in _of(request).scenarios()])
+
+
+@router.get("/experiments/{scenario}", summary="What an experiment says")
+async def get_experiment(
+    parts: Parts,
+    request: Request,
+    scenario: Scenario,
+    since: Annotated[str | None, Query(max_length=40, description="slates shown from then on, ISO 8601")] = None,
+) -> ExperimentOut:
+    """The variants of a scenario compared by the clicks, likes and watch time of the slates that were shown."""
+    if scenario not in {one.scenario for one in _of(request).scenarios()}:
+        raise not_found("scenario", scenario, field="scenario")
+    try:
+        return ExperimentOut.model_validate(await parts.run_long(_of(request).experiment, scenario, since=since))
+    except NotBuiltError as error:
+        raise Problem(409, str(error), field="scenario") from None
+
+
+def _of(request: Request) -> Administration:
+    found: Administration = request.app.state.administration
+    return found
+
+
+def _roll_back(administration: Administration, version: str | None) -> RolledBack:
+    """Roll back.
+
+    Raises:
+        Problem: 404, there is no such version; 409, it cannot be.
+    """
+    if version is not None:
+        names = [one.id for one in administration.models()]
+        if not any(name.startswith(version) or name.endswith(version) for name in names):
+            raise not_found("version", version, field="version")
+    try:
+        return administration.roll_back(version)
+    except (DataError, NotBuiltError) as error:
+        raise Problem(409, str(error), field="version") from None
+
+
+def _key_out(key: Key) -> KeyOut:
+    return KeyOut(
+        id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        state=key.state(time.time_ns() // 1_000_000),
+        created_ms=key.created_ms,
+        expires_ms=key.expires_ms,
+        revoked_ms=key.revoked_ms,
+        last_used_ms=key.last_used_ms,
+    )
