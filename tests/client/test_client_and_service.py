@@ -8,8 +8,8 @@ from kinema.client.async_client import AsyncClient
 from kinema.client.client import Client
 from kinema.client.errors import (
     InvalidRequestError,
+    NotBuiltYetError,
     NotFoundError,
-    ServiceFailedError,
     ServiceUnreachableError,
     UnsentEventsError,
     UploadFailedError,
@@ -64,7 +64,7 @@ def test_recommendations(client, service):
 
 def test_similar_items_audiences_and_search(client):
     assert ids(client.similar("a", 1)) == ["b"]
-    with pytest.raises(ServiceFailedError, match="the audience of item 'd' needs its content or a model"):
+    with pytest.raises(NotBuiltYetError, match="the audience of item 'd' needs its content or a model"):
         client.audience("d", 3)
     found = client.search("otters", 5, categories=["nature"])
     assert ids(found)[:2] == ["a", "b"]
@@ -185,7 +185,7 @@ def test_the_client_for_asyncio(service, tmp_path):
             assert ids(await client.recommend("ann", 1)) == ["d"]
             assert ids(await client.recommend_guest(["d"], 1)) == ["c"]
             assert ids(await client.similar("a", 1)) == ["b"]
-            with pytest.raises(ServiceFailedError, match="the audience of item 'd' needs its content or a model"):
+            with pytest.raises(NotBuiltYetError, match="the audience of item 'd' needs its content or a model"):
                 await client.audience("d")
             assert ids(await client.search("otters"))[:2] == ["a", "b"]
             assert (await client.put_item("async", title="Rain")).title == "Rain"

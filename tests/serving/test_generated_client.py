@@ -41,7 +41,8 @@ def test_a_generated_client_speaks_with_the_service(tmp_path):
         command += ["--output-path", str(tmp_path / "made_client")]
         made = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout + made.stderr
-        assert "warning" not in (made.stdout + made.stderr).lower(), made.stdout
+        told = made.stdout + made.stderr
+        assert "warning" not in told.lower(), told
         used = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(tmp_path), url], capture_output=True, text=True, timeout=60, check=False
         )

@@ -216,7 +216,7 @@ def test_a_search_for_nothing_is_told_so(client):
 
 
 def test_an_audience_without_content_and_model_says_what_is_missing(client):
-    told = error(client.get("/v1/items/a/audience"), 409, "conflict")
+    told = error(client.get("/v1/items/a/audience"), 409, "not_built")
     assert "kinema" in told["message"]
 
 

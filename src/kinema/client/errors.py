@@ -64,6 +64,10 @@ class ChangedMeanwhileError(ServiceError):
     """What was to be changed has changed meanwhile (409): read it again, then decide."""
 
 
+class NotBuiltYetError(ServiceError):
+    """An earlier step has to be run first (409 not_built): the message has the command."""
+
+
 class TooManyRequestsError(ServiceError):
     """The key's rate is used up (429)."""
 
@@ -144,6 +148,8 @@ def error_of(status: int, body: bytes, *, headers: Mapping[str, str], now_s: flo
     """
     kind = _CLASSES.get(status, ServiceFailedError if status >= 500 or status < 400 else InvalidRequestError)
     code, message, field = _parts(body)
+    if code == "not_built":
+        kind = NotBuiltYetError
     return kind(
         message,
         status=status,

@@ -97,7 +97,7 @@ async def received(request: Request, *, max_image_bytes: int, max_clip_bytes: in
         if not media_type(request).startswith(_RAW):
             raise Problem(
                 415,
-                "the Content-Type must be application/json, multipart/form-data, image/* or video/*, is "
+                "the Content-Type must be application/json, multipart/form-data, image/*, video/* or application/octet-stream, is "
                 f"'{media_type(request)[:80]}'",
             )
         await save_body(request, draft, most=max(most.values()), what="clip")

@@ -16,6 +16,8 @@ from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, No
 from kinema.logs import get_logger
 from kinema.serving.wire import FORMS
 
+NOT_BUILT = "not_built"
+"""Code of what an earlier step has to make first."""
 _LOG = get_logger("serving")
 _CODES: Final = {
     400: "bad_request",
@@ -111,7 +113,7 @@ def install_problem_handlers(app: FastAPI) -> None:
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
         if status == 500:
             return _of_failure(error).response()
-        return Problem(status, str(error)).response()
+        return Problem(status, str(error), code=NOT_BUILT if isinstance(error, NotBuiltError) else None).response()
 
     @app.exception_handler(Exception)
     async def failure(_: Request, error: Exception) -> JSONResponse:

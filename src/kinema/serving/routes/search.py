@@ -37,8 +37,9 @@ _BODY: Final = {
                 },
             }
         },
-        "image/*": {"schema": _FILE},
-        "video/*": {"schema": _FILE},
+        "application/octet-stream": {
+            "schema": _FILE | {"description": "a picture or a clip; image/* and video/* are taken, too"}
+        },
     },
 }
 
