@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from kinema.errors import DataError
-from kinema.flm.memory import ItemMemory, row_sums, strongest
+from kinema.flm.memory import ItemMemory
+from kinema.flm.memory_counts import row_sums, strongest
 from kinema.flm.memory_query import decayed_query
 from kinema.store.histories import Histories
 

@@ -68,6 +68,10 @@ class WorldMemory:
         rows = [self.counts[histories.of(c)].sum(axis=0) for c in range(histories.num_users)]
         return np.log1p(np.array(rows, dtype=np.float32))
 
+    def connected(self, items):
+        scores = self.scores(Histories.from_lists([list(items)], len(self.counts)))[0]
+        return np.flatnonzero(scores), scores[scores != 0]
+
     def links(self, items):
         found = [
             (place, other, self.counts[item][other])
@@ -132,8 +136,8 @@ class WorldReading:
     def vector(self):
         return self.scorer.encode(self.history, self.profile_1P)[0]
 
-    def scores(self):
-        return self.scorer.score(self.history, self.profile_1P)[0]
+    def scores_of(self, items):
+        return self.scorer.score(self.history, self.profile_1P)[0][items]
 
 
 def world_scorer():

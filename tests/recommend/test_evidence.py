@@ -45,7 +45,7 @@ def test_where_all_items_are_equal_nothing_stands_out():
 
 
 def test_a_transition_names_the_watched_item_and_its_count():
-    [found, none] = connections(world_memory(), np.array([4, 2]), history(3, 0))
+    [found, none] = connections(world_memory(), np.array([4, 2]), history(3, 0), num_items=6)
     assert (found.watched, found.facts) == (0, {"weight": 8.0})
     assert found.strength > 1
     assert none is None
@@ -54,12 +54,13 @@ def test_a_transition_names_the_watched_item_and_its_count():
 def test_between_two_watched_items_the_newer_one_counts_more():
     counts = np.zeros((4, 4))
     counts[0, 3] = counts[1, 3] = 2.0
-    [found] = connections(WorldMemory(counts), np.array([3]), history(0, 1, num_items=4))
+    [found] = connections(WorldMemory(counts), np.array([3]), history(0, 1, num_items=4), num_items=4)
     assert found.watched == 1
 
 
 def test_ranks_count_from_one_and_equals_share_the_better_one():
-    found = standing("popularity", np.array([5.0, 9.0, 5.0, np.nan, 1.0]), np.arange(5))
+    values = np.array([5.0, 9.0, 5.0, np.nan, 1.0])
+    found = standing("popularity", values, values, num_items=5)
     assert [None if one is None else one.facts["rank"] for one in found] == [2, 1, 2, None, 4]
     assert found[0].facts["out_of"] == 4
 
@@ -78,7 +79,8 @@ def test_z_scores_of_nothing_finite_stay_that_way():
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.5, 40.0]), min_size=3, max_size=20), st.integers(1, 8))
 def test_the_top_of_a_list_of_counts_says_what_the_whole_list_says(values, most):
     counts = np.array(values)
-    whole = standing("popularity", np.log1p(counts), np.arange(len(counts)))
+    logs = np.log1p(counts)
+    whole = standing("popularity", logs, logs, num_items=len(counts))
     limit = min(most, len(counts))
     found = Leading.of(counts, most).contributions("popularity", counts)
     assert found == [one if one.facts["rank"] <= limit and counts[k] > 0 else None for k, one in enumerate(whole)]
@@ -86,5 +88,10 @@ def test_the_top_of_a_list_of_counts_says_what_the_whole_list_says(values, most)
 
 def test_many_items_stand_where_they_would_stand_alone():
     values = np.random.default_rng(0).integers(0, 9, 60).astype(float)
-    together = standing("model", values, np.arange(60))
-    assert together == [standing("model", values, np.array([item]))[0] for item in range(60)]
+    together = standing("model", values, values, num_items=60)
+    assert together == [standing("model", values, values[[item]], num_items=60)[0] for item in range(60)]
+
+
+def test_ranks_are_estimated_from_a_sample():
+    [found] = standing("model", np.arange(10.0), np.array([6.5]), num_items=1000)
+    assert found.facts == {"rank": 301, "out_of": 1000}

@@ -92,10 +92,11 @@ def test_popularity_among_people_alike_names_their_segments():
 )
 def test_the_model_is_named_only_where_nothing_plainer_speaks(kind, text):
     values = np.array([0, 0, 0, 0, 9.0, 0])
+    model = kind, values.__getitem__
     plain = explainer(content={}, popularity=np.zeros(NUM_ITEMS))
-    assert plain.reasons(np.array([4]), history=history(3), now_ms=NOW, model=(kind, values))[0].text == text
+    assert plain.reasons(np.array([4]), history=history(3), now_ms=NOW, model=model)[0].text == text
     popular = explainer(content={}, popularity=values)
-    assert popular.reasons(np.array([4]), history=history(3), now_ms=NOW, model=(kind, values))[0].text == "popular now"
+    assert popular.reasons(np.array([4]), history=history(3), now_ms=NOW, model=model)[0].text == "popular now"
 
 
 def test_the_other_kinds_are_listed_with_their_strengths():

@@ -7,7 +7,8 @@ Shape suffixes: V catalogue, C cases, N interactions, W window, K followers.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Self
 
 import numpy as np
@@ -15,7 +16,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
-from kinema.flm.memory_query import Scales, decayed_query, grown, newest_items, rows_of, stood_in_for
+from kinema.flm.memory_counts import row_sums, strongest, transitions
+from kinema.flm.memory_query import (
+    Followed,
+    Scales,
+    Scratch,
+    Standing,
+    decayed_query,
+    grown,
+    newest_items,
+    rows_of,
+    stood_in_for,
+)
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
 
@@ -70,7 +82,8 @@ class ItemMemory:
         self._totals_V = totals_V.astype(np.float32)
         self._scales = Scales.of(self._totals_V)
         self._updates: tuple[Updates, ...] = (Updates(),)
-        self._stand_ins: tuple[sparse.csr_matrix, sparse.csr_matrix] | None = None
+        self._stand_ins: Standing | None = None
+        self._scratch = Scratch()
 
     @classmethod
     def fit(
@@ -256,18 +269,59 @@ class ItemMemory:
         mean_C1 = raw_CV.mean(axis=1, keepdims=True)
         return np.asarray(np.log1p(raw_CV / np.where(mean_C1 > 0, mean_C1, 1)), dtype=np.float32)
 
+    def connected(self, items_N: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """`scores` of one history where they are not zero, without a pass over the catalogue.
+
+        Returns:
+            Item numbers int64, ascending, and their scores float32, > 0.
+        """
+        with self._followed(items_N, None) as found:
+            return found.items_T, found.scores(found.raw_T)
+
+    def scores_of(
+        self,
+        items_N: NDArray[np.integer],
+        items_K: NDArray[np.integer],
+        *,
+        smoothing_VV: sparse.csr_matrix | None = None,
+    ) -> NDArray[np.float32]:
+        """`scores` of one history for some items, float32 [K]; the rest of the catalogue is not looked at."""
+        asked_K = np.asarray(items_K, dtype=np.int64)
+        with self._followed(items_N, smoothing_VV) as found:
+            if smoothing_VV is None:
+                return found.scores(found.raw_V[asked_K])
+            stand_ins, weights = rows_of(smoothing_VV, asked_K, np.ones(len(asked_K), dtype=np.float32))
+            raw_K = np.zeros(len(asked_K), dtype=np.float32)
+            places = np.repeat(np.arange(len(asked_K)), smoothing_VV.indptr[asked_K + 1] - smoothing_VV.indptr[asked_K])
+            np.add.at(raw_K, places, weights * found.raw_V[stand_ins])
+            return found.scores(raw_K, shares_V=self._standing(smoothing_VV).shares)
+
     def _scores_of_one(
         self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None
     ) -> NDArray[np.float32]:
         """`scores` of one user, float32 [V], in the same order of additions: only what is not zero is touched."""
+        with self._followed(items_N, smoothing_VV) as found:
+            raw_V, shares_V = np.zeros(len(found.raw_V), dtype=np.float32), None
+            if smoothing_VV is None:
+                raw_V[found.items_T] = found.raw_T
+            else:
+                standing = self._standing(smoothing_VV)
+                np.add.at(raw_V, *rows_of(standing.stands_for, found.items_T, found.raw_T))
+                shares_V = standing.shares
+            touched = np.flatnonzero(raw_V)
+            raw_V[touched] = found.scores(raw_V[touched], shares_V=shares_V)
+            return raw_V
+
+    @contextmanager
+    def _followed(self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None) -> Iterator[Followed]:
+        """What follows one history, before the logarithm; its array over the catalogue is lent."""
         with self._lock:
             counts_VV, updates, scales = self._counts_VV, self._updates, self._scales
         items_Q, weights_Q = newest_items(items_N, window=self.window, decay=self.query_decay)
         if smoothing_VV is not None:
             items_Q, weights_Q = stood_in_for(items_Q, weights_Q, smoothing_VV)
         weights_Q = weights_Q * scales.rows_V[items_Q]
-        raw_V = np.zeros(len(scales.rows_V), dtype=np.float32)
-        np.add.at(raw_V, *rows_of(counts_VV, items_Q, weights_Q))
+        followers, counts = rows_of(counts_VV, items_Q, weights_Q)
         with self._lock:
             newest = [
                 (weight, one.row(item))
@@ -275,25 +329,22 @@ class ItemMemory:
                 for item, weight in zip(items_Q.tolist(), weights_Q.tolist(), strict=True)
                 if item in one.rows
             ]
-        for weight, (followers, counts) in newest:
-            known = followers < len(raw_V)
-            raw_V[followers[known]] += np.float32(weight) * counts[known]
-        touched = np.flatnonzero(raw_V != 0)
-        raw_V[touched] *= scales.columns_V[touched]
-        if smoothing_VV is not None:
-            plain = raw_V[touched]
-            raw_V = np.zeros(len(raw_V), dtype=np.float32)
-            np.add.at(raw_V, *rows_of(self._standing_for(smoothing_VV), touched, plain))
-            touched = np.flatnonzero(raw_V != 0)
-        mean = raw_V[None].mean(axis=1)
-        raw_V[touched] = np.log1p(raw_V[touched] / (mean if mean > 0 else np.float32(1)))
-        return raw_V
+        num_items = len(scales.rows_V)
+        for weight, (later, more) in newest:
+            known = later < num_items
+            followers = np.concatenate([followers, later[known]])
+            counts = np.concatenate([counts, np.float32(weight) * more[known]])
+        with (
+            self._scratch.lent(num_items) as scratch,
+            Followed.of(followers, counts, scales.columns_V, scratch) as found,
+        ):
+            yield found
 
-    def _standing_for(self, smoothing_VV: sparse.csr_matrix) -> sparse.csr_matrix:
-        """For which items each item stands in: the transpose, made once for a model."""
-        if self._stand_ins is None or self._stand_ins[0] is not smoothing_VV:
-            self._stand_ins = (smoothing_VV, smoothing_VV.T.tocsr())
-        return self._stand_ins[1]
+    def _standing(self, smoothing_VV: sparse.csr_matrix) -> Standing:
+        """Of a model's smoothing, made once."""
+        if self._stand_ins is None or self._stand_ins.smoothing_VV is not smoothing_VV:
+            self._stand_ins = Standing(smoothing_VV)
+        return self._stand_ins
 
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The items that go best with an item, by counts over ``total^.3``.
@@ -342,46 +393,3 @@ class ItemMemory:
             self._counts_VV = grown(self._counts_VV, num_items)
             self._totals_V = np.concatenate([self._totals_V, np.zeros(missing, dtype=np.float32)])
             self._scales = Scales.of(self._totals_V)
-
-
-def transitions(
-    histories: Histories, counted_U: NDArray[np.int64], *, window: int, decay: float, echo: float
-) -> sparse.csr_matrix:
-    """Decayed transitions to the interactions of each user behind the counted ones, forwards and echoed: CSR float32 [V, V]."""
-    items_N, lengths_U = histories.items, histories.lengths
-    users_N = np.repeat(np.arange(histories.num_users), lengths_U)
-    new_N = np.arange(len(items_N)) - histories.offsets[users_N] >= counted_U[users_N]
-    shape = (histories.num_items, histories.num_items)
-    counts_VV = sparse.csr_matrix(shape, dtype=np.float32)
-    for gap in range(1, min(window, int(lengths_U.max(initial=0)) - 1) + 1):
-        wanted = (users_N[gap:] == users_N[:-gap]) & new_N[gap:]
-        earlier, later = items_N[:-gap][wanted], items_N[gap:][wanted]
-        weights = np.full(len(earlier), decay ** (gap - 1), dtype=np.float32)
-        counts_VV = counts_VV + sparse.csr_matrix((weights, (earlier, later)), shape=shape)
-    counts_VV = (counts_VV + echo * counts_VV.T).tocsr().astype(np.float32)
-    counts_VV.eliminate_zeros()
-    return counts_VV
-
-
-def row_sums(counts_VV: sparse.csr_matrix) -> NDArray[np.float32]:
-    """float32 [V]."""
-    return np.asarray(counts_VV.sum(axis=1), dtype=np.float32).ravel()
-
-
-def strongest(counts_VV: sparse.csr_matrix, num_neighbours: int) -> sparse.csr_matrix:
-    """Only the largest entries of each row (ties: lower column first), columns in order."""
-    per_row = np.diff(counts_VV.indptr)
-    if per_row.max(initial=0) <= num_neighbours:
-        return counts_VV
-    long_rows = np.flatnonzero(per_row > num_neighbours)
-    rows = np.repeat(long_rows, per_row[long_rows])
-    places = np.arange(len(rows)) + np.repeat(
-        counts_VV.indptr[long_rows] - np.cumsum(per_row[long_rows]) + per_row[long_rows], per_row[long_rows]
-    )
-    order = np.lexsort((counts_VV.indices[places], -counts_VV.data[places], rows))
-    starts = np.repeat(np.cumsum(per_row[long_rows]) - per_row[long_rows], per_row[long_rows])
-    kept = np.ones(counts_VV.nnz, dtype=np.bool_)
-    kept[places[order[np.arange(len(order)) - starts >= num_neighbours]]] = False
-    starts_V = np.concatenate([[0], np.cumsum(np.minimum(per_row, num_neighbours))])
-    shape = counts_VV.shape
-    return sparse.csr_matrix((counts_VV.data[kept], counts_VV.indices[kept], starts_V), shape=shape)

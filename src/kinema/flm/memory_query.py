@@ -2,10 +2,13 @@
 
 For one user this is a few hundred numbers; sparse matrices would spend most of the time on their own making.
 
-Shape suffixes: V catalogue, C cases, N interactions, Q items asked with, F followers.
+Shape suffixes: V catalogue, C cases, N interactions, Q items asked with, F followers, T touched items, K items asked about.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -16,6 +19,8 @@ from kinema.store.histories import Histories
 
 ROW_POWER: Final = 0.5
 COLUMN_POWER: Final = 0.3
+_SPARSE: Final = 8
+"""A catalogue of more than so many items per follower is not looked through for those that were touched."""
 
 
 @dataclass(frozen=True)
@@ -106,3 +111,88 @@ def grown(matrix: sparse.csr_matrix, num_items: int) -> sparse.csr_matrix:
     missing = num_items - matrix.shape[0]
     starts = np.concatenate([matrix.indptr, np.full(missing, matrix.indptr[-1], dtype=matrix.indptr.dtype)])
     return sparse.csr_matrix((matrix.data, matrix.indices, starts), shape=(num_items, num_items))
+
+
+class Scratch:
+    """Arrays over the catalogue that are lent and come back: to make one for each request is a pass over all items."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[NDArray[np.float32], NDArray[np.int32]]] = []
+
+    @contextmanager
+    def lent(self, num_items: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
+        """Zeros float32 [V], which must be zeros again afterwards, and an int32 [V] of anything."""
+        try:
+            arrays = self._free.pop()
+        except IndexError:
+            arrays = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int32)
+        if len(arrays[0]) != num_items:
+            arrays = np.zeros(num_items, dtype=np.float32), np.zeros(num_items, dtype=np.int32)
+        yield arrays
+        # What another thread's error leaves behind is thrown away with it.
+        self._free.append(arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Who stands in for whom, with what follows from it; made once for a model.
+
+    Attributes:
+        smoothing_VV: Row j says by which items j is stood in for.
+    """
+
+    smoothing_VV: sparse.csr_matrix
+
+    @cached_property
+    def stands_for(self) -> sparse.csr_matrix:
+        """For which items each stands in: the transpose."""
+        return self.smoothing_VV.T.tocsr()
+
+    @cached_property
+    def shares(self) -> NDArray[np.float32]:
+        """How much of the catalogue each item stands in for."""
+        return np.asarray(self.smoothing_VV.sum(axis=0), dtype=np.float32).ravel()
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """What follows a history.
+
+    Attributes:
+        items_T: int64, ascending: all that is not zero.
+        raw_T: float32, their weighted counts.
+        raw_V: float32, the same over the catalogue; lent.
+    """
+
+    items_T: NDArray[np.int64]
+    raw_T: NDArray[np.float32]
+    raw_V: NDArray[np.float32]
+
+    @classmethod
+    @contextmanager
+    def of(
+        cls,
+        followers_F: NDArray[np.int64],
+        counts_F: NDArray[np.float32],
+        columns_V: NDArray[np.float32],
+        scratch: tuple[NDArray[np.float32], NDArray[np.int32]],
+    ) -> Iterator[Self]:
+        """Summed up; the scratch is clean again afterwards."""
+        raw_V, places_V = scratch
+        np.add.at(raw_V, followers_F, counts_F)
+        if len(raw_V) > _SPARSE * len(followers_F):
+            order_F = np.arange(len(followers_F), dtype=np.int32)
+            places_V[followers_F] = order_F
+            items_T = np.sort(followers_F[places_V[followers_F] == order_F])
+        else:
+            items_T = np.flatnonzero(raw_V)
+        raw_T = raw_V[items_T] * columns_V[items_T]
+        raw_V[items_T] = raw_T
+        yield cls(items_T, raw_T, raw_V)
+        raw_V[items_T] = 0
+
+    def scores(self, raw_K: NDArray[np.float32], *, shares_V: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """``log(1 + r / mean r)`` float32 [K]; the mean is over the catalogue, after standing in where shares are given."""
+        spread_T = self.raw_T if shares_V is None else self.raw_T * shares_V[self.items_T]
+        mean = np.float32(spread_T.sum() / np.float32(max(len(self.raw_V), 1)))
+        return np.asarray(np.log1p(raw_K / (mean if mean > 0 else np.float32(1))), dtype=np.float32)

@@ -79,6 +79,21 @@ class Mixture:
             scores_CV[:, cold] += np.float32(self.cold_bonus)
         return scores_CV
 
+    def least(self, floors: Mapping[str, float], lengths_C: NDArray[np.integer]) -> NDArray[np.float32]:
+        """No item scores less, float32 [C], where each branch's logits are at least its floor.
+
+        Example:
+            >>> mixture = Mixture.from_weights({"sequential": 1.0, "memory": 0.5})
+            >>> mixture.least({"sequential": -20.0, "memory": 0.0}, np.array([3])).round(3).tolist()
+            [-20.0]
+        """
+        floors_A = np.array([floors[name] for name in self.branches])
+        weights_CA = self.weights(lengths_C).astype(np.float64)
+        warm_C = weights_CA @ floors_A
+        ratios_A = self.cold_ratios_A if len(self.cold_ratios_A) else 1.0
+        cold_C = weights_CA @ (floors_A * ratios_A) + self.cold_bonus
+        return np.asarray(np.minimum(warm_C, cold_C), dtype=np.float32)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {

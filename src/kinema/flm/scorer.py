@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from kinema.flm.batch import newest, pad_rows
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
+from kinema.flm.reading import Reading
 from kinema.flm.timing import Moments, TimeKind, moments
 from kinema.store.histories import Histories
 
@@ -191,9 +193,40 @@ class Scorer:
 
     def _fused(self, logits: Mapping[str, NDArray[np.float32]], histories: Histories) -> NDArray[np.float32]:
         scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
-        if self._blank_V.any() and len(scores_CV):
-            scores_CV[:, self._blank_V] = scores_CV.min(axis=1, keepdims=True) - 1
+        if self._blank_V.any():
+            scores_CV[:, self._blank_V] = self.mixture.least(self._floors, histories.lengths)[:, None] - 1
         return scores_CV
+
+    def _scores_of(
+        self, history: Histories, states: Mapping[str, Tensor], items_K: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """What `score` gives for some items, float32 [K]: what is not asked about is not computed."""
+        logits: dict[str, NDArray[np.float32]] = {}
+        items_K = np.asarray(items_K, dtype=np.int64)
+        vectors_KD, bias_K = self.item_vectors_VD[items_K], self.bias_V[items_K]
+        for name in self.mixture.branches:
+            if name in ("sequential", "collaborative", "content"):
+                state_D = states[name][0].numpy() / np.float32(self._temperature)
+                side_KD = self.content_vectors_VD[items_K] if name == "content" else vectors_KD
+                logits[name] = (side_KD @ state_D + bias_K)[None]
+            elif name == "popularity":
+                logits[name] = self.prior_V[items_K][None]
+            else:
+                smoothing_VV = self._smoothing_VV if name == "imputed_memory" else None
+                logits[name] = self.memory.scores_of(history.of(0), items_K, smoothing_VV=smoothing_VV)[None]
+        scores_1K = self.mixture.blend(logits, history.lengths, self._cold_V[items_K])
+        blank_K = self._blank_V[items_K]
+        if blank_K.any():
+            scores_1K[:, blank_K] = self.mixture.least(self._floors, history.lengths)[:, None] - 1
+        scores_K: NDArray[np.float32] = scores_1K[0]
+        return scores_K
+
+    @cached_property
+    def _floors(self) -> dict[str, float]:
+        """No branch gives any item less: states and item vectors are of length 1, and a memory gives nothing below 0."""
+        neural = float(self.bias_V.min(initial=0)) - 1 / self._temperature
+        floors = dict.fromkeys(("sequential", "collaborative", "content"), neural)
+        return floors | {"popularity": float(self.prior_V.min(initial=0)), "memory": 0.0, "imputed_memory": 0.0}
 
     def read(
         self,
@@ -201,7 +234,7 @@ class Scorer:
         profile_P: NDArray[np.float32] | None = None,
         *,
         moment_ms: int | None = None,
-    ) -> "Reading":
+    ) -> Reading:
         """Read one user once, for the vector and for the scores; who comes again with nothing new is not read again.
 
         Args:
@@ -210,7 +243,7 @@ class Scorer:
             moment_ms: See `score`.
         """
         if self._time_bias != "none":
-            return Reading(self, history, self._states_of_one(history, profile_P, moment_ms))
+            return self._reading(history, self._states_of_one(history, profile_P, moment_ms))
         newest = history.of(0)[-self._max_length :]
         key = newest.tobytes(), None if profile_P is None else profile_P.tobytes()
         with self._lock:
@@ -221,7 +254,10 @@ class Scorer:
                 self._kept[key] = states
                 while len(self._kept) > _MOST_READ:
                     self._kept.popitem(last=False)
-        return Reading(self, history, states)
+        return self._reading(history, states)
+
+    def _reading(self, history: Histories, states: Mapping[str, Tensor]) -> Reading:
+        return Reading(states[self.side][0].numpy(), lambda items_K: self._scores_of(history, states, items_K))
 
     def _states_of_one(
         self, history: Histories, profile_P: NDArray[np.float32] | None, moment_ms: int | None
@@ -238,9 +274,8 @@ class Scorer:
         *,
         branches: tuple[str, ...],
         moments_C: NDArray[np.int64] | None = None,
-        states: Mapping[str, Tensor] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
-        """float32 [C, V] of each branch asked for; see `score`. ``states`` where the histories were read before."""
+        """float32 [C, V] of each branch asked for; see `score`."""
         if histories.num_items > self.num_items:
             raise DataError(
                 f"histories must be of a catalogue of at most {self.num_items} items, have {histories.num_items}; "
@@ -249,11 +284,7 @@ class Scorer:
         logits: dict[str, NDArray[np.float32]] = {}
         neural = [name for name in branches if name in ("sequential", "collaborative", "content")]
         if neural:
-            chunks: list[Mapping[str, Tensor]] = []
-            if states is None:
-                chunks += [self._states(chunk) for chunk in self._chunks(histories, profiles_CP, moments_C)]
-            else:
-                chunks.append(states)
+            chunks = [self._states(chunk) for chunk in self._chunks(histories, profiles_CP, moments_C)]
             for name in neural:
                 vectors_VD = self._content_VD if name == "content" else self._items_VD
                 parts = [torch.addmm(self._bias_V, states[name] / self._temperature, vectors_VD.T) for states in chunks]
@@ -363,34 +394,6 @@ class Scorer:
             "collaborative": states.collaborative_BLD[rows, last] * known,
             "content": states.content_BLD[rows, last] * known,
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """One user, read once.
-
-    Attributes:
-        scorer: Who read.
-        history: One row.
-        states: Last state of each branch, float32 [1, D].
-    """
-
-    scorer: Scorer
-    history: Histories
-    states: Mapping[str, Tensor]
-
-    @property
-    def vector(self) -> NDArray[np.float32]:
-        """What `Scorer.encode` gives, float32 [D]."""
-        vector_D: NDArray[np.float32] = self.states[self.scorer.side][0].numpy()
-        return vector_D
-
-    def scores(self) -> NDArray[np.float32]:
-        """What `Scorer.score` gives, float32 [V]."""
-        branches = self.scorer.mixture.branches
-        logits = self.scorer.branch_logits(self.history, None, branches=branches, states=self.states)
-        scores_V: NDArray[np.float32] = self.scorer._fused(logits, self.history)[0]  # noqa: SLF001  # half of its score
-        return scores_V
 
 
 def best(

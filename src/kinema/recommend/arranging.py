@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kinema.recommend.conditions import matching
 from kinema.recommend.filters import Eligible
 from kinema.recommend.parts import Parts
+from kinema.recommend.sampling import allowed_sample
 from kinema.recommend.scenario import CATEGORY, PINNED, Scenario
 from kinema.recommend.stages import Ranked
 from kinema.recommend.trace import Trace
@@ -219,7 +220,7 @@ def with_pins(slate: Ranked, pinned: Mapping[int, int], *, num_items: int) -> Ra
         return slate
     items = np.array(list(pinned.values()), dtype=np.int64)
     worst = float(slate.scores_K.min(initial=0.0))
-    known_K = np.full(len(items), worst) if slate.logits_V is None else slate.logits_V[items].astype(np.float64)
+    known_K = np.full(len(items), worst) if slate.scores_of is None else slate.scores_of(items).astype(np.float64)
     scores_K = np.where(np.isfinite(known_K), known_K, worst)
     free = iter(range(len(slate.items_K)))
     order: list[int] = []
@@ -235,7 +236,7 @@ def with_pins(slate: Ranked, pinned: Mapping[int, int], *, num_items: int) -> Ra
         np.concatenate([slate.scores_K, scores_K]),
         np.concatenate([slate.relevance_K, scores_K]),
         (*slate.sources_K, *(((PINNED,),) * len(items))),
-        slate.logits_V,
+        slate.scores_of,
         np.concatenate([certain_K, np.ones(len(items))]),
     )
     return joined.take(np.array(order, dtype=np.int64))
@@ -272,14 +273,15 @@ def _newcomers(parts: Parts, ranked: Ranked, query: Query) -> list[int]:
     Vectors, not scores: a score also knows that new items are watched less, which is what is to be made up for. Nobody is
     shown what does not fit for being new.
     """
-    cosines_V = None if parts.item_vectors_VD is None else query.nearness(parts.item_vectors_VD)
-    if cosines_V is None:
+    if parts.item_vectors_VD is None or query.user_vector_D is None:
         return []
     age_K = ages_ms(parts.catalogue.published_ms_V[ranked.items_K], query.now_ms)
     is_new_K = (age_K >= 0) & (age_K <= parts.fresh_ms) & (parts.popularity_V[ranked.items_K] < FEW_EVENTS)
     if not is_new_K.any():
         return []
-    cosines_K = cosines_V[ranked.items_K]
-    fits_K = cosines_K >= np.quantile(cosines_V[query.allowed_V], 1 - BEST_SHARE)
-    places = np.flatnonzero(is_new_K & fits_K)
-    return [int(place) for place in places[np.argsort(-cosines_K[places], kind="stable")]]
+    places = np.flatnonzero(is_new_K)
+    cosines = parts.item_vectors_VD[ranked.items_K[places]] @ query.user_vector_D
+    others = parts.item_vectors_VD[allowed_sample(query.allowed_V)] @ query.user_vector_D
+    fits = cosines >= np.quantile(others, 1 - BEST_SHARE)
+    places, cosines = places[fits], cosines[fits]
+    return [int(place) for place in places[np.argsort(-cosines, kind="stable")]]

@@ -68,7 +68,7 @@ def answer_alone(
         "rank", left.num, len(items_K), by=f"branch {branch}", removed={"below the slate": left.num - len(items_K)}
     )
     scores_K = logits_V[items_K].astype(np.float64)
-    ranked = Ranked(items_K, scores_K, scores_K, ((branch,),) * len(items_K), logits_V)
+    ranked = Ranked(items_K, scores_K, scores_K, ((branch,),) * len(items_K), logits_V.__getitem__)
     footing = footing_of(history, profile_P)
     query = Query(history, left.allowed_V, now_ms, None, profile_P)
     items = explain(parts, ranked, query, footing=footing, trace=trace)

@@ -7,7 +7,7 @@ z-score says which.
 Shape suffixes: V items, D width, H watched items, K items to explain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.recommend.model import Memory
+from kinema.retrieval.query import Transitions
 from kinema.store.histories import Histories
 
+ScoresOf = Callable[[NDArray[np.integer]], NDArray[np.floating]]
+"""Item numbers -> what a model says of them."""
 RECENCY: Final = 0.75
 NUM_WATCHED: Final = 100
 NUM_CONNECTED: Final = 20
@@ -127,7 +130,8 @@ def connections(
     items_K: NDArray[np.integer],
     history: Histories,
     *,
-    scores_V: NDArray[np.floating] | None = None,
+    num_items: int,
+    transitions: Transitions | None = None,
 ) -> list[Contribution | None]:
     """For each item the watched item whose watchers also watched it.
 
@@ -135,22 +139,25 @@ def connections(
         memory: Item-item transitions.
         items_K: Items to explain.
         history: One row.
-        scores_V: What the memory says of that history, where it was asked before.
+        num_items: V.
+        transitions: What the memory says of that history, where it was asked before.
 
     Returns:
         K contributions of kind ``memory``; None for an item without a counted transition.
     """
-    if scores_V is None:
-        scores_V = memory.scores(history)[0]
+    if transitions is None:
+        transitions = Transitions(*memory.connected(history.of(0)))
     items = np.asarray(items_K, dtype=np.int64)
-    strengths_K = Scale.of(scores_V).z_scores(scores_V[items])
-    place_V = np.full(len(scores_V), -1, dtype=np.int64)
-    place_V[items] = np.arange(len(items))
+    if not len(items):
+        return []
+    strengths_K = Scale.of_few(transitions.scores_T, num_items).z_scores(transitions.of(items))
+    by_number_K = np.argsort(items, kind="stable")
     counts_K, watched_K = np.zeros(len(items)), np.full(len(items), -1)
     newest_H = history.of(0)[::-1][:NUM_CONNECTED]
     rows, followers, counts = memory.links(newest_H)
-    among = place_V[followers] >= 0
-    places, rows, weights = place_V[followers[among]], rows[among], counts[among].astype(np.float64)
+    places = by_number_K[np.minimum(np.searchsorted(items, followers, sorter=by_number_K), len(items) - 1)]
+    among = items[places] == followers
+    places, rows, weights = places[among], rows[among], counts[among].astype(np.float64)
     # The last entry of a place wins: the heaviest, and of equals the newest.
     order = np.lexsort((-rows, weights * RECENCY**rows))
     order = order[weights[order] > 0]
@@ -163,32 +170,37 @@ def connections(
     ]
 
 
-def standing(kind: str, values_V: NDArray[np.floating], items_K: NDArray[np.integer]) -> list[Contribution | None]:
+def standing(
+    kind: str, values_S: NDArray[np.floating], values_K: NDArray[np.floating], *, num_items: int
+) -> list[Contribution | None]:
     """How far up each item is in a list over the whole catalogue.
 
     Args:
         kind: What the list is about: ``popularity``, ``segment``, ``profile``, ``model``.
-        values_V: Higher is better; not finite where the list has no opinion.
-        items_K: Items to explain.
+        values_S: Of the catalogue, or of a sample of it; higher is better, not finite where the list has no opinion.
+        values_K: Of the items to explain.
+        num_items: V; where that is more than were sampled, ranks are estimated.
 
     Returns:
         K contributions with ``rank`` (from 1, equal values share the better one) and ``out_of``; None where the list
         has no opinion.
     """
-    finite = values_V[np.isfinite(values_V)]
-    strengths_K = Scale.of(values_V).z_scores(values_V[items_K])
-    if len(items_K) > _FEW:
+    finite = values_S[np.isfinite(values_S)]
+    times = num_items / max(len(values_S), 1)
+    strengths_K = Scale.of(values_S).z_scores(values_K)
+    if len(values_K) > _FEW:
         finite = np.sort(finite)
     found: list[Contribution | None] = []
-    for value, strength in zip(values_V[items_K], strengths_K.tolist(), strict=True):
+    for value, strength in zip(values_K, strengths_K.tolist(), strict=True):
         if not np.isfinite(value):
             found.append(None)
             continue
-        if len(items_K) > _FEW:
-            rank = 1 + len(finite) - int(np.searchsorted(finite, value, side="right"))
+        if len(values_K) > _FEW:
+            above = len(finite) - int(np.searchsorted(finite, value, side="right"))
         else:
-            rank = 1 + int(np.count_nonzero(finite > value))
-        found.append(Contribution(kind, strength, None, {"rank": rank, "out_of": len(finite)}))
+            above = int(np.count_nonzero(finite > value))
+        facts = {"rank": 1 + round(times * above), "out_of": round(times * len(finite))}
+        found.append(Contribution(kind, strength, None, facts))
     return found
 
 
@@ -209,6 +221,14 @@ class Scale:
             return cls(0.0, 0.0)
         deviation = float(finite.std())
         return cls(float(finite.mean()), deviation if deviation > _LEAST else 0.0)
+
+    @classmethod
+    def of_few(cls, values_T: NDArray[np.floating], num_items: int) -> Self:
+        """Of a list that is 0 but for a few values, all of them finite."""
+        values, size = np.asarray(values_T, dtype=np.float64), max(num_items, 1)
+        mean = float(values.sum()) / size
+        deviation = float(np.sqrt(max(float(values @ values) / size - mean**2, 0.0)))
+        return cls(mean, deviation if deviation > _LEAST else 0.0)
 
     def z_scores(self, values_K: NDArray[np.floating]) -> NDArray[np.float64]:
         """Distances of some of them from the mean in standard deviations; 0 where all are equal, and what is not finite stays so."""

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.evidence import ContentSpace, Contribution, Leading, connections, standing
+from kinema.recommend.evidence import ContentSpace, Contribution, Leading, ScoresOf, connections, standing
 from kinema.recommend.model import Memory
+from kinema.recommend.sampling import sample
 from kinema.retrieval.fresh import ages_ms
 from kinema.retrieval.kept import KeptWhile
 from kinema.retrieval.popularity import DAY_MS
+from kinema.retrieval.query import Transitions
 from kinema.store.histories import Histories
 
 Segment = tuple[NDArray[np.float64], Sequence[str]]
@@ -89,8 +91,8 @@ class Explainer:
         now_ms: int,
         watched: str = ", which you watched",
         segment: Segment | None = None,
-        model: tuple[str, NDArray[np.floating]] | None = None,
-        transitions_V: NDArray[np.floating] | None = None,
+        model: tuple[str, ScoresOf] | None = None,
+        transitions: Transitions | None = None,
         about_item: bool = True,
         modality: str | None = None,
         otherwise: str = "from the rest of the catalogue",
@@ -104,9 +106,9 @@ class Explainer:
             watched: What follows the name of an item of the history.
             segment: Popularity expected among people like the user [V], on the scale of ``popularity_V``, and the names of
                 the user's segments.
-            model: ``model`` or ``profile`` and the model's score of every item [V]; named only if nothing plainer
-                speaks for an item.
-            transitions_V: What the memory says of the history, where it was asked before.
+            model: ``model`` or ``profile`` and the model's score of any items; named only if nothing plainer speaks for an
+                item.
+            transitions: What the memory says of the history, where it was asked before.
             about_item: Popularity and freshness count as reasons. They say nothing about one user.
             modality: Only likeness in this modality counts as a reason; None allows every kind.
             otherwise: The words where nothing speaks for an item.
@@ -116,7 +118,9 @@ class Explainer:
         """
         rows = [space.nearest(items_K, history.of(0)) for space in self.spaces if modality in {None, space.name}]
         if self.memory is not None and len(history.items) and modality is None:
-            rows.append(connections(self.memory, items_K, history, scores_V=transitions_V))
+            rows.append(
+                connections(self.memory, items_K, history, num_items=len(self.catalogue), transitions=transitions)
+            )
         if about_item:
             rows.append(self._popular(items_K))
         if segment is not None and segment[1]:
@@ -127,7 +131,10 @@ class Explainer:
         ]
         bare = [k for k, strong in enumerate(clear) if not strong]
         if model is not None and bare:
-            for k, spare in zip(bare, standing(model[0], model[1], np.asarray(items_K)[bare]), strict=True):
+            kind, scores_of = model
+            size = len(self.catalogue)
+            found = standing(kind, scores_of(sample(size)), scores_of(np.asarray(items_K)[bare]), num_items=size)
+            for k, spare in zip(bare, found, strict=True):
                 clear[k] = [spare] if spare is not None and spare.is_clear else []
         reasons = []
         for k, strong in enumerate(clear):

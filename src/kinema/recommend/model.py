@@ -3,6 +3,7 @@
 Shape suffixes: C cases, V items, D width, P profile columns, K followers.
 """
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,8 +16,8 @@ from kinema.store.histories import Histories
 class Memory(Protocol):
     """Item-item transitions: what was watched close to what. `kinema.flm.memory.ItemMemory` is one."""
 
-    def scores(self, histories: Histories) -> NDArray[np.float32]:
-        """[C, V]: for each row, how strongly its newest items lead on to every item; 0 without a transition."""
+    def connected(self, items_N: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The items that a history, oldest first, leads on to, by number ascending, and how strongly, > 0."""
 
     def update(self, history: NDArray[np.integer], new_item: int) -> None:
         """Count one more event of a user with the given items before it, oldest first."""
@@ -38,8 +39,9 @@ class Reading(Protocol):
     def vector(self) -> NDArray[np.float32]:
         """[D], what `Scorer.encode` gives."""
 
-    def scores(self) -> NDArray[np.float32]:
-        """[V], what `Scorer.score` gives for all sides fused."""
+    @property
+    def scores_of(self) -> Callable[[NDArray[np.integer]], NDArray[np.float32]]:
+        """What `Scorer.score` gives for some items, all sides fused, [K]; costs what the items cost, not the catalogue."""
 
 
 class Scorer(Protocol):

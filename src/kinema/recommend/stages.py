@@ -14,6 +14,7 @@ from kinema.ranking.rescoring import Rescoring
 from kinema.ranking.scale import on_model_scale
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing
+from kinema.recommend.evidence import ScoresOf
 from kinema.recommend.explain import Reason
 from kinema.recommend.fallback import OFFSETS
 from kinema.recommend.filters import Eligible, eligible
@@ -27,6 +28,17 @@ from kinema.retrieval.query import Query
 from kinema.schema import SlateItem
 
 
+@dataclass(frozen=True, eq=False)
+class _NearnessOf:
+    """Cosines of some items with the user's vector."""
+
+    vectors_VD: NDArray[np.float32]
+    user_vector_D: NDArray[np.float32]
+
+    def __call__(self, items_K: NDArray[np.integer]) -> NDArray[np.float32]:
+        return np.asarray(self.vectors_VD[items_K] @ self.user_vector_D)
+
+
 @dataclass(frozen=True)
 class Ranked:
     """Candidates with one score each, best first.
@@ -37,7 +49,7 @@ class Ranked:
         relevance_K: float64, what re-ranking weighs against distance: the scores, or the logarithm of fused ranks. A fused
             rank falls like 1/place, so without the logarithm everything below the first places would seem equal.
         sources_K: Who proposed each.
-        logits_V: The model's score of every item; None where it was not asked.
+        scores_of: The model's score of any items; None where it was not asked.
         propensities_K: float64, probability with which each took its place; None where nothing was left to chance.
     """
 
@@ -45,7 +57,7 @@ class Ranked:
     scores_K: NDArray[np.float64]
     relevance_K: NDArray[np.float64]
     sources_K: tuple[tuple[str, ...], ...]
-    logits_V: NDArray[np.float32] | None = None
+    scores_of: ScoresOf | None = None
     propensities_K: NDArray[np.float64] | None = None
 
     def take(self, places: NDArray[np.integer]) -> "Ranked":
@@ -109,10 +121,10 @@ def rank(
         rescoring: The second opinion; None for none.
     """
     scores_K = fuse_ranks(merged.ranks_SK, [weights[source] for source in merged.sources], offset=OFFSETS[footing])
-    logits_V, num_unscored, by = None, len(scores_K), "fused ranks"
+    scores_of, num_unscored, by = None, len(scores_K), "fused ranks"
     if reading is not None and footing is Footing.HISTORY:
-        logits_V = reading.scores()
-        scores_K, num_unscored = on_model_scale(logits_V, merged.items_K, scores_K)
+        scores_of = reading.scores_of
+        scores_K, num_unscored = on_model_scale(scores_of(merged.items_K), scores_K)
     if num_unscored < len(scores_K):
         by = "model"
         if rescoring is not None:
@@ -123,7 +135,7 @@ def rank(
     order_K = np.lexsort((merged.items_K, -scores_K))
     sources = merged.sources_of(order_K)
     trace.step("rank", len(scores_K), len(scores_K), by=by, without_model_score=num_unscored)
-    return Ranked(merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], sources, logits_V)
+    return Ranked(merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], sources, scores_of)
 
 
 def drop_copies(parts: Parts, ranked: Ranked, *, shown: NDArray[np.integer], trace: Trace) -> tuple[Ranked, int]:
@@ -165,19 +177,18 @@ def _reasons(parts: Parts, ranked: Ranked, query: Query, footing: Footing) -> li
     if parts.segments is not None and query.profile_P is not None:
         names = [parts.segments.names[one] for one in parts.segments.of(query.profile_P).tolist()]
         segment = (parts.segments.shares(query.profile_P, parts.popularity_V) * parts.popularity_V.sum(), names)
-    model = None
-    if ranked.logits_V is not None:
-        model = ("model", ranked.logits_V)
-    elif footing is Footing.PROFILE and parts.item_vectors_VD is not None:
-        nearness_V = query.nearness(parts.item_vectors_VD)
-        model = None if nearness_V is None else ("profile", nearness_V)
+    model: tuple[str, ScoresOf] | None = None
+    if ranked.scores_of is not None:
+        model = ("model", ranked.scores_of)
+    elif footing is Footing.PROFILE and parts.item_vectors_VD is not None and query.user_vector_D is not None:
+        model = ("profile", _NearnessOf(parts.item_vectors_VD, query.user_vector_D))
     return parts.explainer.reasons(
         ranked.items_K,
         history=query.history,
         now_ms=query.now_ms,
         segment=segment,
         model=model,
-        transitions_V=None if parts.memory is None else query.transitions(parts.memory),
+        transitions=None if parts.memory is None else query.transitions(parts.memory),
     )
 
 

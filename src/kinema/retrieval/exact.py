@@ -33,7 +33,6 @@ class ExactRetriever:
 
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items; none without a user vector."""
-        nearness_V = query.nearness(self.vectors_VD)
-        if nearness_V is None:
+        if query.user_vector_D is None:
             return nothing(self.name)
-        return as_candidates(nearness_V, num, query.allowed_V, source=self.name)
+        return as_candidates(self.vectors_VD @ query.user_vector_D, num, query.allowed_V, source=self.name)

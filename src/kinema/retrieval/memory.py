@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kinema.retrieval.query import Query, TransitionScores
-from kinema.retrieval.top import Candidates, as_candidates, nothing
+from kinema.retrieval.top import Candidates, best_of, nothing
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,5 @@ class MemoryRetriever:
         """The ``num`` most strongly connected allowed items; an item without any connection is no candidate."""
         if not len(query.items):
             return nothing(self.name)
-        scores_V = query.transitions(self.memory)
-        return as_candidates(scores_V, num, query.allowed_V & (scores_V > 0), source=self.name)
+        found = query.transitions(self.memory)
+        return best_of(found.items_T, found.scores_T, num, query.allowed_V, source=self.name)

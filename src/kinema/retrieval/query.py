@@ -17,8 +17,33 @@ from kinema.store.histories import Histories
 class TransitionScores(Protocol):
     """The part of an item-item memory that retrieval needs."""
 
-    def scores(self, histories: Histories) -> NDArray[np.floating]:
-        """[C, V]: for each row, how strongly its items lead on to every item; 0 where no transition was counted."""
+    def connected(self, items_N: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+        """The items that a history leads on to, by number ascending, and how strongly, > 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """Where a history leads on to; to all other items with a strength of 0.
+
+    Attributes:
+        items_T: int64, ascending.
+        scores_T: > 0.
+    """
+
+    items_T: NDArray[np.int64]
+    scores_T: NDArray[np.floating]
+
+    def of(self, items_K: NDArray[np.integer]) -> NDArray[np.floating]:
+        """The strengths of some items.
+
+        Example:
+            >>> Transitions(np.array([2, 5]), np.array([0.5, 1.5])).of(np.array([5, 3, 9]))
+            array([1.5, 0. , 0. ])
+        """
+        if not len(self.items_T):
+            return np.zeros(len(items_K), dtype=self.scores_T.dtype)
+        places_K = np.minimum(np.searchsorted(self.items_T, items_K), len(self.items_T) - 1)
+        return np.where(self.items_T[places_K] == items_K, self.scores_T[places_K], 0)
 
 
 @dataclass(frozen=True)
@@ -39,27 +64,18 @@ class Query:
     now_ms: int
     user_vector_D: NDArray[np.float32] | None = None
     profile_P: NDArray[np.float32] | None = None
-    _found: dict[int, NDArray[np.floating]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _led_to: dict[int, Transitions] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def items(self) -> NDArray[np.int32]:
         """int32 [N], the user's items, oldest first."""
         return self.history.of(0)
 
-    def nearness(self, vectors_VD: NDArray[np.float32]) -> NDArray[np.floating] | None:
-        """Inner products of the user vector with all items, computed once; None without a user vector."""
-        if self.user_vector_D is None:
-            return None
-        found = self._found.get(id(vectors_VD))
+    def transitions(self, memory: TransitionScores) -> Transitions:
+        """What the user's items lead on to, asked of a memory once."""
+        found = self._led_to.get(id(memory))
         if found is None:
-            found = self._found[id(vectors_VD)] = np.asarray(vectors_VD @ self.user_vector_D)
-        return found
-
-    def transitions(self, memory: TransitionScores) -> NDArray[np.floating]:
-        """How strongly the user's items lead on to all items, asked of a memory once."""
-        found = self._found.get(id(memory))
-        if found is None:
-            found = self._found[id(memory)] = memory.scores(self.history)[0]
+            found = self._led_to[id(memory)] = Transitions(*memory.connected(self.items))
         return found
 
 

@@ -106,6 +106,14 @@ def as_candidates(scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[n
     return Candidates(source, items_K, scores_V[items_K])
 
 
+def best_of(
+    items_N: NDArray[np.integer], scores_N: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_], *, source: str
+) -> Candidates:
+    """The ``num`` best allowed of some items, ascending by number, as candidates of one source, best first."""
+    places_K = top(scores_N, num, allowed_V[items_N])
+    return Candidates(source, items_N[places_K].astype(np.int64), scores_N[places_K])
+
+
 def nothing(source: str) -> Candidates:
     """The answer of a source that has nothing to say."""
     return Candidates(source, np.empty(0, dtype=np.int64), np.empty(0))

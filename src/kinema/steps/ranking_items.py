@@ -104,7 +104,7 @@ def rank_items(
     history, profile = maker.people.row(number), maker.people.profile(user)
     profiles = None if profile is None else profile[None]
     logits_V = scorer.score(history, profiles, moments_C=np.array([moment]))[0]
-    flm_K, num_blank = on_model_scale(logits_V, items_K, np.zeros(len(items_K)))
+    flm_K, num_blank = on_model_scale(logits_V[items_K], np.zeros(len(items_K)))
     scores_K, heads, value_K = flm_K, {}, None
     if maker.ranking is not None:
         heads = dict(maker.ranking.heads(number, items_K, moment))
