@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from kinema.serving.auth import Principal
 from kinema.serving.engine import Engine, now_ms
@@ -63,7 +64,7 @@ async def erase_user(parts: Parts, user_id: UserId) -> Deleted:
     return Deleted(events=await parts.run(parts.engine.erase_user, user_id))
 
 
-@router.get("/{user_id}/recommendations", summary="Recommend items to a user")
+@router.get("/{user_id}/recommendations", summary="Recommend items to a user", response_model=RecommendOut)
 async def get_recommendations(
     parts: Parts,
     user_id: UserId,
@@ -71,20 +72,22 @@ async def get_recommendations(
     scenario: Annotated[str, Query(min_length=1, max_length=64)] = "home",
     explain: Annotated[bool, Query(description="say why each item is here")] = True,
     debug: Annotated[bool, Query(description="show what each stage did")] = False,
-) -> RecommendOut:
+) -> Response:
     """Items for a user, by everything they did up to this moment; somebody unknown gets what is popular, and the answer says so."""
     asked = RecommendIn(n=num_items, scenario=scenario, explain=explain, debug=debug)
     return await recommend(parts, user_id, asked)
 
 
-@router.post("/{user_id}/recommendations", summary="Recommend items to a user, with context")
-async def post_recommendations(parts: Parts, user_id: UserId, body: RecommendIn) -> RecommendOut:
+@router.post(
+    "/{user_id}/recommendations", summary="Recommend items to a user, with context", response_model=RecommendOut
+)
+async def post_recommendations(parts: Parts, user_id: UserId, body: RecommendIn) -> Response:
     """The same with exclusions, context, and what happened in a session that is not stored."""
     return await recommend(parts, user_id, body)
 
 
-@guests.post("/recommendations", summary="Recommend items to a guest")
-async def recommend_to_guest(parts: Parts, body: RecommendIn) -> RecommendOut:
+@guests.post("/recommendations", summary="Recommend items to a guest", response_model=RecommendOut)
+async def recommend_to_guest(parts: Parts, body: RecommendIn) -> Response:
     """Items for somebody who is not known, by what they did in this session."""
     return await recommend(parts, "", body)
 
@@ -161,8 +164,8 @@ def _export(engine: Engine, user_id: str) -> Export:
     return Export(user_id=user_id, attributes=user.attributes, topics=topics, events=events, slates=slates)
 
 
-async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> RecommendOut:
-    """A logged slate."""
+async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Response:
+    """A logged slate. It is written as JSON here: the framework would check each answer against its model once more."""
     moment = now_ms()
     session = [
         (one.item_id, one.kind, moment if one.timestamp_ms is None else one.timestamp_ms) for one in body.session
@@ -180,7 +183,8 @@ async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Rec
     )
     its_id, answered, world, logged = await parts.run(parts.engine.recommend, asked)
     await written(logged)
-    return recommend_out(its_id, answered, world, scenario=body.scenario, explain=body.explain, debug=body.debug)
+    answer = recommend_out(its_id, answered, world, scenario=body.scenario, explain=body.explain, debug=body.debug)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def _known(engine: Engine, user_id: str) -> UserOut:
