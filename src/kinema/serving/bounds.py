@@ -40,7 +40,7 @@ class Limits:
 
     max_body_bytes: int = 2 << 20
     body_bytes_by_path: Mapping[str, int] = field(default_factory=dict)
-    max_path_bytes: int = 2_048
+    max_path_bytes: int = 8_192
     max_query_bytes: int = 8_192
     body_seconds: float = 20.0
     answer_seconds: float = 30.0
@@ -224,13 +224,16 @@ def _length(headers: Sequence[tuple[bytes, bytes]], most: int) -> int | None:
     length: int | None = 0
     for name, value in headers:
         if name == b"transfer-encoding":
-            return None
-        if name == b"content-length":
+            length = None
+        elif name == b"content-length" and length is not None:
             if not value.isdigit() or len(value) > 18:
                 raise Problem(400, "Content-Length must be a number of bytes")
             length = int(value)
             if length > most:
                 raise _too_large(most)
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            told = value.decode("latin-1")[:40]
+            raise _closing(415, f"a body must be sent as it is, has the Content-Encoding '{told}'")
     return length
 
 

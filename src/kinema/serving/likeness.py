@@ -12,14 +12,12 @@ from starlette.datastructures import FormData, UploadFile
 
 from kinema.serving.json_route import media_type
 from kinema.serving.problems import Problem
-from kinema.serving.receiving import save_body, save_part
+from kinema.serving.receiving import FORM, received_form, save_body, save_part
 from kinema.serving.sniffing import SNIFFED, picture_suffix, video_suffix
 
-FORM: Final = "multipart/form-data"
 _RAW: Final = ("image/", "video/", "application/octet-stream")
 _LISTS: Final = {"category": "categories", "categories": "categories"}
 _MOST_FIELDS: Final = 120
-_FIELD_BYTES: Final = 64 << 10
 _KINDS: Final = {
     "image": "a picture (jpg, png, webp, bmp, gif, tiff)",
     "clip": "a video file (mp4, avi, flv, mkv, webm, mov, mpg, ts, wmv, ogv)",
@@ -84,7 +82,7 @@ async def received(request: Request, *, max_image_bytes: int, max_clip_bytes: in
     with TemporaryDirectory(prefix="kinema-search-") as folder:
         draft = Path(folder) / "draft"
         if media_type(request) == FORM:
-            async with request.form(max_files=2, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES) as form:
+            async with received_form(request, max_files=2, max_fields=_MOST_FIELDS) as form:
                 fields = _fields(form)
                 files = {}
                 for what in _KINDS:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
@@ -107,6 +108,11 @@ def install_problem_handlers(app: FastAPI) -> None:
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_allowed(request)) or headers.get("Allow", "")
         return Problem(error.status_code, str(error.detail), headers=headers).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        del error
+        return Problem(400, "the client hung up before its body was whole").response()
 
     @app.exception_handler(KinemaError)
     async def kinema(_: Request, error: KinemaError) -> JSONResponse:

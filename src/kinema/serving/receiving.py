@@ -1,14 +1,38 @@
 """Bodies that are files: written to disk piece by piece, never held whole, and stopped at their limit."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData, UploadFile
 
 from kinema.serving.problems import Problem
 
 _PIECE: Final = 1 << 20
+_FIELD_BYTES: Final = 64 << 10
+
+
+FORM: Final = "multipart/form-data"
+
+
+@asynccontextmanager
+async def received_form(request: Request, *, max_files: int, max_fields: int) -> AsyncIterator[FormData]:
+    """A form; its files are closed afterwards.
+
+    Raises:
+        Problem: 400, it cannot be read, or has more parts than that.
+    """
+    try:
+        form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=_FIELD_BYTES)
+    except FormParserError as error:
+        raise Problem(400, f"the body must be a form ({FORM}): {error}") from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def save_part(given: UploadFile, path: Path, *, most: int, what: str) -> None:

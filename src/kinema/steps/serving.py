@@ -172,6 +172,7 @@ def serve_project(
     import uvicorn  # noqa: PLC0415  # the same
 
     from kinema.serving.auth import check_open  # noqa: PLC0415  # the same
+    from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # the same
     from kinema.serving.privacy import Pseudonyms, Redaction, read_pseudonym_key  # noqa: PLC0415  # the same
     from kinema.serving.request_log import configure_service_logs  # noqa: PLC0415  # the same
 
@@ -189,7 +190,7 @@ def serve_project(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 << 10,
+        http=BoundedProtocol,
     )
     if started is not None:
         place = f"[{address}]" if ":" in address else address

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 
+from kinema.serving.json_route import media_type
 from kinema.serving.media import MediaDesk
 from kinema.serving.problems import Problem
-from kinema.serving.receiving import save_body, save_part
+from kinema.serving.receiving import FORM, received_form, save_body, save_part
 from kinema.serving.routes.parts import ItemId, Parts, ServiceParts
 from kinema.serving.wire import MediaJob
 from kinema.store.service_protocols import Document
@@ -82,8 +83,8 @@ def _desk(parts: ServiceParts) -> MediaDesk:
 
 async def _receive(request: Request, draft: File, *, most: int) -> str:
     """Write an upload to a file, piece by piece; the name it was sent with."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=1, max_fields=10) as form:
+    if media_type(request) == FORM:
+        async with received_form(request, max_files=1, max_fields=10) as form:
             given = form.get("file")
             if not isinstance(given, UploadFile):
                 raise Problem(422, "a form must have the clip as its part 'file'", field="file")

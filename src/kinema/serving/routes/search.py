@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from kinema.serving.bounds import parse_json
 from kinema.serving.json_route import JSON, media_type
-from kinema.serving.likeness import FORM, received
+from kinema.serving.likeness import received
 from kinema.serving.problems import Problem, invalid_field
-from kinema.serving.receiving import read_body
+from kinema.serving.receiving import FORM, read_body
 from kinema.serving.routes.parts import HowMany, Parts, ServiceParts, written
 from kinema.serving.wire import Mark, Moment, SearchHit, SearchIn, SearchOut, Word
 
