@@ -32,6 +32,9 @@ class ServingSettings(ServiceSection):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="processes that share the port, each with the model and the catalogue"
+    )
     threads: int = Field(default=2, ge=1, le=64, description="answers computed at once in a process")
     max_batch: int = Field(default=1000, ge=1, le=100_000, description="events in one request")
     max_upload_mb: int = Field(default=512, ge=1, le=100_000, description="largest clip that may be uploaded")

@@ -1,6 +1,8 @@
 import threading
+import time
 
 import httpx2
+import psutil
 import pytest
 
 from kinema.store.sql import SqlStore
@@ -93,3 +95,23 @@ def test_without_a_key_nothing_is_told(folder):
     with RunningService(folder, "--log", "off") as service:
         answer = service.http.get("/v1/users/ann/recommendations")
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
+def test_several_workers_share_a_port_and_one_that_dies_is_replaced(folder):
+    with RunningService(folder, "--open", "--workers", "2") as service:
+        event = {"user_id": "ann", "item_id": "d", "kind": "watch"}
+        assert service.http.post("/v1/events", json=event).status_code == 200
+        workers = psutil.Process(service.process.pid).children()
+        assert len(workers) == 2
+        workers[0].kill()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            alive = [one for one in psutil.Process(service.process.pid).children() if one.status() != "zombie"]
+            if len(alive) == 2 and workers[0] not in alive:
+                break
+            time.sleep(0.1)
+        assert len(alive) == 2
+        with httpx2.Client(base_url=service.address, timeout=30) as fresh:
+            shown = fresh.get("/v1/users/ann/recommendations?n=6").json()["items"]
+        assert "d" not in [one["item_id"] for one in shown]
+    assert not any(one.is_running() for one in alive)

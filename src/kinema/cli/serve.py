@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,11 +24,13 @@ from kinema.cli.output import project_option
     type=click.Choice(["json", "text", "off"]),
     help="Form of the log of requests.  [default: json, or kinema.toml]",
 )
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Processes that share the port.  [default: 1, or kinema.toml]"
+)
+@click.option("--worker", "is_worker", is_flag=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Say the address as JSON on standard output.")
 @project_option
-def serve(
-    *, host: str | None, port: int | None, is_open: bool, log: str | None, as_json: bool, folder: Path | None
-) -> None:
+def serve(folder: Path | None, *, as_json: bool, **how: Any) -> None:
     """Answer recommendations and search over HTTP, and take events in, until interrupted.
 
     The API is described at /docs. Who asks needs a key of kinema keys, unless --open. Requires the extra 'serve'.
@@ -44,4 +47,4 @@ def serve(
         )
 
     with Project.find(folder) as opened:
-        serve_project(opened, host=host, port=port, is_open=is_open, log=log, started=started)
+        serve_project(opened, **how, started=None if how["is_worker"] else started)

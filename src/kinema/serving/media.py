@@ -7,12 +7,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, Protocol
+from uuid import uuid4
 
 import polars as pl
 
-from kinema.errors import KinemaError
+from kinema.errors import ConflictError, KinemaError
 from kinema.logs import get_logger
 from kinema.serving.engine import Engine, new_id, now_ms
 from kinema.serving.problems import Problem, not_found
@@ -23,6 +24,9 @@ _LOG = get_logger("serving")
 _ROOM: Final = "media"
 _ENDED: Final = ("recommendable", "failed")
 _MOST_WAITING: Final = 1000
+_SILENT_MS: Final = 600_000
+"""After which a job of another process is taken over."""
+_LOOK_SECONDS: Final = 60.0
 Status = Literal["queued", "decoding", "encoding", "recommendable", "failed"]
 
 
@@ -64,15 +68,24 @@ class MediaDesk:
     def __init__(self, engine: Engine, room: ClipRoom) -> None:
         self._engine = engine
         self._room = room
+        self._me = uuid4().hex
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="kinema-media", daemon=True)
 
     def start(self) -> None:
         """Take up what an earlier process has left undone, then wait for more."""
-        for job in self._engine.store.documents(_ROOM):
-            if job.value["status"] not in _ENDED:
-                self._queue.put(job.key)
+        self._take_up()
         self._thread.start()
+
+    def _take_up(self) -> None:
+        """Jobs that nobody works on: those whose process has said nothing for longer than a clip may take."""
+        for job in self._engine.store.documents(_ROOM):
+            if job.value["status"] not in _ENDED and self._is_free(job):
+                self._queue.put(job.key)
+
+    def _is_free(self, job: Document) -> bool:
+        owner = job.value.get("owner", "")
+        return owner in ("", self._me) or now_ms() - job.updated_ms > _SILENT_MS
 
     def stop(self) -> None:
         """Stop after the clip that is being understood; the others wait for the next start."""
@@ -134,6 +147,7 @@ class MediaDesk:
             "status": "queued",
             "created_ms": now_ms(),
             "message": "",
+            "owner": self._me,
         }
         store.put_document(_ROOM, key, value, expected=0)
         self._queue.put(key)
@@ -152,7 +166,14 @@ class MediaDesk:
         return found
 
     def _run(self) -> None:
-        while (key := self._queue.get()) is not None:
+        while True:
+            try:
+                key = self._queue.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                self._take_up()
+                continue
+            if key is None:
+                return
             try:
                 self._work(key)
             except Exception as error:  # noqa: BLE001  # the next clip is another one's
@@ -162,9 +183,13 @@ class MediaDesk:
     def _work(self, key: str) -> None:
         self._engine.telemetry.set_queue("media", self.num_waiting)
         job = self._engine.store.document(_ROOM, key)
-        if job is None or job.value["status"] in _ENDED:
+        if job is None or job.value["status"] in _ENDED or not self._is_free(job):
             return
-        self._say(key, "decoding")
+        claim: Mapping[str, Any] = {**job.value, "status": "decoding", "owner": self._me}
+        try:
+            self._engine.store.put_document(_ROOM, key, claim, expected=job.version)
+        except ConflictError:
+            return  # another process was first
         done = self._room.understand(job.value["media_path"])
         self._say(key, "encoding", done.notice)
         in_time = self._engine.keeper.wait_for_items(anew=True)

@@ -34,7 +34,7 @@ from kinema.store.service_protocols import ServiceStore, StoreState
 
 NO_MODEL: Final = "none"
 """Version of a world that answers without a model."""
-_BESIDE: Final = ("click", "engagement", "several", "match/items", "duplicates")
+_BESIDE: Final = ("features", "click", "engagement", "several", "match/items", "duplicates")
 _DISLIKES: Final = (EventKind.DISLIKE, EventKind.LIKE)
 
 

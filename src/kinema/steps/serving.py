@@ -10,6 +10,7 @@ from kinema.errors import ConfigError
 from kinema.extras import require
 from kinema.steps.backstage import Backstage
 from kinema.steps.live_world import ProjectWorlds, ServedProject
+from kinema.steps.serving_workers import run_workers
 from kinema.steps.uploads import MediaProject, ProjectClips
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def serve_project(
     port: int | None = None,
     is_open: bool = False,
     log: str | None = None,
+    workers: int | None = None,
+    is_worker: bool = False,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a project until interrupted.
@@ -163,6 +166,8 @@ def serve_project(
         port: Port; None takes the settings', 0 a free one.
         is_open: Serve without keys; only on loopback.
         log: ``json``, ``text`` or ``off``; None takes the settings'.
+        workers: Processes; None takes the settings'.
+        is_worker: One of several that share the port.
         started: Told the address once requests are answered.
 
     Raises:
@@ -179,9 +184,18 @@ def serve_project(
     serving = project.settings.serving
     address, form = host or serving.host, log or serving.log
     check_open(address, is_open)
-    listener = bound_socket(address, serving.port if port is None else port)
+    num = 1 if is_worker else workers or serving.workers
+    listener = bound_socket(address, serving.port if port is None else port, shared=num > 1 or is_worker)
+    url = f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}"
     redaction = Redaction(Pseudonyms(read_pseudonym_key(project.folder)), serving.personal_fields)
     configure_service_logs(level="warning" if form == "off" else "info", as_json=form != "text", redaction=redaction)
+    if num > 1:
+        options = ["--host", address, "--port", str(listener.getsockname()[1]), "--log", form]
+        if started is not None:
+            started(url)
+        run_workers(project.folder, [*options, *(["--open"] if is_open else [])], num=num)
+        listener.close()
+        return
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = make_app(project, is_open=is_open, log=form != "off")
     config = uvicorn.Config(
@@ -193,13 +207,17 @@ def serve_project(
         http=BoundedProtocol,
     )
     if started is not None:
-        place = f"[{address}]" if ":" in address else address
-        started(f"http://{place}:{listener.getsockname()[1]}")
+        started(url)
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens, bound before anything is loaded: a port that is taken is said at once.
+def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket, bound before anything is loaded: a port that is taken is said at once.
+
+    Args:
+        host: Address.
+        port: 0 takes a free one.
+        shared: Other processes of this service listen on it, too.
 
     Raises:
         ConfigError: It cannot be had.
@@ -207,6 +225,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
