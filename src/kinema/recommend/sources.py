@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing
 from kinema.recommend.fallback import TRUST
@@ -37,7 +39,7 @@ def retrievers_of(parts: Parts) -> tuple[Retriever, ...]:
         found.append(MemoryRetriever(parts.memory))
     if parts.joint_VD is not None:
         found.append(ContentRetriever(parts.joint_VD))
-    found.append(PopularityRetriever(parts.popularity_V, parts.segments))
+    found.append(PopularityRetriever(parts.popularity_V, parts.segments, changes=parts.changes))
     found.append(FreshRetriever(parts.catalogue.published_ms_V, parts.fresh_ms))
     return tuple(found)
 
@@ -84,7 +86,7 @@ def retrieve(
     weights = dict(trusted(scenario, footing))
     strongest = max(weights.values())
     found: dict[str, Sequence[Candidate]] = {}
-    num_allowed = int(query.allowed_V.sum())
+    num_allowed = int(np.count_nonzero(query.allowed_V))
 
     def ask(retriever: Retriever, wanted: int) -> None:
         candidates = found[retriever.name] = retriever(query, wanted)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import Candidates, as_candidates, nothing
+from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
 from kinema.store.features import ModalityFeatures
 
 _FEW_LISTS: Final = 4
@@ -107,14 +107,14 @@ class ContentRetriever:
             return nothing(self.name)
         weights_H = (self.decay ** np.arange(len(recent_H), dtype=np.float32))[known_H]
         watched_H = recent_H[known_H]
-        allowed_V = query.allowed_V & self.present
         if self.pooling == "mean":
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
-            return as_candidates(self.vectors_VD @ mean_D, num, allowed_V, source=self.name)
+            return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
         if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
-            scores_V, bound = self._nearby.scores(watched_H, weights_H)
-            within_V = allowed_V & (scores_V > bound)
-            if np.count_nonzero(within_V) >= num:
-                return as_candidates(scores_V, num, within_V, source=self.name)
+            found = best_of(*self._nearby.scores(watched_H, weights_H), num, query.allowed_V, source=self.name)
+            if len(found) >= num:
+                return found
         weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
-        return as_candidates((self.vectors_VD @ weighted_HD.T).max(axis=1), num, allowed_V, source=self.name)
+        return as_candidates(
+            (self.vectors_VD @ weighted_HD.T).max(axis=1), num, query.allowed_V & self.present, source=self.name
+        )

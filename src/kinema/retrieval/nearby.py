@@ -1,6 +1,6 @@
 """Nearest items of items, each found once: what a user watched was watched by others, and by the same user a minute ago.
 
-Shape suffixes: V items, D width, H items asked about, N near ones.
+Shape suffixes: V items, D width, H items asked about, N near ones, K of all lists together.
 """
 
 import threading
@@ -35,25 +35,32 @@ class Nearby:
 
     def scores(
         self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float32], float]:
-        """The largest weighted cosine of every item to those asked about, as far as their lists tell.
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The items nearest to those asked about, by the largest weighted cosine, as far as their lists tell.
 
         Args:
             items_H: At least one, all of them present.
             weights_H: > 0.
 
         Returns:
-            float32 [V], and a bound: a score above it is exact, and no item has one above it that is not among these. Items
-            of no list have minus infinity.
+            Items int64 [K], ascending, and their weighted cosines float32: all that are above what the lists leave out.
         """
-        scores_V = np.full(len(self._vectors_VD), -np.inf, dtype=np.float32)
-        bound = -np.inf
-        for (near_N, cosines_N), weight in zip(self._lists(items_H), weights_H.tolist(), strict=True):
-            weighted_N = np.float32(weight) * cosines_N
-            scores_V[near_N] = np.maximum(scores_V[near_N], weighted_N)
+        lists, bound = self._lists(items_H), -np.inf
+        weights = [np.float32(weight) for weight in weights_H.tolist()]
+        for (near_N, cosines_N), weight in zip(lists, weights, strict=True):
             if len(near_N) == self._num_near:
-                bound = max(bound, float(weighted_N[-1]))
-        return scores_V, bound
+                bound = max(bound, float(weight * cosines_N[-1]))
+        found, scores = [], []
+        for (near_N, cosines_N), weight in zip(lists, weights, strict=True):
+            weighted_N = weight * cosines_N
+            size = int(np.searchsorted(-weighted_N, -bound, side="left"))
+            found.append(near_N[:size])
+            scores.append(weighted_N[:size])
+        items_K, scores_K = np.concatenate(found), np.concatenate(scores)
+        order_K = np.lexsort((-scores_K, items_K))
+        items_K, scores_K = items_K[order_K], scores_K[order_K]
+        first_K = np.diff(items_K, prepend=-1) > 0
+        return items_K[first_K].astype(np.int64), scores_K[first_K]
 
     def _lists(self, items_H: NDArray[np.integer]) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         wanted = items_H.tolist()
