@@ -4,13 +4,14 @@ Shape suffixes: V items, D width, M modalities joined, H the newest items of a h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.ivf import IvfIndex
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
 from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
@@ -80,6 +81,7 @@ class ContentRetriever:
         decay: Weight of an item relative to the one watched after it, in (0, 1].
         num_recent: How many of the newest items count.
         name: The source its candidates carry.
+        index: Of the vectors; None compares with everything what was not asked about before.
         num_near: Nearest items that are kept of an item once it was asked about; see `kinema.retrieval.nearby`.
     """
 
@@ -89,6 +91,7 @@ class ContentRetriever:
     num_recent: int = 10
     name: str = "content"
     num_near: int = 1024
+    index: IvfIndex | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -97,7 +100,7 @@ class ContentRetriever:
 
     @cached_property
     def _nearby(self) -> Nearby:
-        return Nearby(self.vectors_VD, self.present, num_near=self.num_near)
+        return Nearby(self.vectors_VD, self.present, num_near=self.num_near, index=self.index)
 
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items that have content; none where no item of the history has any."""
