@@ -73,7 +73,7 @@ def built_project(num_items: int) -> Path:
 
 
 def _write(project: Project, num_items: int) -> None:
-    random, topics_V = np.random.default_rng(SEED + 2), topics(num_items)
+    topics_V = topics(num_items)
     ids = [f"v{number:07d}" for number in range(num_items)]
     project.store.write_items(
         pl.DataFrame(
@@ -84,6 +84,22 @@ def _write(project: Project, num_items: int) -> None:
             }
         )
     )
+    users_N, items_N, times_N = interactions(num_items)
+    project.store.write_events(
+        pl.DataFrame(
+            {
+                "user": [f"u{user:05d}" for user in users_N.tolist()],
+                "item": [ids[item] for item in items_N.tolist()],
+                "timestamp_ms": times_N,
+                "kind": ["watch"] * len(users_N),
+            }
+        )
+    )
+
+
+def interactions(num_items: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Users, items and moments of the log, int64, each user's together."""
+    random, topics_V = np.random.default_rng(SEED + 2), topics(num_items)
     by_topic = [np.flatnonzero(topics_V == topic) for topic in range(NUM_TOPICS)]
     users, items, times = [], [], []
     for user in range(NUM_USERS):
@@ -92,9 +108,7 @@ def _write(project: Project, num_items: int) -> None:
         # A few items are watched by many, most by few.
         places = np.unique((len(pool) * random.random(4 * LENGTH) ** 2).astype(int))
         chosen = random.permutation(pool[places])[:LENGTH]
-        users += [f"u{user:05d}"] * len(chosen)
-        items += [ids[one] for one in chosen]
-        times += (NOW_MS - 60_000 * random.permutation(NUM_USERS * LENGTH)[: len(chosen)]).tolist()
-    project.store.write_events(
-        pl.DataFrame({"user": users, "item": items, "timestamp_ms": times, "kind": ["watch"] * len(users)})
-    )
+        users.append(np.full(len(chosen), user))
+        items.append(chosen)
+        times.append(NOW_MS - 60_000 * random.permutation(NUM_USERS * LENGTH)[: len(chosen)])
+    return np.concatenate(users), np.concatenate(items), np.concatenate(times)

@@ -25,6 +25,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "fastapi": ("serve", "the service: kinema serve"),
     "uvicorn": ("serve", "the service: kinema serve"),
     "httpx2": ("client", "the client of the live service"),
+    "faiss": ("index", "approximate retrieval in large catalogues"),
     "matplotlib": ("report", "plots in the HTML report"),
 }
 """Module -> (extra that brings it, what it enables)."""

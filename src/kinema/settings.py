@@ -176,6 +176,9 @@ class RecommendSettings(_Section):
     matcher: bool = Field(
         default=False, description="similar items as kinema finetune match --what items has learnt, in place of content"
     )
+    index: Literal["auto", "exact", "ivf"] = Field(
+        default="auto", description="how items near to a user are found: auto, approximately from 50,000 items on"
+    )
     popularity_half_life_days: float = Field(
         default=14.0, gt=0, le=3650, description="age at which an event counts half"
     )

@@ -1,12 +1,13 @@
 """What a request takes from lists that were kept equals what it would find by looking at everything."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinema.retrieval.content import ContentRetriever, unit_rows
 from kinema.retrieval.fresh import FreshRetriever, ages_ms
-from kinema.retrieval.kept import KeptWhile
+from kinema.retrieval.kept import Changes, KeptWhile
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.popularity import PopularityRetriever, Segments
 from kinema.retrieval.query import Query
@@ -66,7 +67,26 @@ def test_the_most_watched_follow_counts_that_change_in_place(seed, num):
     for _ in range(4):
         allowed = rng.random(30) < 0.5
         assert items(retriever(query([], 30, allowed=allowed), num)) == top(counts, num, allowed).tolist()
-        counts[rng.integers(30)] += 1
+        item = int(rng.integers(30))
+        counts[item] += 1
+        retriever.changes.tell(item)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.integers(1, 12))
+def test_what_has_just_been_watched_is_in_its_place_while_the_order_waits(seed, num):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 5, 30).astype(np.float64)
+    retriever = PopularityRetriever(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kinema.retrieval.popularity.patience", lambda _: 9)
+        for _ in range(6):
+            allowed = rng.random(30) < 0.5
+            assert items(retriever(query([], 30, allowed=allowed), num)) == top(counts, num, allowed).tolist()
+            item = int(rng.integers(30))
+            counts[item] += rng.integers(1, 4)
+            retriever.changes.tell(item)
+    assert len(retriever._leaders._kept) == 1
 
 
 def test_where_few_of_the_most_watched_are_allowed_all_items_are_looked_at(monkeypatch):
@@ -83,17 +103,21 @@ def test_the_most_watched_of_a_segment_follow_counts_that_change_in_place():
     asked = query([], 3, profile=np.float32([1.0]))
     assert items(retriever(asked, 3)) == [1, 2, 0]
     counts[0] += 40
+    retriever.changes.tell(0)
+    segments.changes.tell(0)
     assert items(retriever(asked, 3)) == [1, 0, 2]
 
 
 def test_what_is_kept_has_a_bound_and_follows_every_change():
-    kept, counts = KeptWhile(most=2), np.zeros(3)
+    kept, changes = KeptWhile(most=2), Changes()
     made = []
     for name in ("a", "b", "a", "c", "b"):
-        kept.get(counts, name, lambda name=name: made.append(name))
+        kept.get(changes, name, lambda name=name: made.append(name))
     assert made == ["a", "b", "c"]
-    counts[2] += 1
-    kept.get(counts, "b", lambda: made.append("again"))
+    changes.tell(2)
+    kept.get(changes, "b", lambda: made.append("waits"), waiting=1)
+    assert "waits" not in made
+    kept.get(changes, "b", lambda: made.append("again"))
     assert made[-1] == "again"
     assert len(kept._kept) <= 2
 

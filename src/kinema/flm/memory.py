@@ -162,11 +162,9 @@ class ItemMemory:
             self._grow(max(new_item, int(newest_W.max(initial=0))) + 1)
             weights_W = np.power(self.decay, np.arange(len(newest_W)), dtype=np.float32)
             self._updates[-1].add(newest_W, new_item, weights_W, echo=self.echo)
-            totals_V = self._totals_V.copy()
-            np.add.at(totals_V, newest_W, weights_W)
-            totals_V[new_item] += self.echo * weights_W.sum()
-            self._totals_V = totals_V
-            self._scales = self._scales.changed(totals_V, np.append(newest_W, new_item))
+            np.add.at(self._totals_V, newest_W, weights_W)
+            self._totals_V[new_item] += self.echo * weights_W.sum()
+            self._scales.change(self._totals_V, np.append(newest_W, new_item))
             is_much = self._updates[-1].num > _FOLD_AFTER
         if is_much:
             self.fold()

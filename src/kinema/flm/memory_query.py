@@ -40,11 +40,9 @@ class Scales:
         """Of the totals of all items."""
         return cls(*_powers(totals_V))
 
-    def changed(self, totals_V: NDArray[np.float32], items_W: NDArray[np.integer]) -> Self:
-        """After the totals of some items have changed."""
-        rows_V, columns_V = self.rows_V.copy(), self.columns_V.copy()
-        rows_V[items_W], columns_V[items_W] = _powers(totals_V[items_W])
-        return type(self)(rows_V, columns_V)
+    def change(self, totals_V: NDArray[np.float32], items_W: NDArray[np.integer]) -> None:
+        """The totals of some items have changed. In place: who reads meanwhile meets old or new numbers, and no copy is made."""
+        self.rows_V[items_W], self.columns_V[items_W] = _powers(totals_V[items_W])
 
 
 def _powers(totals_V: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

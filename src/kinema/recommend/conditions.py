@@ -52,6 +52,20 @@ def failures(condition: Condition, catalogue: Catalogue, now_ms: int) -> dict[st
     return found
 
 
+def epoch(condition: Condition | None, catalogue: Catalogue, now_ms: int) -> tuple[int, ...]:
+    """Numbers that change exactly when the passing of time changes what `failures` says, or what is published."""
+    facets = catalogue.facets
+    dates = facets.keep("dates", lambda: np.sort(catalogue.published_ms_V))
+    found = [int(np.searchsorted(dates, now_ms, side="right"))]
+    if condition is not None and condition.max_age_days is not None:
+        found.append(int(np.searchsorted(dates, now_ms - int(condition.max_age_days * DAY_MS), side="left")))
+    if condition is not None and condition.available_until:
+        name = condition.available_until
+        ends = facets.keep(("ends in order", name), lambda: np.sort(facets.ends_ms(name)))
+        found.append(int(np.searchsorted(ends, now_ms, side="left")))
+    return tuple(found)
+
+
 def matching(condition: Condition, catalogue: Catalogue, now_ms: int) -> NDArray[np.bool_]:
     """Bool [V], the items that are meant.
 

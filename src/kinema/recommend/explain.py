@@ -7,7 +7,7 @@ the text never claims to be one.
 Shape suffixes: V items, K items to explain.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,13 +19,13 @@ from kinema.recommend.evidence import ContentSpace, Contribution, Leading, Score
 from kinema.recommend.model import Memory
 from kinema.recommend.sampling import sample
 from kinema.retrieval.fresh import ages_ms
-from kinema.retrieval.kept import KeptWhile
+from kinema.retrieval.kept import Changes, KeptWhile, patience
 from kinema.retrieval.popularity import DAY_MS
 from kinema.retrieval.query import Transitions
 from kinema.store.histories import Histories
 
 Segment = tuple[NDArray[np.float64], Sequence[str]]
-"""Popularity expected among people like the user [V], and the names of their segments."""
+"""Share of each item [V] in what people like the user watch, and the names of their segments."""
 POPULAR_SHARE: Final = 0.05
 LIKENESS: Final[Mapping[str, str]] = {
     "text": "about the same subject as {}",
@@ -74,6 +74,7 @@ class Explainer:
         memory: Item-item transitions; None without.
         popularity_V: Decayed interactions per item.
         fresh_ms: Items published within this time are called new.
+        changes: Told when a count changes.
     """
 
     catalogue: Catalogue
@@ -81,6 +82,8 @@ class Explainer:
     memory: Memory | None
     popularity_V: NDArray[np.float64]
     fresh_ms: float
+    changes: Changes = field(default_factory=Changes, compare=False)
+    _totals: KeptWhile[float] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
     _leading: KeptWhile[Leading] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
 
     def reasons(
@@ -104,8 +107,7 @@ class Explainer:
             history: One row: what the items are compared with.
             now_ms: The moment of the request.
             watched: What follows the name of an item of the history.
-            segment: Popularity expected among people like the user [V], on the scale of ``popularity_V``, and the names of
-                the user's segments.
+            segment: Share of each item [V] in what people like the user watch, and the names of the user's segments.
             model: ``model`` or ``profile`` and the model's score of any items; named only if nothing plainer speaks for an
                 item.
             transitions: What the memory says of the history, where it was asked before.
@@ -143,26 +145,30 @@ class Explainer:
         return reasons
 
     def _popular(self, items_K: NDArray[np.integer]) -> list[Contribution | None]:
-        leading = self._leading.get(self.popularity_V, (), lambda: Leading.of(self.popularity_V, self._most_popular))
+        leading = self._first((), lambda: self.popularity_V)
         return leading.contributions("popularity", self.popularity_V[items_K])
 
     def _preferred(self, segment: Segment, items_K: NDArray[np.integer]) -> list[Contribution | None]:
         """Popular with people like the user, and more so than with everybody: else it is just popular."""
-        expected_V, names = segment
-        leading = self._leading.get(self.popularity_V, tuple(names), lambda: Leading.of(expected_V, self._most_popular))
+        shares_V, names = segment
+        waiting = patience(len(self.catalogue))
+        total = self._totals.get(self.changes, (), lambda: float(self.popularity_V.sum()), waiting=waiting)
+        leading = self._first(tuple(names), lambda: shares_V * total)
+        expected_K, overall_K = shares_V[items_K] * total, self.popularity_V[items_K]
         found: list[Contribution | None] = []
-        contributions = leading.contributions("segment", expected_V[items_K])
-        for one, item in zip(contributions, items_K.tolist(), strict=True):
-            if one is None or expected_V[item] <= self.popularity_V[item]:
+        contributions = leading.contributions("segment", expected_K)
+        for one, expected, overall in zip(contributions, expected_K.tolist(), overall_K.tolist(), strict=True):
+            if one is None or expected <= overall:
                 found.append(None)
             else:
-                lift = float(expected_V[item] / max(self.popularity_V[item], 1e-9))
+                lift = expected / max(overall, 1e-9)
                 found.append(replace(one, facts={**one.facts, "lift": round(lift, 3)}))
         return found
 
-    @property
-    def _most_popular(self) -> int:
-        return max(10, int(POPULAR_SHARE * len(self.catalogue)))
+    def _first(self, name: tuple[str, ...], counts: Callable[[], NDArray[np.float64]]) -> Leading:
+        size = len(self.catalogue)
+        most = max(10, int(POPULAR_SHARE * size))
+        return self._leading.get(self.changes, name, lambda: Leading.of(counts(), most), waiting=patience(size))
 
     def _word(
         self,

@@ -53,7 +53,7 @@ class Facets:
             >>> facets.having("languages", ("EN",)).tolist()
             [True, False, False]
         """
-        return self._keep((words, wanted), lambda: self._having(words, wanted))
+        return self.keep((words, wanted), lambda: self._having(words, wanted))
 
     def known(self, words: Words) -> list[str]:
         """Every such word of the catalogue, in lower case."""
@@ -67,7 +67,7 @@ class Facets:
             most = NO_END if most_ms is None else most_ms
             return np.asarray((durations_V > 0) & (durations_V >= (least_ms or 0)) & (durations_V <= most))
 
-        return self._keep(("lasting", least_ms, most_ms), within)
+        return self.keep(("lasting", least_ms, most_ms), within)
 
     def equal(self, name: str, wanted: tuple[Scalar, ...]) -> NDArray[np.bool_]:
         """Items whose attribute is one of these values, or a list with one of them. ``true`` is not 1.
@@ -83,7 +83,7 @@ class Facets:
             found = (any(_typed(one) in known for one in _listed(value)) for value in self.values(name))
             return np.fromiter(found, dtype=np.bool_, count=self.num_items)
 
-        return self._keep(("equal", name, repr(wanted)), mask)
+        return self.keep(("equal", name, repr(wanted)), mask)
 
     def ends_ms(self, name: str) -> NDArray[np.int64]:
         """int64 [V], the moment an attribute names, as UTC milliseconds or as an ISO date; `NO_END` where an item lacks it.
@@ -95,7 +95,7 @@ class Facets:
         def moments() -> NDArray[np.int64]:
             return np.fromiter((_moment(value) for value in self.values(name)), dtype=np.int64, count=self.num_items)
 
-        return self._keep(("ends", name), moments)
+        return self.keep(("ends", name), moments)
 
     def groups(self, name: str) -> NDArray[np.int64]:
         """int64 [V], one number per value of an attribute; -1 where an item lacks it."""
@@ -105,7 +105,7 @@ class Facets:
             found = (-1 if value is None else known.setdefault(repr(value), len(known)) for value in self.values(name))
             return np.fromiter(found, dtype=np.int64, count=self.num_items)
 
-        return self._keep(("groups", name), numbers)
+        return self.keep(("groups", name), numbers)
 
     def values(self, name: str) -> list[Any]:
         """An attribute of each item; None where it lacks it."""
@@ -120,7 +120,7 @@ class Facets:
                     found.append(one.get(name))
             return found
 
-        return self._keep(("values", name), read)
+        return self.keep(("values", name), read)
 
     @cached_property
     def _places(self) -> dict[Words, dict[str, NDArray[np.int64]]]:
@@ -148,7 +148,8 @@ class Facets:
             mask_V[self._places[words].get(name, np.empty(0, dtype=np.int64))] = True
         return mask_V
 
-    def _keep(self, key: Any, make: Callable[[], Made]) -> Made:
+    def keep(self, key: Any, make: Callable[[], Made]) -> Made:
+        """What is found once and asked for often."""
         found: Made | None = self._kept.get(key)
         if found is None:
             if len(self._kept) >= _MOST_KEPT:

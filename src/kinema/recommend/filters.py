@@ -1,17 +1,27 @@
 """Which items may appear at all.
 
-Shape suffixes: V items.
+Most of it is the same for every user and for a while: what is hidden, what is not published yet, what a scenario rules out. That
+is kept; of a request only what the user has seen and excludes is new.
+
+Shape suffixes: V items, N items of a request.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.conditions import failures
+from kinema.recommend.conditions import epoch, failures
 from kinema.recommend.scenario import Condition
+
+_MOST_KEPT: Final = 16
+_GENERAL: Final = 2
+"""Reasons that come before what a request says: hidden and unpublished."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Eligible:
     @property
     def num(self) -> int:
         """Items that may appear."""
-        return int(np.count_nonzero(self.allowed_V))
+        return len(self.allowed_V) - sum(self.removed.values())
 
 
 def eligible(
@@ -53,23 +63,78 @@ def eligible(
     Returns:
         The mask and the count per reason; both add up to the catalogue.
     """
-    allowed_V = np.ones(len(catalogue), dtype=np.bool_)
+    standing = _standing(catalogue, condition, now_ms)
+    allowed_V = standing.allowed_V.copy()
+    seen_N = np.unique(np.asarray(seen, dtype=np.int64))
+    excluded_N = np.setdiff1d(np.asarray(excluded, dtype=np.int64), seen_N)
+    own_N = np.concatenate([seen_N, excluded_N])
+    allowed_V[own_N] = False
+    # Who is hidden or unpublished counts as that; who was seen or excluded does not count under the condition.
+    open_N = standing.reasons_V[own_N] >= min(len(standing.removed), _GENERAL)
+    num_seen = int(np.count_nonzero(open_N[: len(seen_N)]))
+    own = {"seen": num_seen, "excluded": int(np.count_nonzero(open_N)) - num_seen}
+    twice = np.bincount(standing.reasons_V[own_N], minlength=len(standing.removed) + 1)
     removed: dict[str, int] = {}
-    rules: dict[str, NDArray[np.bool_]] = {
-        "hidden": catalogue.hidden_V,
-        "unpublished": catalogue.published_ms_V > now_ms,
-        "seen": _mask(len(catalogue), seen),
-        "excluded": _mask(len(catalogue), excluded),
-        **({} if condition is None else failures(condition, catalogue, now_ms)),
-    }
-    for reason, hit_V in rules.items():
-        gone_V = hit_V & allowed_V
-        removed[reason] = int(np.count_nonzero(gone_V))
-        allowed_V ^= gone_V
-    return Eligible(allowed_V, removed)
+    for place, (reason, count) in enumerate(standing.removed.items()):
+        if place == _GENERAL:
+            removed |= own
+        removed[reason] = count - (int(twice[place]) if place >= _GENERAL else 0)
+    return Eligible(allowed_V, removed if len(standing.removed) > _GENERAL else removed | own)
 
 
-def _mask(size: int, items: NDArray[np.integer]) -> NDArray[np.bool_]:
-    mask_V = np.zeros(size, dtype=np.bool_)
-    mask_V[items] = True
-    return mask_V
+@dataclass(frozen=True, eq=False)
+class _Standing:
+    """What holds for every user.
+
+    Attributes:
+        hidden_V: What was hidden when it was found.
+        allowed_V: bool.
+        reasons_V: uint8, number of the first reason that rules an item out; as many as there are for an allowed one.
+        removed: Reason -> items.
+    """
+
+    hidden_V: NDArray[np.bool_]
+    allowed_V: NDArray[np.bool_]
+    reasons_V: NDArray[np.uint8]
+    removed: Mapping[str, int]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, condition: Condition | None, now_ms: int) -> "_Standing":
+        hidden_V = catalogue.hidden_V.copy()
+        rules = {
+            "hidden": hidden_V,
+            "unpublished": catalogue.published_ms_V > now_ms,
+            **({} if condition is None else failures(condition, catalogue, now_ms)),
+        }
+        reasons_V = np.full(len(catalogue), len(rules), dtype=np.uint8)
+        for place, hit_V in reversed(list(enumerate(rules.values()))):
+            reasons_V[hit_V] = place
+        counts = np.bincount(reasons_V, minlength=len(rules) + 1).tolist()
+        return cls(hidden_V, reasons_V == len(rules), reasons_V, dict(zip(rules, counts[:-1], strict=True)))
+
+
+class _Kept:
+    """The newest standings of a catalogue."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Any, _Standing] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, catalogue: Catalogue, condition: Condition | None, now_ms: int) -> _Standing:
+        key = condition, epoch(condition, catalogue, now_ms)
+        with self._lock:
+            found = self._found.get(key)
+            if found is not None:
+                self._found.move_to_end(key)
+        if found is None or not np.array_equal(found.hidden_V, catalogue.hidden_V):
+            found = _Standing.of(catalogue, condition, now_ms)
+            with self._lock:
+                self._found[key] = found
+                while len(self._found) > _MOST_KEPT:
+                    self._found.popitem(last=False)
+        return found
+
+
+def _standing(catalogue: Catalogue, condition: Condition | None, now_ms: int) -> _Standing:
+    kept: _Kept = catalogue.facets.keep("standing", _Kept)
+    return kept.get(catalogue, condition, now_ms)

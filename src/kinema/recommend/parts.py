@@ -4,7 +4,7 @@ Shape suffixes: V items, D width.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from kinema.recommend.explain import Explainer
 from kinema.recommend.fallback import system_notices
 from kinema.recommend.model import Memory, Scorer
 from kinema.retrieval.content import joint, unit_rows
+from kinema.retrieval.kept import Changes
 from kinema.retrieval.popularity import DAY_MS, Segments
 
 
@@ -33,6 +34,7 @@ class Parts:
         memory: Item-item transitions; None without.
         popularity_V: float64, >= 0.
         segments: Popularity by profile attribute; None without profiles.
+        changes: Told when a count of popularity changes.
         explainer: Finds reasons.
         fresh_ms: Items published within this time are new.
         copies_V: int64, the group of copies that each item belongs to, -1 where it has none; None without any group.
@@ -47,6 +49,7 @@ class Parts:
     memory: Memory | None
     popularity_V: NDArray[np.float64]
     segments: Segments | None
+    changes: Changes
     explainer: Explainer
     fresh_ms: int
     copies_V: NDArray[np.int64] | None
@@ -90,7 +93,7 @@ class Parts:
         kept_memory = memory if memory is not None else scorer.memory if scorer is not None else None
         spaces = tuple(ContentSpace.of(name, rows) for name, rows in clean.items())
         has_content = any(space.present_V.any() for space in spaces)
-        fresh_ms = int(fresh_days * DAY_MS)
+        fresh_ms, changes = int(fresh_days * DAY_MS), Changes()
         return cls(
             catalogue=catalogue,
             scorer=scorer,
@@ -99,14 +102,20 @@ class Parts:
             joint_VD=joint_VD,
             memory=kept_memory,
             popularity_V=popularity,
-            segments=segments,
-            explainer=Explainer(catalogue, spaces, kept_memory, popularity, fresh_ms),
+            segments=None if segments is None else replace(segments, changes=changes),
+            changes=changes,
+            explainer=Explainer(catalogue, spaces, kept_memory, popularity, fresh_ms, changes),
             fresh_ms=fresh_ms,
             copies_V=_checked_copies(copies_V, size),
             notices=tuple(
                 system_notices(has_model=scorer is not None, has_content=has_content, num_damaged=num_damaged)
             ),
         )
+
+    def count(self, item: int, weight: float = 1.0) -> None:
+        """One more interaction with an item."""
+        self.popularity_V[item] += weight
+        self.changes.tell(item)
 
 
 def _num_damaged(rows_VD: NDArray[np.floating]) -> int:

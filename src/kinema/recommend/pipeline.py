@@ -26,6 +26,7 @@ from kinema.recommend.similar import find_similar
 from kinema.recommend.sources import retrieve, retrievers_of
 from kinema.recommend.stages import Ranked, drop_copies, explain, filter_items, rank
 from kinema.recommend.trace import Trace
+from kinema.retrieval.ivf import Indexing
 from kinema.retrieval.popularity import Segments
 from kinema.retrieval.query import Query
 from kinema.schema import Branch, Request, Slate, SlateItem
@@ -74,6 +75,7 @@ class Recommender:
             one of each group. None knows of no copies.
         now_ms: The clock for requests without a time of their own.
         seed: What a scenario leaves to chance follows from it.
+        indexing: Whether near items are found by an index; None compares with all.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -108,6 +110,7 @@ class Recommender:
         copies_V: NDArray[np.integer] | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
         seed: int = 0,
+        indexing: Indexing | None = None,
     ) -> None:
         check_settings(
             num_candidates=num_candidates,
@@ -132,7 +135,7 @@ class Recommender:
         self.fresh_share = fresh_share
         self.now_ms = now_ms
         self.seed = seed
-        self.retrievers = retrievers_of(self.parts)
+        self.retrievers = retrievers_of(self.parts, indexing or Indexing())
 
     def recommend(
         self,

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing
 from kinema.recommend.fallback import TRUST
@@ -16,6 +18,7 @@ from kinema.recommend.trace import Trace
 from kinema.retrieval.content import ContentRetriever
 from kinema.retrieval.exact import ExactRetriever
 from kinema.retrieval.fresh import FreshRetriever
+from kinema.retrieval.ivf import Indexing, IvfRetriever
 from kinema.retrieval.memory import MemoryRetriever
 from kinema.retrieval.merge import Merged, merge
 from kinema.retrieval.popularity import PopularityRetriever
@@ -28,16 +31,17 @@ _SPARE: Final = "popularity"
 _SPARE_WEIGHT: Final = 1e-3
 
 
-def retrievers_of(parts: Parts) -> tuple[Retriever, ...]:
+def retrievers_of(parts: Parts, indexing: Indexing) -> tuple[Retriever, ...]:
     """The retrievers that the parts can feed. Popularity and freshness need nothing and are always there."""
     found: list[Retriever] = []
     if parts.item_vectors_VD is not None:
-        found.append(ExactRetriever(parts.item_vectors_VD))
+        index = indexing.index("items", parts.item_vectors_VD, asked=True)
+        found.append(ExactRetriever(parts.item_vectors_VD) if index is None else IvfRetriever(index))
     if parts.memory is not None:
         found.append(MemoryRetriever(parts.memory))
     if parts.joint_VD is not None:
-        found.append(ContentRetriever(parts.joint_VD))
-    found.append(PopularityRetriever(parts.popularity_V, parts.segments))
+        found.append(ContentRetriever(parts.joint_VD, index=indexing.index("content", parts.joint_VD)))
+    found.append(PopularityRetriever(parts.popularity_V, parts.segments, changes=parts.changes))
     found.append(FreshRetriever(parts.catalogue.published_ms_V, parts.fresh_ms))
     return tuple(found)
 
@@ -84,7 +88,7 @@ def retrieve(
     weights = dict(trusted(scenario, footing))
     strongest = max(weights.values())
     found: dict[str, Sequence[Candidate]] = {}
-    num_allowed = int(query.allowed_V.sum())
+    num_allowed = int(np.count_nonzero(query.allowed_V))
 
     def ask(retriever: Retriever, wanted: int) -> None:
         candidates = found[retriever.name] = retriever(query, wanted)

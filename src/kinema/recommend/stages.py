@@ -176,7 +176,7 @@ def _reasons(parts: Parts, ranked: Ranked, query: Query, footing: Footing) -> li
     segment = None
     if parts.segments is not None and query.profile_P is not None:
         names = [parts.segments.names[one] for one in parts.segments.of(query.profile_P).tolist()]
-        segment = (parts.segments.shares(query.profile_P, parts.popularity_V) * parts.popularity_V.sum(), names)
+        segment = parts.segments.shares(query.profile_P, parts.popularity_V), names
     model: tuple[str, ScoresOf] | None = None
     if ranked.scores_of is not None:
         model = ("model", ranked.scores_of)

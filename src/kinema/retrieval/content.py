@@ -4,16 +4,17 @@ Shape suffixes: V items, D width, M modalities joined, H the newest items of a h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.ivf import IvfIndex
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import Candidates, as_candidates, nothing
+from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
 from kinema.store.features import ModalityFeatures
 
 _FEW_LISTS: Final = 4
@@ -80,6 +81,7 @@ class ContentRetriever:
         decay: Weight of an item relative to the one watched after it, in (0, 1].
         num_recent: How many of the newest items count.
         name: The source its candidates carry.
+        index: Of the vectors; None compares with everything what was not asked about before.
         num_near: Nearest items that are kept of an item once it was asked about; see `kinema.retrieval.nearby`.
     """
 
@@ -89,6 +91,7 @@ class ContentRetriever:
     num_recent: int = 10
     name: str = "content"
     num_near: int = 1024
+    index: IvfIndex | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -97,7 +100,7 @@ class ContentRetriever:
 
     @cached_property
     def _nearby(self) -> Nearby:
-        return Nearby(self.vectors_VD, self.present, num_near=self.num_near)
+        return Nearby(self.vectors_VD, self.present, num_near=self.num_near, index=self.index)
 
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items that have content; none where no item of the history has any."""
@@ -107,14 +110,14 @@ class ContentRetriever:
             return nothing(self.name)
         weights_H = (self.decay ** np.arange(len(recent_H), dtype=np.float32))[known_H]
         watched_H = recent_H[known_H]
-        allowed_V = query.allowed_V & self.present
         if self.pooling == "mean":
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
-            return as_candidates(self.vectors_VD @ mean_D, num, allowed_V, source=self.name)
+            return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
         if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
-            scores_V, bound = self._nearby.scores(watched_H, weights_H)
-            within_V = allowed_V & (scores_V > bound)
-            if np.count_nonzero(within_V) >= num:
-                return as_candidates(scores_V, num, within_V, source=self.name)
+            found = best_of(*self._nearby.scores(watched_H, weights_H), num, query.allowed_V, source=self.name)
+            if len(found) >= num:
+                return found
         weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
-        return as_candidates((self.vectors_VD @ weighted_HD.T).max(axis=1), num, allowed_V, source=self.name)
+        return as_candidates(
+            (self.vectors_VD @ weighted_HD.T).max(axis=1), num, query.allowed_V & self.present, source=self.name
+        )

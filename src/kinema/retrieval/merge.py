@@ -57,9 +57,8 @@ def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
         for one in found.values()
     ]
     joined = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    is_found = np.zeros(int(joined.max(initial=-1)) + 1, dtype=np.bool_)
-    is_found[joined] = True
-    items_K = np.flatnonzero(is_found)
+    sorted_N = np.sort(joined)
+    items_K = sorted_N[np.diff(sorted_N, prepend=-1) > 0].astype(np.int64)
     ranks_SK = np.full((len(lists), len(items_K)), -1, dtype=np.int64)
     for row, items in enumerate(lists):
         ranks_SK[row, np.searchsorted(items_K, items)] = np.arange(len(items))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
-from kinema.retrieval.kept import KeptWhile
+from kinema.retrieval.kept import Changes, KeptWhile, patience
 from kinema.retrieval.query import Query
 from kinema.retrieval.top import Candidates, first_allowed, top
 from kinema.store.features import Profiles
@@ -69,6 +69,7 @@ class Segments:
         counts_SV: float64, decayed interactions of the segment's users per item.
         prior: Interactions of the whole audience that are mixed into each segment: a segment of three people should
             not outvote everybody.
+        changes: Told when a count of everybody changes.
     """
 
     names: tuple[str, ...]
@@ -77,6 +78,7 @@ class Segments:
     up_to_S: NDArray[np.float64]
     counts_SV: NDArray[np.float64]
     prior: float
+    changes: Changes = field(default_factory=Changes, compare=False)
     _shares: KeptWhile[NDArray[np.float64]] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
 
     def of(self, profile_P: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -107,7 +109,12 @@ class Segments:
             float64 [V], not to be written to; the whole audience's shares for a user without a known attribute.
         """
         mine = self.of(profile_P)
-        return self._shares.get(popularity_V, tuple(mine.tolist()), lambda: self._shares_of(mine, popularity_V))
+        return self._shares.get(
+            self.changes,
+            tuple(mine.tolist()),
+            lambda: self._shares_of(mine, popularity_V),
+            waiting=patience(len(popularity_V)),
+        )
 
     def _shares_of(self, mine: NDArray[np.int64], popularity_V: NDArray[np.float64]) -> NDArray[np.float64]:
         total = popularity_V.sum()
@@ -191,12 +198,16 @@ class PopularityRetriever:
         popularity_V: float64, decayed interactions per item.
         segments: Counts by profile attribute; None without profiles.
         name: The source its candidates carry.
+        changes: Told when a count changes; counts only grow.
     """
 
     popularity_V: NDArray[np.float64]
     segments: Segments | None = None
     name: str = "popularity"
-    _leaders: KeptWhile[NDArray[np.int64]] = field(default_factory=KeptWhile, init=False, repr=False, compare=False)
+    changes: Changes = field(default_factory=Changes, compare=False)
+    _leaders: KeptWhile[tuple[int, NDArray[np.int64]]] = field(
+        default_factory=KeptWhile, init=False, repr=False, compare=False
+    )
 
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` most watched allowed items, among people like the user where a profile is known."""
@@ -204,8 +215,17 @@ class PopularityRetriever:
         if self.segments is not None and query.profile_P is not None:
             scores_V = self.segments.shares(query.profile_P, self.popularity_V)
             mine = tuple(self.segments.of(query.profile_P).tolist())
-        leaders = self._leaders.get(self.popularity_V, mine, lambda: top(scores_V, _NUM_LEADERS))
+        state, leaders = self._leaders.get(
+            self.changes,
+            mine,
+            lambda: (len(self.changes), top(scores_V, _NUM_LEADERS)),
+            waiting=patience(len(scores_V)),
+        )
         items_K = first_allowed(leaders, query.allowed_V, num)
+        newer = np.array(self.changes.since(state), dtype=np.int64)
+        if len(newer):
+            among = np.union1d(items_K, newer[query.allowed_V[newer]])
+            items_K = among[top(scores_V[among], num)]
         if len(items_K) < num and len(leaders) == _NUM_LEADERS:
             items_K = top(scores_V, num, query.allowed_V)
         return Candidates(self.name, items_K, scores_V[items_K])

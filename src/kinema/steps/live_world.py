@@ -156,7 +156,7 @@ class LiveWorld:
         if before is None:
             return
         parts = self.maker.recommender.parts
-        parts.popularity_V[item] += self._weight(timestamp_ms)
+        parts.count(item, self._weight(timestamp_ms))
         if parts.memory is not None:
             parts.memory.update(before, item)
 

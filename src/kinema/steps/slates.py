@@ -24,6 +24,7 @@ from kinema.recommend.pipeline import Recommender
 from kinema.recommend.scenario import Scenario
 from kinema.recommend.variants import Scenarios
 from kinema.retrieval.content import content_of
+from kinema.retrieval.ivf import Indexing
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Branch, Request, Slate
 from kinema.settings import RecommendSettings
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _LOG = get_logger("slates")
 _MODEL: Final = "flm"
 _DUPLICATES: Final = "duplicates"
+_QUESTIONS: Final = 256
 NEXT: Final = "next"
 """Name under which the report of a model says how `kinema finetune next` made it."""
 
@@ -226,6 +228,16 @@ def _get_ready(scenarios: Scenarios, catalogue: Catalogue) -> None:
         _LOG.warning(one)
 
 
+def _indexing(settings: RecommendSettings, model: Path, scorer: Scorer | None, histories: Histories) -> Indexing:
+    """Whether and where near items are indexed, and what users ask."""
+    indexing = Indexing(settings.index, None if scorer is None else model)
+    if scorer is None or not indexing.wanted(histories.num_items):
+        return indexing
+    known = np.flatnonzero(histories.lengths)
+    some = known[:: max(1, len(known) // _QUESTIONS)][:_QUESTIONS]
+    return replace(indexing, asked_QD=scorer.encode(histories.take(some)) if len(some) else None)
+
+
 def make_slates(
     dataset: Dataset,
     *,
@@ -278,6 +290,7 @@ def make_slates(
         diversity=settings.diversity,
         fresh_share=settings.fresh_share,
         copies_V=load_copies(artifacts / _DUPLICATES, dataset.item_ids),
+        indexing=_indexing(settings, own, scorer, histories),
     )
     scenarios = Scenarios.of() if scenarios is None else scenarios
     _get_ready(scenarios, recommender.parts.catalogue)
