@@ -110,7 +110,7 @@ def _fields(form: FormData) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if name in _KINDS:
-            if not isinstance(value, UploadFile):
+            if not isinstance(value, UploadFile) and value:
                 raise Problem(422, f"the part '{name}' must be a file: give it a filename", field=name)
         elif isinstance(value, UploadFile):
             raise Problem(422, f"a form has its files as 'image' and 'clip', has one as '{name[:80]}'", field=name[:80])

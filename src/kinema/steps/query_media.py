@@ -90,19 +90,20 @@ def read_picture(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
     image, ops = require("PIL.Image"), require("PIL.ImageOps")
     if not path.is_file():
         raise DataError(f"cannot read picture '{path.name}': there is no such file")
+    limit = f"picture '{path.name}' must have at most {max_pixels:,} pixels"
     try:
         with image.open(path, formats=PICTURES) as opened:
-            if opened.width * opened.height > max_pixels:
-                raise DataError(
-                    f"picture '{path.name}' must have at most {max_pixels:,} pixels, has "
-                    f"{opened.width:,} x {opened.height:,}; max_clip_pixels in [limits] sets the limit"
-                )
-            return np.asarray(ops.exif_transpose(opened).convert("RGB"), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
+            has = f"{opened.width:,} x {opened.height:,}"
+            if opened.width * opened.height <= max_pixels:
+                return np.asarray(ops.exif_transpose(opened).convert("RGB"), dtype=np.uint8)
+    except (image.DecompressionBombError, image.DecompressionBombWarning):
+        has = "many times more"
+    except Exception as error:  # a damaged file breaks its reader in whatever way
         kinds = ", ".join(PICTURES)
         raise DataError(
             f"cannot read picture '{path.name}': not a whole {kinds} file; a video is given as a clip"
         ) from error
+    raise DataError(f"{limit}, has {has}; max_clip_pixels in [limits] sets the limit")
 
 
 def clip_vectors(
