@@ -24,10 +24,12 @@ from small_clips import COLOURS, clips_project, picture, write
 def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     with (
+        pytest.MonkeyPatch.context() as patch,
         clips_project(folder) as project,
         TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as served,
     ):
-        served.project = project
+        served.project, served.temporary = project, tmp_path_factory.mktemp("temporary")
+        patch.setattr(tempfile, "tempdir", str(served.temporary))
         yield served
 
 
@@ -39,9 +41,8 @@ def clip(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _left(client):
     """Nothing is left in the folder of temporary files, and the service answers."""
-    before = set(Path(tempfile.gettempdir()).glob("kinema-*"))
     yield
-    assert set(Path(tempfile.gettempdir()).glob("kinema-*")) <= before
+    assert not list(client.temporary.iterdir())
     assert client.get("/v1/items/red").status_code == 200
 
 

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    WithJsonSchema,
+)
 
 from kinema.schema import EventKind
 
@@ -54,7 +64,10 @@ Mark = Annotated[str, Field(max_length=MAX_ID, json_schema_extra=NO_CONTROL), Af
 """An id that may be empty."""
 Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(_storable)]
 Word = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(_storable)]
-Moment = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(_as_ms)]
+_WRITTEN: Final = {
+    "anyOf": [{"type": "integer", "minimum": 0, "maximum": LAST_MS}, {"type": "string", "format": "date-time"}]
+}
+Moment = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(_as_ms), WithJsonSchema(_WRITTEN, mode="validation")]
 Count = Annotated[int, Field(ge=1, le=1000)]
 Attributes = Annotated[
     dict[Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL)], JsonValue], Field(max_length=200)
