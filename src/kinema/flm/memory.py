@@ -274,7 +274,7 @@ class ItemMemory:
             Item numbers int64, ascending, and their scores float32, > 0.
         """
         with self._followed(items_N, None) as found:
-            return found.items_T, found.scores(found.raw_T)
+            return found.items_T, found.scores(found.of(found.items_T))
 
     def scores_of(
         self,
@@ -287,11 +287,11 @@ class ItemMemory:
         asked_K = np.asarray(items_K, dtype=np.int64)
         with self._followed(items_N, smoothing_VV) as found:
             if smoothing_VV is None:
-                return found.scores(found.raw_V[asked_K])
+                return found.scores(found.of(asked_K))
             stand_ins, weights = rows_of(smoothing_VV, asked_K, np.ones(len(asked_K), dtype=np.float32))
             raw_K = np.zeros(len(asked_K), dtype=np.float32)
             places = np.repeat(np.arange(len(asked_K)), smoothing_VV.indptr[asked_K + 1] - smoothing_VV.indptr[asked_K])
-            np.add.at(raw_K, places, weights * found.raw_V[stand_ins])
+            np.add.at(raw_K, places, weights * found.of(stand_ins))
             return found.scores(raw_K, shares_V=self._standing(smoothing_VV).shares)
 
     def _scores_of_one(
@@ -301,10 +301,10 @@ class ItemMemory:
         with self._followed(items_N, smoothing_VV) as found:
             raw_V, shares_V = np.zeros(len(found.raw_V), dtype=np.float32), None
             if smoothing_VV is None:
-                raw_V[found.items_T] = found.raw_T
+                raw_V[found.items_T] = found.of(found.items_T)
             else:
                 standing = self._standing(smoothing_VV)
-                np.add.at(raw_V, *rows_of(standing.stands_for, found.items_T, found.raw_T))
+                np.add.at(raw_V, *rows_of(standing.stands_for, found.items_T, found.of(found.items_T)))
                 shares_V = standing.shares
             touched = np.flatnonzero(raw_V)
             raw_V[touched] = found.scores(raw_V[touched], shares_V=shares_V)
@@ -333,8 +333,8 @@ class ItemMemory:
             followers = np.concatenate([followers, later[known]])
             counts = np.concatenate([counts, np.float32(weight) * more[known]])
         with (
-            self._scratch.lent(num_items) as scratch,
-            Followed.of(followers, counts, scales.columns_V, scratch) as found,
+            self._scratch.lent(num_items) as (raw_V, places_V),
+            Followed(followers, counts, scales.columns_V, raw_V, places_V).summed() as found,
         ):
             yield found
 

@@ -157,40 +157,53 @@ class Followed:
     """What follows a history.
 
     Attributes:
-        items_T: int64, ascending: all that is not zero.
-        raw_T: float32, their weighted counts.
-        raw_V: float32, the same over the catalogue; lent.
+        followers_F: int64, followers of all items of the history one after another.
+        counts_F: float32, how much each counts.
+        columns_V: Of `Scales`.
+        raw_V: float32, the counts summed by item; lent.
+        places_V: int32, of anything; lent.
     """
 
-    items_T: NDArray[np.int64]
-    raw_T: NDArray[np.float32]
+    followers_F: NDArray[np.int64]
+    counts_F: NDArray[np.float32]
+    columns_V: NDArray[np.float32]
     raw_V: NDArray[np.float32]
+    places_V: NDArray[np.int32]
 
-    @classmethod
     @contextmanager
-    def of(
-        cls,
-        followers_F: NDArray[np.int64],
-        counts_F: NDArray[np.float32],
-        columns_V: NDArray[np.float32],
-        scratch: tuple[NDArray[np.float32], NDArray[np.int32]],
-    ) -> Iterator[Self]:
-        """Summed up; the scratch is clean again afterwards."""
-        raw_V, places_V = scratch
-        np.add.at(raw_V, followers_F, counts_F)
-        if len(raw_V) > _SPARSE * len(followers_F):
-            order_F = np.arange(len(followers_F), dtype=np.int32)
-            places_V[followers_F] = order_F
-            items_T = np.sort(followers_F[places_V[followers_F] == order_F])
+    def summed(self) -> Iterator[Self]:
+        """With the sums in the array that was lent; it is clean again afterwards."""
+        np.add.at(self.raw_V, self.followers_F, self.counts_F)
+        yield self
+        if self._is_small:
+            self.raw_V.fill(0)
         else:
-            items_T = np.flatnonzero(raw_V)
-        raw_T = raw_V[items_T] * columns_V[items_T]
-        raw_V[items_T] = raw_T
-        yield cls(items_T, raw_T, raw_V)
-        raw_V[items_T] = 0
+            self.raw_V[self.followers_F] = 0
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether a pass over the catalogue costs less than one over the followers."""
+        return len(self.raw_V) <= _SPARSE * len(self.followers_F)
+
+    def of(self, items_K: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Weighted counts of some items."""
+        return np.asarray(self.raw_V[items_K] * self.columns_V[items_K])
+
+    @cached_property
+    def items_T(self) -> NDArray[np.int64]:  # noqa: N802  # an array, named as arrays are
+        """Ascending: all whose counts are not zero."""
+        followers_F, places_V = self.followers_F, self.places_V
+        if self._is_small:
+            return np.flatnonzero(self.raw_V)
+        order_F = np.arange(len(followers_F), dtype=np.int32)
+        places_V[followers_F] = order_F
+        return np.sort(followers_F[places_V[followers_F] == order_F])
 
     def scores(self, raw_K: NDArray[np.float32], *, shares_V: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """``log(1 + r / mean r)`` float32 [K]; the mean is over the catalogue, after standing in where shares are given."""
-        spread_T = self.raw_T if shares_V is None else self.raw_T * shares_V[self.items_T]
-        mean = np.float32(spread_T.sum() / np.float32(max(len(self.raw_V), 1)))
+        part = slice(None) if self._is_small else self.followers_F
+        spread = (self.raw_V if self._is_small else self.counts_F) * self.columns_V[part]
+        if shares_V is not None:
+            spread = spread * shares_V[part]
+        mean = np.float32(spread.sum() / np.float32(max(len(self.raw_V), 1)))
         return np.asarray(np.log1p(raw_K / (mean if mean > 0 else np.float32(1))), dtype=np.float32)

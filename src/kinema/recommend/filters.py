@@ -65,9 +65,9 @@ def eligible(
     """
     standing = _standing(catalogue, condition, now_ms)
     allowed_V = standing.allowed_V.copy()
-    seen_N = np.unique(np.asarray(seen, dtype=np.int64))
-    excluded_N = np.setdiff1d(np.asarray(excluded, dtype=np.int64), seen_N)
-    own_N = np.concatenate([seen_N, excluded_N])
+    seen_N = own_N = np.unique(np.asarray(seen, dtype=np.int64))
+    if len(excluded):
+        own_N = np.concatenate([seen_N, np.setdiff1d(np.asarray(excluded, dtype=np.int64), seen_N)])
     allowed_V[own_N] = False
     # Who is hidden or unpublished counts as that; who was seen or excluded does not count under the condition.
     open_N = standing.reasons_V[own_N] >= min(len(standing.removed), _GENERAL)

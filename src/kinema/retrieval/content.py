@@ -17,6 +17,7 @@ from kinema.retrieval.query import Query
 from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
 from kinema.store.features import ModalityFeatures
 
+_SPARE: Final = 4
 _FEW_LISTS: Final = 4
 """A catalogue of fewer items than so many lists of near ones is compared as a whole."""
 
@@ -114,9 +115,11 @@ class ContentRetriever:
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
             return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
         if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
-            found = best_of(*self._nearby.scores(watched_H, weights_H), num, query.allowed_V, source=self.name)
-            if len(found) >= num:
-                return found
+            for most in (_SPARE * num, None):
+                near = self._nearby.scores(watched_H, weights_H, most=most)
+                found = best_of(*near, num, query.allowed_V, source=self.name)
+                if len(found) >= num:
+                    return found
         weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
         return as_candidates(
             (self.vectors_VD @ weighted_HD.T).max(axis=1), num, query.allowed_V & self.present, source=self.name

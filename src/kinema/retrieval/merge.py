@@ -32,7 +32,7 @@ class Merged:
         signs_K = (1 << np.arange(len(self.sources))) @ (self.ranks_SK[:, columns] >= 0)
         names = {
             sign: tuple(name for place, name in enumerate(self.sources) if sign >> place & 1)
-            for sign in np.unique(signs_K).tolist()
+            for sign in set(signs_K.tolist())
         }
         return tuple(names[sign] for sign in signs_K.tolist())
 

@@ -45,21 +45,25 @@ class Nearby:
         self._lock = threading.Lock()
 
     def scores(
-        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating]
+        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating], *, most: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The items nearest to those asked about, by the largest weighted cosine, as far as their lists tell.
 
         Args:
             items_H: At least one, all of them present.
             weights_H: > 0.
+            most: Of the places in the lists, which may name an item several times, the best so many; None for all.
 
         Returns:
-            Items int64 [K], ascending, and their weighted cosines float32: all that are above what the lists leave out.
+            Items int64 [K], ascending, and their weighted cosines float32: all that are above what the lists, or ``most``, leave out.
         """
         lists = self._lists(items_H)
         scores_HN = np.stack([cosines_N for _, cosines_N in lists]) * weights_H[:, None].astype(np.float32)
         within_HN = scores_HN > scores_HN[:, -1].max()
         items_K, scores_K = np.stack([near_N for near_N, _ in lists])[within_HN], scores_HN[within_HN]
+        if most is not None and most < len(scores_K):
+            best_K = np.argpartition(scores_K, len(scores_K) - most)[len(scores_K) - most :]
+            items_K, scores_K = items_K[best_K], scores_K[best_K]
         by_score_K = np.argsort(-scores_K, kind="stable")
         found_K, firsts = np.unique(items_K[by_score_K], return_index=True)
         return found_K.astype(np.int64), scores_K[by_score_K[firsts]]
