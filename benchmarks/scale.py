@@ -92,10 +92,20 @@ def milliseconds(maker: SlateMaker, *, reasons: bool) -> tuple[dict[str, float],
     return found, {name: round(float(np.median(one)), 3) for name, one in stages.items()}
 
 
+def forward(maker: SlateMaker) -> float:
+    """Median over users, to compare by: it does not know how large the catalogue is."""
+    times = []
+    for user in range(USERS):
+        started = time.perf_counter()
+        maker.recommender.parts.scorer.encode(maker.people.row(user), moments_C=np.array([NOW_MS]))
+        times.append(1000 * (time.perf_counter() - started))
+    return round(float(np.median(times)), 3)
+
+
 def asked(maker: SlateMaker, user: int, *, reasons: bool = False, by: Recommender | None = None) -> Any:
     """A slate for one user, whose state is read anew."""
     recommender = by or maker.recommender
-    recommender.parts.scorer._kept.clear()  # noqa: SLF001  # a user who comes again with nothing new costs less
+    recommender.parts.scorer._kept.clear()  # noqa: SLF001  # who comes again with nothing new costs less
     request = Request(f"u{user:05d}", 10, "home", (), NOW_MS)
     return recommender.recommend(request, history=maker.people.row(user), reasons=reasons)
 
@@ -150,7 +160,7 @@ def parts_mb(maker: SlateMaker) -> dict[str, float]:
         "content sides": size(scorer.content_vectors_VD),
         "content": size(*scorer.content_VD.values(), scorer.content_joint_VD, *parts.content.values(), parts.joint_VD),
         "features": size(*(one.vectors_VD for one in maker.dataset.features.values())),
-        "neighbours": size(smoothing.data, smoothing.indices, smoothing.indptr),
+        "who stands in for whom": size(smoothing.data, smoothing.indices, smoothing.indptr),
         "popularity, dates, masks": size(parts.popularity_V, scorer.popularity_V, scorer.bias_V, scorer.prior_V),
     }
 
@@ -174,6 +184,7 @@ def measured(num_items: int) -> dict[str, Any]:
         assert maker is not None
         found |= {"MB of the catalogue as read": round(read - before), "MB bound": round(memory_mb() - read)}
         found["MB by part"] = parts_mb(maker)
+        found["model's forward pass alone, ms"] = forward(maker)
         found["first look, ms"] = milliseconds(maker, reasons=False)[0]
         found["again, ms"], found["stages, ms"] = milliseconds(maker, reasons=False)
         found["again, with reasons, ms"] = milliseconds(maker, reasons=True)[0]
