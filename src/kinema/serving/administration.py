@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kinema.evaluation.experiments import ExperimentReport
+if TYPE_CHECKING:
+    from kinema.evaluation.experiments import ExperimentReport
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Administration(Protocol):
     def scenarios(self) -> Sequence[ScenarioRules]:
         """All of them, those that are built in among them."""
 
-    def experiment(self, scenario: str, *, since: str | None = None) -> ExperimentReport:
+    def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
         """The variants of a scenario compared.
 
         Raises:

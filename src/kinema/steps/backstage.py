@@ -1,16 +1,16 @@
 """A project's models, scenarios and experiments, for those who run its service."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kinema.evaluation.experiments import ExperimentReport
 from kinema.scenario_settings import scenarios_of
 from kinema.serving.administration import KeptModel, RolledBack, ScenarioRules, VariantRules
-from kinema.steps.experimenting import experiment_on
 from kinema.steps.live_world import ServedProject
-from kinema.steps.publishing import notices_of
 from kinema.steps.version_swaps import roll_back
 from kinema.steps.versions import SERVING, kept_versions, serving_folder, version_of
+
+if TYPE_CHECKING:
+    from kinema.evaluation.experiments import ExperimentReport
 
 _NAMED: set[str] = {"variants", "experiment"}
 
@@ -48,6 +48,8 @@ class Backstage:
 
     def roll_back(self, version: str | None) -> RolledBack:
         """Publish a kept version again; errors: `kinema.steps.version_swaps.roll_back`."""
+        from kinema.steps.publishing import notices_of  # noqa: PLC0415  # brings torch
+
         artifacts, settings = self._project.artifacts, self._project.settings.recommend
         target, before = roll_back(artifacts, version)
         return RolledBack(
@@ -76,6 +78,8 @@ class Backstage:
             found.append(ScenarioRules(name, rules, placement.experiment or name, variants))
         return found
 
-    def experiment(self, scenario: str, *, since: str | None = None) -> ExperimentReport:
+    def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
         """The variants of a scenario compared; errors: `kinema.steps.experimenting.experiment_on`."""
+        from kinema.steps.experimenting import experiment_on  # noqa: PLC0415  # brings the statistics
+
         return experiment_on(self._project.store, self._project.settings.scenarios, scenario, since=since)
