@@ -6,60 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hostile_names import NAMES, SQL
 from running_service import RunningService
 from small_service import ITEMS, small_project
 
 HEAD = b"Host: 127.0.0.1\r\nConnection: close\r\n"
 EVENT = b'{"user_id": "u", "item_id": "a", "kind": "click"}'
 JSON = b"Content-Type: application/json\r\n"
-SQL = (
-    "'; DROP TABLE items; --",
-    '" OR 1=1 --',
-    "1); DELETE FROM events; --",
-    "' UNION SELECT sha256 FROM documents --",
-    "%' OR '1'='1",
-    "\\'; SELECT pg_sleep(60); --",
-    "${jndi:ldap://127.0.0.1/a}",
-    "{{7*7}}",
-    "<script>alert(1)</script>",
-    "=cmd|' /C calc'!A0",
-)
-NAMES = (
-    *SQL,
-    "../../etc/passwd",
-    "..\\..\\windows\\system32",
-    "/etc/passwd",
-    "C:\\autoexec.bat",
-    "\\\\server\\share",
-    "file:///etc/passwd",
-    "....//....//x",
-    "%2e%2e%2f",
-    "%252e%252e%252f",
-    "a b",
-    "a+b",
-    "a?b#c&d=e",
-    "a;b,c",
-    ".",
-    "..",
-    "~root",
-    "CON",
-    "é",
-    "e\u0301",
-    "\u202egpj.exe",
-    "\u200b",
-    "\ufeff",
-    "👩‍👩‍👧‍👦",
-    "\U0001d573\U0001d58a",
-    "\x7f\x80\x9f",
-    "\ufffe\uffff",
-    "🦦" * 256,
-    "None",
-    "null",
-    "NaN",
-    "0",
-    "-1",
-    "1e400",
-)
 
 
 @pytest.fixture(scope="module")

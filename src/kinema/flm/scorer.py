@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kinema.errors import DataError
 from kinema.flm.batch import newest, pad_rows
+from kinema.flm.best_rows import best
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
@@ -394,17 +395,3 @@ class Scorer:
             "collaborative": states.collaborative_BLD[rows, last] * known,
             "content": states.content_BLD[rows, last] * known,
         }
-
-
-def best(
-    scores_N: NDArray[np.float32], allowed_N: NDArray[np.bool_], n: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The highest allowed scores.
-
-    Example:
-        >>> best(np.float32([0.5, 0.9, 0.9, 0.1]), np.array([True, True, True, False]), 2)[0].tolist()
-        [1, 2]
-    """
-    places = np.flatnonzero(allowed_N)
-    order = places[np.argsort(-scores_N[places], kind="stable")[:n]].astype(np.int64)
-    return order, scores_N[order].astype(np.float32)
