@@ -123,3 +123,8 @@ def test_joint_vectors_give_the_mean_cosine_of_the_modalities():
     one, two = unit_rows(np.eye(2)), unit_rows(np.array([[1.0, 0.0], [1.0, 0.0]]))
     rows = joint({"text": one, "frames": two})
     assert float(rows[0] @ rows[1]) == pytest.approx(0.5)
+
+
+def test_rows_of_length_one_are_not_copied():
+    assert unit_rows(PLANE) is PLANE
+    assert unit_rows(2 * PLANE) is not PLANE

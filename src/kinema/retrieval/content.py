@@ -18,12 +18,14 @@ from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
 from kinema.store.features import ModalityFeatures
 
 _SPARE: Final = 4
+"""Places of lists looked at for each candidate wanted, before all are: the same item stands in several, and some are not allowed."""
+_UNIT: Final = 1e-5
 _FEW_LISTS: Final = 4
 """A catalogue of fewer items than so many lists of near ones is compared as a whole."""
 
 
 def unit_rows(vectors_VD: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows scaled to length 1; rows of zeros and rows with a value that is not finite become zeros.
+    """Rows scaled to length 1; rows of zeros and rows with a value that is not finite become zeros. What is so already is given back.
 
     One damaged vector would otherwise turn every product with it into NaN and with it the order of the whole slate.
 
@@ -34,10 +36,13 @@ def unit_rows(vectors_VD: NDArray[np.floating]) -> NDArray[np.float32]:
                [0. , 0. ]], dtype=float32)
     """
     vectors = np.asarray(vectors_VD, dtype=np.float32)
+    lengths_V = np.linalg.norm(vectors, axis=1)
+    if ((np.abs(lengths_V - 1) < _UNIT) | (lengths_V == 0)).all():
+        return vectors  # of a million items a copy is a quarter of a gigabyte
     finite_V = np.asarray(np.isfinite(vectors).all(axis=1))
     cleaned_VD = np.where(finite_V[:, None], vectors, np.float32(0))
-    lengths_V = np.linalg.norm(cleaned_VD, axis=1, keepdims=True)
-    return np.asarray(cleaned_VD / np.where(lengths_V > 0, lengths_V, np.float32(1)))
+    lengths_V1 = np.linalg.norm(cleaned_VD, axis=1, keepdims=True)
+    return np.asarray(cleaned_VD / np.where(lengths_V1 > 0, lengths_V1, np.float32(1)))
 
 
 def content_of(features: Mapping[str, ModalityFeatures]) -> dict[str, NDArray[np.float32]]:
