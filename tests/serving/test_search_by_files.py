@@ -285,5 +285,5 @@ def test_a_project_without_vectors_of_clips_says_what_is_missing(client, tmp_pat
         shutil.rmtree(project.artifacts / "features")
         with TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as served:
             answer = served.post("/v1/search", files={"image": ("a.png", drawn("red"))})
-            assert "run: kinema extract" in told(answer, 503)["message"]
+            assert "run: kinema extract" in told(answer, 409)["message"]
     assert list(COLOURS) == ["red", "green", "blue", "grey"]

@@ -231,7 +231,10 @@ def test_unknown_ids_are_named(shop, user, items, message):
 
 
 def test_an_unknown_scenario_is_named_with_those_there_are(shop):
-    with Project.open(shop) as project, pytest.raises(DataError, match="unknown scenario 'hme'; known: home"):
+    with (
+        Project.open(shop) as project,
+        pytest.raises(DataError, match=r"unknown scenario 'hme', did you mean 'home'\? known: home"),
+    ):
         rank_items(project.slates(), "u1", ["v1"], scenario="hme")
 
 

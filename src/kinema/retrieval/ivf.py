@@ -138,7 +138,7 @@ def _steps(most: int) -> list[int]:
 
     Example:
         >>> _steps(12)
-        [1, 2, 3, 4, 6, 8, 11, 12]
+        [1, 2, 3, 4, 5, 7, 9, 12]
     """
     found = [1]
     while found[-1] < most:
