@@ -43,7 +43,7 @@ def test_lists_are_kept_and_the_longest_unused_goes_first(monkeypatch):
     vectors = unit_rows(np.random.default_rng(0).normal(size=(20, 3)))
     nearby = Nearby(vectors, np.ones(20, dtype=bool), num_near=3)
     for item in (0, 1, 0, 2):
-        nearby.scores(np.array([item]), np.ones(1))
+        nearby.scores(np.array([item]), np.ones(1), np.ones(20, dtype=bool))
     assert list(nearby._kept) == [0, 2]
 
 

@@ -90,8 +90,9 @@ def test_links_are_the_neighbours_of_several_items_at_once(lists, asked, with_up
     memory = ItemMemory.fit(Histories.from_lists(lists, NUM_ITEMS))
     if with_updates:
         memory.update([1, 2], 3)
-    rows, found, weights = memory.links(np.array(asked, dtype=np.int32))
+    others = np.array([3, 0, 7, 2])
+    weights = memory.links(np.array(asked, dtype=np.int32), others)
+    assert weights.shape == (len(asked), 4)
     for place, item in enumerate(asked):
-        near, near_weights = memory.neighbours(item, NUM_ITEMS)
-        linked = dict(zip(found[rows == place].tolist(), weights[rows == place].tolist(), strict=True))
-        assert linked == pytest.approx(dict(zip(near.tolist(), near_weights.tolist(), strict=True)))
+        linked = dict(zip(*(part.tolist() for part in memory.neighbours(item, NUM_ITEMS)), strict=True))
+        assert weights[place].tolist() == pytest.approx([linked.get(other, 0.0) for other in others.tolist()])

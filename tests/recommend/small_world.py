@@ -72,16 +72,8 @@ class WorldMemory:
         scores = self.scores(Histories.from_lists([list(items)], len(self.counts)))[0]
         return np.flatnonzero(scores), scores[scores != 0]
 
-    def links(self, items):
-        found = [
-            (place, other, self.counts[item][other])
-            for place, item in enumerate(items)
-            for other in range(len(self.counts))
-        ]
-        rows, others, counts = (
-            (np.array(column) for column in zip(*found, strict=True)) if found else (np.empty(0, int),) * 3
-        )
-        return rows, others, counts.astype(np.float32)
+    def links(self, items, others):
+        return self.counts[np.asarray(items)][:, others].astype(np.float32)
 
     def neighbours(self, item, n):
         order = np.lexsort((np.arange(len(self.counts)), -self.counts[item]))[:n]

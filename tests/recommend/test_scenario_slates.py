@@ -17,6 +17,7 @@ from kinema.recommend.pipeline import Recommender
 from kinema.recommend.scenario import Boost, Condition, Scenario
 from kinema.recommend.stages import Ranked
 from kinema.recommend.trace import Trace
+from kinema.retrieval.merge import Proposed
 from kinema.schema import Item, Request
 
 SPORT = Condition(categories=("sport",))
@@ -146,7 +147,7 @@ def test_boosts_follow_each_other():
 
 def test_boosts_work_among_equals():
     equal_K = np.zeros(3)
-    ranked = Ranked(np.array([1, 2, 3]), equal_K, equal_K, ((),) * 3)
+    ranked = Ranked(np.array([1, 2, 3]), equal_K, equal_K, Proposed.by(3))
     moved = boost(
         recommender().parts, ranked, Scenario("x", boosts=(Boost(SPORT, add=0.5),)), now_ms=NOW, trace=Trace()
     )

@@ -1,6 +1,5 @@
 """Several lists become one that remembers where each item came from."""
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +21,7 @@ def test_every_item_appears_once_with_its_place_in_every_list(lists):
     for column, item in enumerate(merged.items_K.tolist()):
         for row, items in enumerate(lists.values()):
             assert merged.ranks_SK[row, column] == (items.index(item) if item in items else -1)
-        assert merged.sources_of(np.array([column])) == (tuple(name for name in lists if item in lists[name]),)
+        assert merged.proposed.of_each()[column] == tuple(name for name in lists if item in lists[name])
 
 
 def test_a_source_without_candidates_is_kept_by_name():

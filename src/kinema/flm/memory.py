@@ -17,17 +17,8 @@ from scipy import sparse
 
 from kinema.errors import DataError
 from kinema.flm.memory_counts import row_sums, strongest, transitions
-from kinema.flm.memory_query import (
-    Followed,
-    Scales,
-    Scratch,
-    Standing,
-    decayed_query,
-    grown,
-    newest_items,
-    rows_of,
-    stood_in_for,
-)
+from kinema.flm.memory_kernels import add_entries, add_rows, between, newest_of, rows_of, taken_out
+from kinema.flm.memory_query import Followed, Scales, Scratch, Standing, check_items, decayed_query, grown
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
 
@@ -285,58 +276,60 @@ class ItemMemory:
     ) -> NDArray[np.float32]:
         """`scores` of one history for some items, float32 [K]; the rest of the catalogue is not looked at."""
         asked_K = np.asarray(items_K, dtype=np.int64)
+        check_items(asked_K, self.num_items, smoothing_VV)
         with self._followed(items_N, smoothing_VV) as found:
             if smoothing_VV is None:
                 return found.scores(found.of(asked_K))
-            stand_ins, weights = rows_of(smoothing_VV, asked_K, np.ones(len(asked_K), dtype=np.float32))
-            raw_K = np.zeros(len(asked_K), dtype=np.float32)
-            places = np.repeat(np.arange(len(asked_K)), smoothing_VV.indptr[asked_K + 1] - smoothing_VV.indptr[asked_K])
-            np.add.at(raw_K, places, weights * found.of(stand_ins))
-            return found.scores(raw_K, shares_V=self._standing(smoothing_VV).shares)
+            return found.scores(found.standing_for(smoothing_VV, asked_K), shares_V=self._standing(smoothing_VV).shares)
 
     def _scores_of_one(
         self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None
     ) -> NDArray[np.float32]:
         """`scores` of one user, float32 [V], in the same order of additions: only what is not zero is touched."""
         with self._followed(items_N, smoothing_VV) as found:
-            raw_V, shares_V = np.zeros(len(found.raw_V), dtype=np.float32), None
+            scores_V = np.zeros(len(found.raw_V), dtype=np.float32)
             if smoothing_VV is None:
-                raw_V[found.items_T] = found.of(found.items_T)
+                touched, raw_T, shares_V = found.touched_T, found.of(found.touched_T), None
             else:
-                standing = self._standing(smoothing_VV)
-                np.add.at(raw_V, *rows_of(standing.stands_for, found.items_T, found.of(found.items_T)))
-                shares_V = standing.shares
-            touched = np.flatnonzero(raw_V)
-            raw_V[touched] = found.scores(raw_V[touched], shares_V=shares_V)
-            return raw_V
+                standing, lent = self._standing(smoothing_VV), self._scratch.take(len(scores_V))
+                found_T = found.touched_T
+                touched, size = add_rows(rows_of(standing.stands_for), found_T, found.of(found_T), lent, 0)
+                touched, shares_V = touched[:size], standing.shares
+                raw_T = taken_out(touched, lent.raw_V)
+                self._scratch.give_back(lent)
+            scores_V[touched] = found.scores(raw_T, shares_V=shares_V)
+            return scores_V
 
     @contextmanager
     def _followed(self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None) -> Iterator[Followed]:
         """What follows one history, before the logarithm; its array over the catalogue is lent."""
         with self._lock:
             counts_VV, updates, scales = self._counts_VV, self._updates, self._scales
-        items_Q, weights_Q = newest_items(items_N, window=self.window, decay=self.query_decay)
+        items_Q, weights_Q = newest_of(np.asarray(items_N), self.window, self.query_decay)
+        check_items(items_Q, len(scales.rows_V), smoothing_VV)
+        lent = self._scratch.take(len(scales.rows_V))
         if smoothing_VV is not None:
-            items_Q, weights_Q = stood_in_for(items_Q, weights_Q, smoothing_VV)
+            items_Q, size = add_rows(rows_of(smoothing_VV), items_Q, weights_Q, lent, 0)
+            items_Q = items_Q[:size]
+            weights_Q = taken_out(items_Q, lent.raw_V)
         weights_Q = weights_Q * scales.rows_V[items_Q]
-        followers, counts = rows_of(counts_VV, items_Q, weights_Q)
         with self._lock:
             newest = [
                 (weight, one.row(item))
                 for one in updates
+                if one.rows
                 for item, weight in zip(items_Q.tolist(), weights_Q.tolist(), strict=True)
                 if item in one.rows
             ]
-        num_items = len(scales.rows_V)
-        for weight, (later, more) in newest:
-            known = later < num_items
-            followers = np.concatenate([followers, later[known]])
-            counts = np.concatenate([counts, np.float32(weight) * more[known]])
-        with (
-            self._scratch.lent(num_items) as (raw_V, places_V),
-            Followed(followers, counts, scales.columns_V, raw_V, places_V).summed() as found,
-        ):
-            yield found
+        spare = sum(len(items) for _, (items, _) in newest)
+        touched_T, size = add_rows(rows_of(counts_VV), items_Q, weights_Q, lent, spare)
+        for weight, entries in newest:
+            size = add_entries(entries, weight, lent, touched_T, size)
+        touched_T = touched_T[:size]
+        yield Followed(touched_T, scales.columns_V, lent.raw_V)
+        lent.raw_V[touched_T] = 0
+        # What another error leaves behind is not given back, and thrown away with it.
+        self._scratch.give_back(lent)
 
     def _standing(self, smoothing_VV: sparse.csr_matrix) -> Standing:
         """Of a model's smoothing, made once."""
@@ -363,22 +356,31 @@ class ItemMemory:
         order = np.lexsort((followers, -weights))[:n]
         return followers[order].astype(np.int64), weights[order].astype(np.float32)
 
-    def links(self, items_H: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """All that `neighbours` knows of some items, in no order: place among ``items_H``, neighbour, weight."""
+    def links(self, items_H: NDArray[np.integer], items_K: NDArray[np.integer]) -> NDArray[np.float32]:
+        """How strongly some items are connected with others, as `neighbours` weighs it.
+
+        Args:
+            items_H: Those that were watched.
+            items_K: Those that followed; each once.
+
+        Returns:
+            float32 [H, K]; 0 where there is no connection.
+        """
         with self._lock:
-            counts_VV, columns_V = self._counts_VV, self._scales.columns_V
-            changed = {item for item in items_H.tolist() if any(item in one.rows for one in self._updates)}
-        plain_H = np.flatnonzero([item not in changed for item in items_H.tolist()])
-        asked = np.asarray(items_H, dtype=np.int64)[plain_H]
-        followers, counts = rows_of(counts_VV, asked, np.ones(len(asked), dtype=np.float32))
-        rows = [np.repeat(plain_H, counts_VV.indptr[asked + 1] - counts_VV.indptr[asked])]
-        found, weights = [followers], [counts * columns_V[followers]]
-        for place in np.flatnonzero(np.isin(items_H, list(changed))).tolist():
-            near, near_weights = self.neighbours(int(items_H[place]), self.num_items)
-            rows.append(np.full(len(near), place))
-            found.append(near)
-            weights.append(near_weights)
-        return np.concatenate(rows), np.concatenate(found), np.concatenate(weights)
+            counts_VV, updates, columns_V = self._counts_VV, self._updates, self._scales.columns_V
+        rows_H, asked_K = np.asarray(items_H, dtype=np.int64), np.asarray(items_K, dtype=np.int64)
+        check_items(rows_H, len(columns_V))
+        check_items(asked_K, len(columns_V))
+        lent = self._scratch.take(len(columns_V))
+        counts_HK = between(rows_of(counts_VV), rows_H, asked_K, lent.places_V)
+        self._scratch.give_back(lent)
+        with self._lock:
+            for one in updates:
+                for h, item in enumerate(rows_H.tolist()):
+                    row = one.rows.get(item)
+                    if row:
+                        counts_HK[h] += [row.get(k, 0.0) for k in asked_K.tolist()]
+        return np.asarray(counts_HK * columns_V[asked_K])
 
     @property
     def totals(self) -> NDArray[np.float32]:

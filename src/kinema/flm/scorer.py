@@ -22,6 +22,7 @@ from kinema.flm.best_rows import best
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
+from kinema.flm.products import products
 from kinema.flm.reading import Reading
 from kinema.flm.timing import Moments, TimeKind, moments
 from kinema.store.histories import Histories
@@ -203,20 +204,20 @@ class Scorer:
     ) -> NDArray[np.float32]:
         """What `score` gives for some items, float32 [K]: what is not asked about is not computed."""
         logits: dict[str, NDArray[np.float32]] = {}
-        items_K = np.asarray(items_K, dtype=np.int64)
-        vectors_KD, bias_K = self.item_vectors_VD[items_K], self.bias_V[items_K]
+        asked_K: NDArray[np.int64] = np.asarray(items_K, dtype=np.int64)
+        bias_K = self.bias_V[asked_K]
         for name in self.mixture.branches:
             if name in ("sequential", "collaborative", "content"):
-                state_D = states[name][0].numpy() / np.float32(self._temperature)
-                side_KD = self.content_vectors_VD[items_K] if name == "content" else vectors_KD
-                logits[name] = (side_KD @ state_D + bias_K)[None]
+                state_D = (states[name][0] / self._temperature).numpy()
+                vectors_VD = self.content_vectors_VD if name == "content" else self.item_vectors_VD
+                logits[name] = (products(vectors_VD, asked_K, state_D) + bias_K)[None]
             elif name == "popularity":
-                logits[name] = self.prior_V[items_K][None]
+                logits[name] = self.prior_V[asked_K][None]
             else:
                 smoothing_VV = self._smoothing_VV if name == "imputed_memory" else None
-                logits[name] = self.memory.scores_of(history.of(0), items_K, smoothing_VV=smoothing_VV)[None]
-        scores_1K = self.mixture.blend(logits, history.lengths, self._cold_V[items_K])
-        blank_K = self._blank_V[items_K]
+                logits[name] = self.memory.scores_of(history.of(0), asked_K, smoothing_VV=smoothing_VV)[None]
+        scores_1K = self.mixture.blend(logits, history.lengths, self._cold_V[asked_K])
+        blank_K = self._blank_V[asked_K]
         if blank_K.any():
             scores_1K[:, blank_K] = self.mixture.least(self._floors, history.lengths)[:, None] - 1
         scores_K: NDArray[np.float32] = scores_1K[0]

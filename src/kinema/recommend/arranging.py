@@ -235,7 +235,7 @@ def with_pins(slate: Ranked, pinned: Mapping[int, int], *, num_items: int) -> Ra
         np.concatenate([slate.items_K, items]),
         np.concatenate([slate.scores_K, scores_K]),
         np.concatenate([slate.relevance_K, scores_K]),
-        (*slate.sources_K, *(((PINNED,),) * len(items))),
+        slate.proposed.and_by(PINNED, len(items)),
         slate.scores_of,
         np.concatenate([certain_K, np.ones(len(items))]),
     )

@@ -17,6 +17,7 @@ from kinema.recommend.model import Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.stages import Ranked, explain, filter_items
 from kinema.recommend.trace import Trace
+from kinema.retrieval.merge import Proposed
 from kinema.retrieval.query import Query
 from kinema.schema import Branch, Request, Slate
 from kinema.store.histories import Histories
@@ -68,7 +69,7 @@ def answer_alone(
         "rank", left.num, len(items_K), by=f"branch {branch}", removed={"below the slate": left.num - len(items_K)}
     )
     scores_K = logits_V[items_K].astype(np.float64)
-    ranked = Ranked(items_K, scores_K, scores_K, ((branch,),) * len(items_K), logits_V.__getitem__)
+    ranked = Ranked(items_K, scores_K, scores_K, Proposed.by(len(items_K), branch), logits_V.__getitem__)
     footing = footing_of(history, profile_P)
     query = Query(history, left.allowed_V, now_ms, None, profile_P)
     items = explain(parts, ranked, query, footing=footing, trace=trace)

@@ -151,17 +151,12 @@ def connections(
     if not len(items):
         return []
     strengths_K = Scale.of_few(transitions.scores_T, num_items).z_scores(transitions.of(items))
-    by_number_K = np.argsort(items, kind="stable")
-    counts_K, watched_K = np.zeros(len(items)), np.full(len(items), -1)
     newest_H = history.of(0)[::-1][:NUM_CONNECTED]
-    rows, followers, counts = memory.links(newest_H)
-    places = by_number_K[np.minimum(np.searchsorted(items, followers, sorter=by_number_K), len(items) - 1)]
-    among = items[places] == followers
-    places, rows, weights = places[among], rows[among], counts[among].astype(np.float64)
-    # The last entry of a place wins: the heaviest, and of equals the newest.
-    order = np.lexsort((-rows, weights * RECENCY**rows))
-    order = order[weights[order] > 0]
-    counts_K[places[order]], watched_K[places[order]] = weights[order], newest_H[rows[order]]
+    counts_HK = memory.links(newest_H, items)
+    # The heaviest counts, and of equals the newest.
+    first_K = (counts_HK * RECENCY ** np.arange(len(newest_H))[:, None]).argmax(axis=0)
+    counts_K = counts_HK[first_K, np.arange(len(items))]
+    watched_K = np.where(counts_K > 0, newest_H[first_K], -1)
     return [
         Contribution("memory", strength, watched, {"weight": round(count, 4)})
         if watched >= 0 and np.isfinite(strength)

@@ -28,8 +28,8 @@ class Memory(Protocol):
     def neighbours(self, item: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The most connected items [K] of an item and the weights [K] of the connections, strongest first."""
 
-    def links(self, items_H: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """All connections of some items at once, in any order: place among ``items_H``, the connected item, the weight."""
+    def links(self, items_H: NDArray[np.integer], items_K: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Weights [H, K] of the connections of some items with others, each of these once; 0 where there is none."""
 
 
 class Reading(Protocol):

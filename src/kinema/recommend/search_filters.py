@@ -15,6 +15,7 @@ from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
 from kinema.recommend.parts import Parts
 from kinema.recommend.stages import Ranked, drop_copies, filter_items
 from kinema.recommend.trace import Trace
+from kinema.retrieval.merge import Proposed
 
 
 def narrow(
@@ -96,7 +97,7 @@ def one_of_copies(
         What is left, in the same order, and how many were dropped.
     """
     nothing_K = np.zeros(len(items_K))
-    ranked = Ranked(items_K, nothing_K, nothing_K, ((),) * len(items_K))
+    ranked = Ranked(items_K, nothing_K, nothing_K, Proposed.by(len(items_K)))
     single, num_copies = drop_copies(parts, ranked, shown=seen, trace=trace)
     return single.items_K, num_copies
 

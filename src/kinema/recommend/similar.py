@@ -17,6 +17,7 @@ from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import Scenario
 from kinema.recommend.stages import Ranked, drop_copies, filter_items, slate_items
 from kinema.recommend.trace import Trace
+from kinema.retrieval.merge import Proposed
 from kinema.retrieval.top import top
 from kinema.schema import Slate
 from kinema.store.histories import Histories
@@ -66,7 +67,7 @@ def find_similar(
     num_ranked = max(_CANDIDATES, pool_size(num_items)) if _moves(scenario) else num_items
     items_K = top(scores_V, num_ranked + num_with_copies, left.allowed_V)
     scores_K = scores_V[items_K].astype(np.float64)
-    nearest = Ranked(items_K, scores_K, scores_K, tuple((by,) for _ in items_K))
+    nearest = Ranked(items_K, scores_K, scores_K, Proposed.by(len(items_K), by))
     trace.step("rank", left.num, len(items_K), removed={"below the slate": left.num - len(items_K)}, by=by)
     boosted = boost(parts, nearest, scenario, now_ms=now_ms, trace=trace)
     single, num_copies = drop_copies(parts, boosted, shown=np.array([number, *pinned.values()]), trace=trace)

@@ -23,7 +23,7 @@ from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import PINNED, Condition
 from kinema.recommend.trace import Trace
 from kinema.reranking.duplicates import first_of_each
-from kinema.retrieval.merge import Merged
+from kinema.retrieval.merge import Merged, Proposed
 from kinema.retrieval.query import Query
 from kinema.schema import SlateItem
 
@@ -48,7 +48,7 @@ class Ranked:
         scores_K: float64, finite, descending.
         relevance_K: float64, what re-ranking weighs against distance: the scores, or the logarithm of fused ranks. A fused
             rank falls like 1/place, so without the logarithm everything below the first places would seem equal.
-        sources_K: Who proposed each.
+        proposed: Who proposed each.
         scores_of: The model's score of any items; None where it was not asked.
         propensities_K: float64, probability with which each took its place; None where nothing was left to chance.
     """
@@ -56,19 +56,18 @@ class Ranked:
     items_K: NDArray[np.int64]
     scores_K: NDArray[np.float64]
     relevance_K: NDArray[np.float64]
-    sources_K: tuple[tuple[str, ...], ...]
+    proposed: Proposed
     scores_of: ScoresOf | None = None
     propensities_K: NDArray[np.float64] | None = None
 
     def take(self, places: NDArray[np.integer]) -> "Ranked":
         """The given places, in that order."""
-        sources = tuple(self.sources_K[place] for place in places.tolist())
         return replace(
             self,
             items_K=self.items_K[places],
             scores_K=self.scores_K[places],
             relevance_K=self.relevance_K[places],
-            sources_K=sources,
+            proposed=self.proposed.take(places),
             propensities_K=None if self.propensities_K is None else self.propensities_K[places],
         )
 
@@ -133,9 +132,10 @@ def rank(
     else:
         relevance_K = np.log(scores_K)
     order_K = np.lexsort((merged.items_K, -scores_K))
-    sources = merged.sources_of(order_K)
     trace.step("rank", len(scores_K), len(scores_K), by=by, without_model_score=num_unscored)
-    return Ranked(merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], sources, scores_of)
+    return Ranked(
+        merged.items_K[order_K], scores_K[order_K], relevance_K[order_K], merged.proposed.take(order_K), scores_of
+    )
 
 
 def drop_copies(parts: Parts, ranked: Ranked, *, shown: NDArray[np.integer], trace: Trace) -> tuple[Ranked, int]:
@@ -196,7 +196,9 @@ def slate_items(catalogue: Catalogue, ranked: Ranked, reasons: Sequence[Reason])
     """Items, scores, sources, reasons and propensities as the places of a slate, in the order given."""
     certain = [1.0] * len(ranked.items_K)
     propensities = certain if ranked.propensities_K is None else ranked.propensities_K.tolist()
-    rows = zip(ranked.items_K.tolist(), ranked.scores_K.tolist(), ranked.sources_K, reasons, propensities, strict=True)
+    rows = zip(
+        ranked.items_K.tolist(), ranked.scores_K.tolist(), ranked.proposed.of_each(), reasons, propensities, strict=True
+    )
     return tuple(
         SlateItem(
             id=catalogue.ids[item],

@@ -48,20 +48,25 @@ def diversify(
         >>> diversify(np.array([0.9, 0.8, 0.5]), vectors_KD, 3, diversity=0.5)
         array([0, 2, 1])
     """
-    relevance_K = scaled(scores_K)
-    trade_off = 0.0 if vectors_KD is None else diversity
-    nearest_K = np.full(len(scores_K), -np.inf)
-    places = Places(len(scores_K), quotas)
+    values_K, size = scaled(scores_K), min(num, len(scores_K))
+    if vectors_KD is None or diversity <= 0:
+        near_KK, values_K = None, values_K.copy()
+    else:
+        near_KK = diversity * (vectors_KD @ vectors_KD.T).astype(np.float64)
+        values_K *= 1.0 - diversity
+    costs_K = np.full(len(values_K), -np.inf)
+    places = Places(len(values_K), quotas) if quotas else None
     chosen: list[int] = []
-    for _ in range(min(num, len(scores_K))):
-        values_K = relevance_K
-        if trade_off > 0 and chosen:
-            values_K = (1.0 - trade_off) * relevance_K - trade_off * nearest_K
-        best = int(np.argmax(np.where(places.free(), values_K, -np.inf)))
+    while len(chosen) < size:
+        worth_K = values_K if near_KK is None or not chosen else values_K - costs_K
+        best = int((worth_K if places is None else np.where(places.free(), worth_K, -np.inf)).argmax())
         chosen.append(best)
-        places.fill(best)
-        if vectors_KD is not None and trade_off > 0:
-            nearest_K = np.maximum(nearest_K, vectors_KD @ vectors_KD[best])
+        if places is None:
+            values_K[best] = -np.inf
+        else:
+            places.fill(best)
+        if near_KK is not None:
+            np.maximum(costs_K, near_KK[best], out=costs_K)
     return np.array(chosen, dtype=np.int64)
 
 

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from kinema.retrieval.ivf import IvfIndex
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import Candidates, as_candidates, best_of, nothing
+from kinema.retrieval.top import Candidates, as_candidates, best_places, nothing
 from kinema.store.features import ModalityFeatures
 
-_SPARE: Final = 4
-"""Places of lists looked at for each candidate wanted, before all are: the same item stands in several, and some are not allowed."""
 _UNIT: Final = 1e-5
 _FEW_LISTS: Final = 4
 """A catalogue of fewer items than so many lists of near ones is compared as a whole."""
@@ -120,11 +118,10 @@ class ContentRetriever:
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
             return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
         if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
-            for most in (_SPARE * num, None):
-                near = self._nearby.scores(watched_H, weights_H, most=most)
-                found = best_of(*near, num, query.allowed_V, source=self.name)
-                if len(found) >= num:
-                    return found
+            items_N, scores_N = self._nearby.scores(watched_H, weights_H, query.allowed_V)
+            if len(items_N) >= num:
+                places_K = best_places(scores_N, num, None, items_N)
+                return Candidates(self.name, items_N[places_K], scores_N[places_K])
         weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
         return as_candidates(
             (self.vectors_VD @ weighted_HD.T).max(axis=1), num, query.allowed_V & self.present, source=self.name

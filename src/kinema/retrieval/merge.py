@@ -5,12 +5,51 @@ Shape suffixes: S sources, K distinct items.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.retrieval.top import Candidates
 from kinema.schema import Candidate
+
+
+@dataclass(frozen=True, eq=False)
+class Proposed:
+    """Who proposed each of some items, told only of those that are asked about.
+
+    Attributes:
+        names: Of the sources.
+        signs_K: int64, of each item the sum of ``2 ** place`` of its sources.
+    """
+
+    names: tuple[str, ...]
+    signs_K: NDArray[np.int64]
+
+    @classmethod
+    def by(cls, num: int, *names: str) -> Self:
+        """So many items, all by the same sources."""
+        return cls(names, np.full(num, (1 << len(names)) - 1, dtype=np.int64))
+
+    def take(self, places: NDArray[np.integer]) -> "Proposed":
+        """The given places, in that order."""
+        return Proposed(self.names, self.signs_K[places])
+
+    def and_by(self, name: str, num: int) -> "Proposed":
+        """These, and behind them so many proposed by a source of their own."""
+        signs = np.full(num, 1 << len(self.names), dtype=np.int64)
+        return Proposed((*self.names, name), np.concatenate([self.signs_K, signs]))
+
+    def of_each(self) -> list[tuple[str, ...]]:
+        """The names of each item's sources.
+
+        Example:
+            >>> Proposed(("flm", "fresh"), np.array([3, 1])).of_each()
+            [('flm', 'fresh'), ('flm',)]
+        """
+        return [
+            tuple(name for place, name in enumerate(self.names) if sign >> place & 1) for sign in self.signs_K.tolist()
+        ]
 
 
 @dataclass(frozen=True)
@@ -27,14 +66,10 @@ class Merged:
     items_K: NDArray[np.int64]
     ranks_SK: NDArray[np.int64]
 
-    def sources_of(self, columns: NDArray[np.integer]) -> tuple[tuple[str, ...], ...]:
-        """The sources that proposed each of some items."""
-        signs_K = (1 << np.arange(len(self.sources))) @ (self.ranks_SK[:, columns] >= 0)
-        names = {
-            sign: tuple(name for place, name in enumerate(self.sources) if sign >> place & 1)
-            for sign in set(signs_K.tolist())
-        }
-        return tuple(names[sign] for sign in signs_K.tolist())
+    @property
+    def proposed(self) -> Proposed:
+        """By whom."""
+        return Proposed(self.sources, (1 << np.arange(len(self.sources))) @ (self.ranks_SK >= 0))
 
 
 def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
@@ -49,17 +84,25 @@ def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
     Example:
         >>> merged = merge({"flm": [Candidate(4, "flm", 0.9)], "popularity": [Candidate(2, "popularity", 7.0),
         ...     Candidate(4, "popularity", 5.0)]})
-        >>> merged.items_K.tolist(), merged.ranks_SK.tolist(), merged.sources_of([1])
-        ([2, 4], [[-1, 0], [0, 1]], (('flm', 'popularity'),))
+        >>> merged.items_K.tolist(), merged.ranks_SK.tolist(), merged.proposed.of_each()
+        ([2, 4], [[-1, 0], [0, 1]], [('popularity',), ('flm', 'popularity')])
     """
     lists = [
         one.items_K if isinstance(one, Candidates) else np.array([candidate.item for candidate in one], dtype=np.int64)
         for one in found.values()
     ]
     joined = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    sorted_N = np.sort(joined)
-    items_K = sorted_N[np.diff(sorted_N, prepend=-1) > 0].astype(np.int64)
+    items_K = _distinct(np.sort(joined)).astype(np.int64)
     ranks_SK = np.full((len(lists), len(items_K)), -1, dtype=np.int64)
+    columns_N, start = np.searchsorted(items_K, joined), 0
     for row, items in enumerate(lists):
-        ranks_SK[row, np.searchsorted(items_K, items)] = np.arange(len(items))
+        ranks_SK[row, columns_N[start : start + len(items)]] = np.arange(len(items))
+        start += len(items)
     return Merged(tuple(found), items_K, ranks_SK)
+
+
+def _distinct(sorted_N: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Each number once."""
+    is_first_N = np.ones(len(sorted_N), dtype=np.bool_)
+    np.not_equal(sorted_N[1:], sorted_N[:-1], out=is_first_N[1:])
+    return sorted_N[is_first_N]

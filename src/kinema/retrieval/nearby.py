@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.compiled import compiled
 from kinema.retrieval.ivf import IvfIndex
 from kinema.retrieval.top import top
 
@@ -42,31 +43,31 @@ class Nearby:
         self._num_near = num_near
         self._most = max(1, _MOST_NUMBERS // (2 * num_near))
         self._kept: OrderedDict[int, tuple[NDArray[np.int32], NDArray[np.float32]]] = OrderedDict()
+        self._free: list[NDArray[np.int32]] = []
         self._lock = threading.Lock()
 
     def scores(
-        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating], *, most: int | None = None
+        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating], allowed_V: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The items nearest to those asked about, by the largest weighted cosine, as far as their lists tell.
 
         Args:
             items_H: At least one, all of them present.
             weights_H: > 0.
-            most: Of the places in the lists, which may name an item several times, the best so many; None for all.
+            allowed_V: bool, others are left out.
 
         Returns:
-            Items int64 [K], ascending, and their weighted cosines float32: all that are above what the lists, or ``most``, leave out.
+            Items int64 [K], in no order, and their weighted cosines float32: all that are above what the lists leave out.
         """
         lists = self._lists(items_H)
-        scores_HN = np.stack([cosines_N for _, cosines_N in lists]) * weights_H[:, None].astype(np.float32)
-        within_HN = scores_HN > scores_HN[:, -1].max()
-        items_K, scores_K = np.stack([near_N for near_N, _ in lists])[within_HN], scores_HN[within_HN]
-        if most is not None and most < len(scores_K):
-            best_K = np.argpartition(scores_K, len(scores_K) - most)[len(scores_K) - most :]
-            items_K, scores_K = items_K[best_K], scores_K[best_K]
-        by_score_K = np.argsort(-scores_K, kind="stable")
-        found_K, firsts = np.unique(items_K[by_score_K], return_index=True)
-        return found_K.astype(np.int64), scores_K[by_score_K[firsts]]
+        near_HN, cosines_HN = np.stack([near_N for near_N, _ in lists]), np.stack([cosines_N for _, cosines_N in lists])
+        try:
+            places_V = self._free.pop()
+        except IndexError:
+            places_V = np.zeros(len(self._vectors_VD), dtype=np.int32)
+        found = _best_of_lists(near_HN, cosines_HN, weights_H.astype(np.float32), allowed_V, places_V)
+        self._free.append(places_V)
+        return found
 
     def _filled(
         self, near_N: NDArray[np.integer], cosines_N: NDArray[np.float32]
@@ -96,3 +97,33 @@ class Nearby:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return [found[item] for item in wanted]
+
+
+@compiled
+def _best_of_lists(
+    near_HN: NDArray[np.int32],
+    cosines_HN: NDArray[np.float32],
+    weights_H: NDArray[np.float32],
+    allowed_V: NDArray[np.bool_],
+    places_V: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """See `Nearby.scores`; lists are in falling order. ``places_V`` tells where an item stands in the answer, and may hold anything before."""
+    least = -np.inf
+    for h in range(len(near_HN)):
+        least = max(least, cosines_HN[h, -1] * weights_H[h])
+    items_K, scores_K = np.empty(near_HN.size, dtype=np.int64), np.empty(near_HN.size, dtype=np.float32)
+    size = 0
+    for h in range(len(near_HN)):
+        for n in range(near_HN.shape[1]):
+            item, score = near_HN[h, n], cosines_HN[h, n] * weights_H[h]
+            if not score > least:
+                break
+            if not allowed_V[item]:
+                continue
+            place = places_V[item]
+            if place < 0 or place >= size or items_K[place] != item:
+                places_V[item], items_K[size], scores_K[size] = size, item, score
+                size += 1
+            elif score > scores_K[place]:
+                scores_K[place] = score
+    return items_K[:size], scores_K[:size]

@@ -5,12 +5,15 @@ Shape suffixes: V items, K results.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.compiled import compiled
 from kinema.schema import Candidate
+
+_BY_PLACE: Final = np.empty(0, dtype=np.int64)
 
 
 def top(scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
@@ -32,18 +35,85 @@ def top(scores_V: NDArray[np.floating], num: int, allowed_V: NDArray[np.bool_] |
         >>> top(np.array([0.1, 0.7, 0.7, np.nan, 0.9]), 2)
         array([4, 1])
     """
-    usable_V = np.isfinite(scores_V) if allowed_V is None else np.isfinite(scores_V) & allowed_V
-    items_M = np.flatnonzero(usable_V)
-    values_M = scores_V[items_M]
-    if num < len(items_M):
-        if num <= 0:
-            return np.empty(0, dtype=np.int64)
-        last = np.partition(values_M, len(values_M) - num)[len(values_M) - num]
-        above_M = values_M > last
-        ties = np.flatnonzero(values_M == last)[: num - int(above_M.sum())]
-        above_M[ties] = True
-        items_M, values_M = items_M[above_M], values_M[above_M]
-    return items_M[np.argsort(-values_M, kind="stable")].astype(np.int64)
+    return best_places(scores_V, max(num, 0), allowed_V, _BY_PLACE)
+
+
+@compiled
+def best_places(
+    scores_N: NDArray[np.floating],
+    num: int,
+    allowed_N: NDArray[np.bool_] | None,
+    numbers_N: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """`top` of what has item numbers of its own, in no order: of equal scores the lower number wins; empty for 0, 1, 2, ...
+
+    The best so far are a heap with the worst of them in front, so that most items cost one comparison.
+    """
+    size, most = 0, min(num, len(scores_N))
+    values_K, places_K = np.empty(most, dtype=scores_N.dtype), np.empty(most, dtype=np.int64)
+    heap = (values_K, places_K, numbers_N)
+    if not most:
+        return places_K
+    for place in range(len(scores_N)):
+        value = scores_N[place]
+        if (size == most and value < values_K[0]) or not np.isfinite(value):
+            continue
+        if allowed_N is not None and not allowed_N[place]:
+            continue
+        if size < most:
+            values_K[size], places_K[size] = value, place
+            size += 1
+            _rise(heap, size - 1)
+        elif _is_worse(heap, 0, value, place):
+            values_K[0], places_K[0] = value, place
+            _sink(heap, most)
+    for last in range(size - 1, 0, -1):
+        values_K[0], values_K[last] = values_K[last], values_K[0]
+        places_K[0], places_K[last] = places_K[last], places_K[0]
+        _sink(heap, last)
+    return places_K[:size]
+
+
+_Heap = tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]
+
+
+@compiled
+def _is_worse(heap: _Heap, at: int, value: float, place: int) -> bool:
+    """Whether an entry of the heap is worse than another."""
+    values_K, places_K, numbers_N = heap
+    if values_K[at] != value:
+        return bool(values_K[at] < value)
+    if not len(numbers_N):
+        return bool(places_K[at] > place)
+    return bool(numbers_N[places_K[at]] > numbers_N[place])
+
+
+@compiled
+def _rise(heap: _Heap, start: int) -> None:
+    """Move one entry of a heap forward to where it belongs."""
+    values_K, places_K, _ = heap
+    value, place, at = values_K[start], places_K[start], start
+    while at and not _is_worse(heap, (at - 1) // 2, value, place):
+        above = (at - 1) // 2
+        values_K[at], places_K[at] = values_K[above], places_K[above]
+        at = above
+    values_K[at], places_K[at] = value, place
+
+
+@compiled
+def _sink(heap: _Heap, size: int) -> None:
+    """Move the first entry of a heap of some size back to where it belongs."""
+    values_K, places_K, _ = heap
+    value, place, at = values_K[0], places_K[0], 0
+    while 2 * at + 1 < size:
+        below = 2 * at + 1
+        if below + 1 < size and _is_worse(heap, below + 1, values_K[below], places_K[below]):
+            below += 1
+        if not _is_worse(heap, below, value, place):
+            break
+        values_K[at], places_K[at] = values_K[below], places_K[below]
+        at = below
+    values_K[at], places_K[at] = value, place
 
 
 def first_allowed(order_N: NDArray[np.integer], allowed_V: NDArray[np.bool_], num: int) -> NDArray[np.int64]:
