@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.retrieval.top import as_candidates, top
+from kinema.retrieval.top import as_candidates, best_places, top
 
 SCORES = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.nan, np.inf, -np.inf]), max_size=30)
 
@@ -37,3 +37,11 @@ def test_the_fast_way_equals_a_full_sort(scores, num):
 def test_candidates_carry_source_and_score():
     found = as_candidates(np.array([0.25, 0.5]), 5, np.ones(2, dtype=bool), source="flm")
     assert [(one.item, one.source, one.score) for one in found] == [(1, "flm", 0.5), (0, "flm", 0.25)]
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), max_size=30), st.integers(0, 12), st.integers(0, 99))
+def test_of_equal_scores_the_lower_number_wins_whatever_the_order(scores, num, seed):
+    numbers = np.random.default_rng(seed).permutation(len(scores))
+    found = best_places(np.array(scores), num, None, numbers)
+    order = sorted((-score, number) for score, number in zip(scores, numbers.tolist(), strict=True) if score == score)  # noqa: PLR0124
+    assert numbers[found].tolist() == [number for _, number in order[:num]]

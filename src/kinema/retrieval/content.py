@@ -18,7 +18,7 @@ from kinema.retrieval.top import Candidates, as_candidates, best_places, nothing
 from kinema.store.features import ModalityFeatures
 
 _UNIT: Final = 1e-5
-_FEW_LISTS: Final = 4
+_FEW_LISTS: Final = 16
 """A catalogue of fewer items than so many lists of near ones is compared as a whole."""
 
 
@@ -124,5 +124,5 @@ class ContentRetriever:
                 return Candidates(self.name, items_N[places_K], scores_N[places_K])
         weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
         return as_candidates(
-            (self.vectors_VD @ weighted_HD.T).max(axis=1), num, query.allowed_V & self.present, source=self.name
+            (weighted_HD @ self.vectors_VD.T).max(axis=0), num, query.allowed_V & self.present, source=self.name
         )

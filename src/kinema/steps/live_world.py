@@ -166,6 +166,14 @@ class LiveWorld:
         days = (self._newest_ms - timestamp_ms) / DAY_MS
         return float(0.5 ** (days / self._settings.recommend.popularity_half_life_days))
 
+    def answer_once(self) -> None:
+        """Answer for somebody with a history and nobody else's eyes: what is compiled, or filled at the first answer, is ready then."""
+        watched = self.maker.dataset.histories.lengths
+        if len(self.catalogue) and len(watched):
+            self.maker.recommender.recommend(
+                Request("", 1, timestamp_ms=self.made_ms), history=self.people.row(int(watched.argmax()))
+            )
+
     def warm(self) -> None:
         """Build what the first search would wait for."""
         if self.maker.dataset.features:
@@ -257,7 +265,7 @@ class ProjectWorlds:
         people, ids = found.maker.people, found.maker.dataset.item_ids
         for user, item, kind in dislikes.iter_rows():
             (people.dislike if kind == EventKind.DISLIKE else people.like_again)(user, ids[item])
-        return LiveWorld(
+        world = LiveWorld(
             found.maker,
             folder=project.folder,
             settings=settings,
@@ -267,6 +275,8 @@ class ProjectWorlds:
             made_ms=made_ms,
             trained_ms=made_ms if found.version is None else _moment(found.version.folder),
         )
+        world.answer_once()
+        return world
 
     def _read_dataset(self, schema: ProfileSchema | None) -> Dataset:
         project, settings = self._project, self._project.settings
