@@ -23,7 +23,7 @@ NOBODY = sparse.csr_matrix((2, 2), dtype=np.float32)
     ],
 )
 def test_numbers_beyond_the_catalogue_are_refused(ask, items):
-    with pytest.raises(DataError, match="item numbers must be 0 to 2, got .* bind the model to the current catalogue"):
+    with pytest.raises(DataError, match=r"item numbers must be 0 to 2, got .* bind the model to the current catalogue"):
         ask(np.array(items))
 
 
