@@ -75,8 +75,8 @@ export function chartTheme(tokens: ChartTokens): Record<string, unknown> {
       borderWidth: 1,
       padding: [8, 12],
       textStyle: { color: tokens.ink, fontFamily: tokens.font, fontSize: tokens.size + 1 },
-      // Words drawn on the canvas: markup with styles of its own is refused by the page's policy.
-      renderMode: 'richText',
+      extraCssText: 'border-radius: 10px; box-shadow: var(--shadow-2)',
+      confine: true,
       axisPointer: { lineStyle: { color: tokens.ink3, width: 1 }, crossStyle: { color: tokens.ink3 } },
     },
     line: { symbol: 'none', lineStyle: { width: 2 }, smooth: false },
