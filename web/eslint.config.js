@@ -17,6 +17,7 @@ export default ts.config(
       'no-undef': 'off', // TypeScript knows better
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'svelte/prefer-svelte-reactivity': 'off', // `$state.raw`: collections are replaced, not changed
       'svelte/no-at-html-tags': 'error', // titles and reasons are text that others wrote
       '@typescript-eslint/no-meaningless-void-operator': 'off', // `void x` names what an effect depends on
       'svelte/no-navigation-without-resolve': 'off', // a rule of SvelteKit, which has a router of its own

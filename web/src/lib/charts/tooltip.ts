@@ -41,6 +41,8 @@ export function content(points: Point[], write: (value: unknown) => string): HTM
 /** A tooltip's option with our content, unless it has a formatter of its own (which returns an element, not markup). */
 export function tooltip(option: Record<string, unknown>): Record<string, unknown> {
   const own = option['valueFormatter'] as ((value: unknown) => string) | undefined
-  const write = own ?? ((value: unknown) => (typeof value === 'number' ? number(value, DIGITS) : String(value ?? '–')))
+  const write =
+    own ??
+    ((value: unknown) => (typeof value === 'number' ? number(value, DIGITS) : typeof value === 'string' ? value : '–'))
   return { formatter: (points: Point | Point[]) => content([points].flat(), write), ...option }
 }
