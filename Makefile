@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: help serve demo test check format docs bench bench-quality bench-quality-short clean
+.PHONY: help serve demo test check format docs bench bench-quality bench-quality-short console console-check console-types clean
 
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
@@ -17,6 +17,9 @@ help:
 	@echo 'make bench   speed of ingest, media and training, relevance of search, into benchmarks/results'
 	@echo 'make bench-quality        quality on public sets against baselines and peers: hours'
 	@echo 'make bench-quality-short  two small sets, one seed, a minute of training: ten minutes'
+	@echo 'make console        build the web console from web/ into the package (needs Node; using Kinema does not)'
+	@echo 'make console-check  lint, types and tests of the console, and that what is committed is what it builds to'
+	@echo 'make console-types  write the types of the API anew, from the OpenAPI document'
 	@echo 'make clean   remove the environment and everything generated'
 
 $(STAMP): pyproject.toml constraints.txt requirements-weights.txt
@@ -61,5 +64,19 @@ bench-quality: $(STAMP)
 bench-quality-short: $(STAMP)
 	@$(BIN)/python benchmarks/quality.py --short
 
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+console: web/node_modules/.package-lock.json
+	@cd web && npm run --silent build
+
+console-check:
+	@.ci/console
+
+console-types: $(STAMP) web/node_modules/.package-lock.json
+	@$(BIN)/python .ci/openapi.py build/openapi.json
+	@cd web && npm run --silent types
+
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) demo build dist web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

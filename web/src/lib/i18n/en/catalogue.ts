@@ -1,0 +1,4 @@
+export default {
+  title: 'Catalogue',
+  lead: 'Everything that can be recommended.',
+}

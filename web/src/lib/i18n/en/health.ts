@@ -1,0 +1,4 @@
+export default {
+  title: 'Health',
+  lead: 'How the service is doing now.',
+}

@@ -1,0 +1,4 @@
+export default {
+  title: 'Model',
+  lead: 'Versions, and how good they are.',
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import { Watching, type Watched } from './watching'
+
+function viewing() {
+  const told: Watched[] = []
+  return { told, watching: new Watching((one) => told.push(one)) }
+}
+
+function play(watching: Watching, from: number, to: number, length = 6000) {
+  for (let place = from; place <= to; place += 250) watching.at(place, length)
+}
+
+describe('Watching', () => {
+  it('tells a viewing once, at its first end', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 6000)
+    watching.end()
+    watching.end()
+    watching.leave()
+    expect(told).toEqual([{ watchMs: 6000, durationMs: 6000, completed: true }])
+  })
+
+  it('takes the beginning of a loop for the end', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 5750)
+    play(watching, 0, 3000)
+    expect(told).toEqual([{ watchMs: 5750, durationMs: 6000, completed: true }])
+  })
+
+  it('tells how much was watched of a clip that is left', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 2000)
+    watching.leave()
+    expect(told).toEqual([{ watchMs: 2000, durationMs: 6000, completed: false }])
+  })
+
+  it('does not count jumps', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 1000)
+    watching.jump(5000)
+    play(watching, 5000, 5500)
+    watching.leave()
+    expect(told).toEqual([{ watchMs: 1500, durationMs: 6000, completed: false }])
+  })
+
+  it('says nothing of a clip that was passed by', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 500)
+    watching.leave()
+    expect(told).toEqual([])
+  })
+
+  it('begins anew after it was left', () => {
+    const { told, watching } = viewing()
+    play(watching, 0, 6000)
+    watching.end()
+    watching.leave()
+    play(watching, 0, 6000)
+    watching.end()
+    expect(told).toHaveLength(2)
+  })
+})
