@@ -44,6 +44,7 @@ def default_rules(*, metrics_scope: str = "read") -> tuple[Rule, ...]:
         Rule("GET HEAD", "/", PUBLIC),
         Rule("GET HEAD", "/console/**", PUBLIC),
         Rule("GET HEAD", "/metrics", metrics_scope),
+        Rule("GET HEAD POST DELETE", "/v1/session", PUBLIC),
         Rule("*", "/v1/keys/**", "admin"),
         Rule("*", "/v1/models/**", "admin"),
         Rule("*", "/v1/admin/**", "admin"),

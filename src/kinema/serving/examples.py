@@ -49,6 +49,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "recommend_to_guest": _ASKED,
     "put_profile": {"topics": {"nature": 2.0, "sports": 0.0}},
     "roll_back_model": {},
+    "begin_session": {"key": "kin_abcdefghij_kJ0nX7pY3sQ9vT2wZ5aB8cD1eF4gH6iL0mN3oP6rS9u"},
     "make_key": {"name": "shop", "scopes": ["read", "write"], "expires_days": 90},
     "post_search": {"q": "otters in the snow", "n": 5, "user_id": "u1", "user_weight": 0.2},
     "gorse_recommend_to_session": [_FEEDBACK],
