@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kinema.scenario_settings import ScenarioSettings
+
 if TYPE_CHECKING:
     from kinema.evaluation.experiments import ExperimentReport
 
@@ -52,12 +54,47 @@ class VariantRules:
 
 @dataclass(frozen=True)
 class ScenarioRules:
-    """A scenario, by the keys of `kinema.toml` that are not as usual."""
+    """A scenario, by the keys of `kinema.toml` that are not as usual.
+
+    Attributes:
+        scenario: Its name.
+        rules: Keys -> values, JSON.
+        experiment: Name that decides who gets which variant.
+        variants: The control first; empty without an experiment.
+        origin: ``built-in``, ``file`` or ``store``: where the rules come from that hold.
+        version: Of what was changed while the service ran; 0 where nothing was.
+        changed_ms: When that was; None where nothing was.
+        changed_by: Who it was; empty where nothing was.
+    """
 
     scenario: str
     rules: Mapping[str, Any]
     experiment: str
     variants: tuple[VariantRules, ...]
+    origin: str = "built-in"
+    version: int = 0
+    changed_ms: int | None = None
+    changed_by: str = ""
+
+
+@dataclass(frozen=True)
+class RulesVersion:
+    """One version of a scenario's rules; see `kinema.steps.live_scenarios.Change`."""
+
+    version: int
+    at_ms: int
+    by: str
+    what: str
+    rules: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ExperimentState:
+    """Whether an experiment runs, and since when; None where it was not started over the API."""
+
+    is_running: bool
+    started_ms: int | None = None
+    ended_ms: int | None = None
 
 
 class Administration(Protocol):
@@ -76,6 +113,31 @@ class Administration(Protocol):
 
     def scenarios(self) -> Sequence[ScenarioRules]:
         """All of them, those that are built in among them."""
+
+    def scenario_versions(self, scenario: str) -> Sequence[RulesVersion]:
+        """What a scenario's rules were, newest first; empty where they were never changed."""
+
+    def put_scenario(self, scenario: str, rules: ScenarioSettings, *, by: str, expected: int | None) -> None:
+        """Let other rules hold; see `kinema.steps.live_scenarios.ScenarioDesk.write`."""
+
+    def remove_scenario(self, scenario: str, *, by: str, expected: int | None) -> None:
+        """Let the rules of `kinema.toml` hold again; see `kinema.steps.live_scenarios.ScenarioDesk.remove`."""
+
+    def check_rules(self, scenario: str, rules: ScenarioSettings) -> None:
+        """Refuse rules that cannot be.
+
+        Raises:
+            ConfigError: They cannot.
+        """
+
+    def start_experiment(self, scenario: str, changed: ScenarioSettings, *, by: str) -> None:
+        """Start one; see `kinema.steps.live_scenarios.ScenarioDesk.start`."""
+
+    def stop_experiment(self, scenario: str, *, by: str) -> None:
+        """Stop one; see `kinema.steps.live_scenarios.ScenarioDesk.stop`."""
+
+    def experiment_state(self, scenario: str) -> ExperimentState:
+        """Whether one runs on a scenario."""
 
     def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
         """The variants of a scenario compared.

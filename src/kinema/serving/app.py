@@ -23,7 +23,7 @@ from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import admin, events, gorse, items, media, search, session, users
+from kinema.serving.routes import admin, events, gorse, items, media, scenarios, search, session, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.routes.session import SignIn
@@ -124,6 +124,7 @@ def create_app(
     if administration is not None:
         app.state.administration = administration
         app.include_router(admin.router)
+        app.include_router(scenarios.router)
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
     install_documentation(app)
     access = Access(default_rules(metrics_scope=options.metrics_scope))

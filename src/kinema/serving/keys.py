@@ -136,6 +136,12 @@ def list_keys(documents: Documents) -> list[Key]:
     return sorted(found, key=lambda key: (key.created_ms, key.id))
 
 
+def name_of(documents: Documents, key_id: str) -> str:
+    """What people call a key; empty where there is none."""
+    document = documents.document(ROOM, key_id)
+    return "" if document is None else str(document.value["name"])
+
+
 def revoke_key(documents: Documents, key_id: str, *, now_ms: int | None = None) -> Key:
     """Revoke a key for good; services stop taking it within seconds. Revoking it again changes nothing.
 

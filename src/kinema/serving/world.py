@@ -16,6 +16,7 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.interests import Interests
 from kinema.recommend.people import People
+from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
 from kinema.store.service_protocols import StoreState
@@ -102,8 +103,8 @@ class World(Protocol):
     def num_events(self, item: int) -> int:
         """Interactions with an item that the model has learnt from; 0 for a cold one."""
 
-    def recommend(self, asked: Asked) -> Answered:
-        """A slate for a user or a guest."""
+    def recommend(self, asked: Asked, *, rules: Scenario | None = None) -> Answered:
+        """A slate for a user or a guest, by the rules that they get or by others."""
 
     def similar(
         self,
@@ -114,8 +115,16 @@ class World(Protocol):
         exclude: Sequence[str] = (),
         user: str = "",
         draw: str = "",
+        rules: Scenario | None = None,
     ) -> Answered:
-        """Items like one item, by the rules that a user gets."""
+        """Items like one item, by the rules that a user gets or by others."""
+
+    def rules(self, scenario: str, who: str) -> Scenario:
+        """The rules that somebody gets in a scenario.
+
+        Raises:
+            DataError: There is no such scenario.
+        """
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""
@@ -134,6 +143,9 @@ class World(Protocol):
 
     def hide(self, item: str, *, hidden: bool) -> None:
         """Show an item no longer, or again, at once."""
+
+    def follow_documents(self) -> None:
+        """Take up what the documents of the store say now of scenarios; cheap where nothing has changed."""
 
 
 class Worlds(Protocol):

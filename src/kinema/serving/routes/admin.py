@@ -1,14 +1,13 @@
-"""Models, keys, scenarios and experiments: for those who run the service."""
+"""Models and keys: for those who run the service."""
 
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BeforeValidator
 
 from kinema.errors import DataError, NotBuiltError
 from kinema.serving.admin_wire import (
-    ExperimentOut,
     KeyIn,
     KeyMadeOut,
     KeyOut,
@@ -17,19 +16,16 @@ from kinema.serving.admin_wire import (
     ModelsOut,
     RollbackIn,
     RollbackOut,
-    ScenarioOut,
-    ScenariosOut,
 )
 from kinema.serving.administration import Administration, RolledBack
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.keys import Key, create_key, list_keys, revoke_key
 from kinema.serving.problems import Problem, not_found
-from kinema.serving.routes.parts import Parts, PathWord
+from kinema.serving.routes.parts import Parts
 from kinema.serving.segments import read_segment
-from kinema.serving.wire import NO_NUL, Mark
+from kinema.serving.wire import Mark
 
 router = APIRouter(prefix="/v1", tags=["administration"], route_class=JsonRoute)
-Scenario = Annotated[PathWord, Path(description="its name", json_schema_extra=NO_NUL)]
 KeyId = Annotated[Mark, BeforeValidator(read_segment), Path(description="the public part of a key")]
 
 
@@ -77,28 +73,6 @@ async def delete_key(parts: Parts, key_id: KeyId) -> KeyOut:
         return _key_out(await parts.run(revoke_key, parts.engine.store, key_id))
     except DataError:
         raise not_found("key", key_id, field="key_id") from None
-
-
-@router.get("/scenarios", summary="Scenarios and their rules")
-async def list_scenarios(request: Request) -> ScenariosOut:
-    """Every scenario that may be asked for, its rules and its variants."""
-    return ScenariosOut(scenarios=[ScenarioOut.model_validate(one) for one in _of(request).scenarios()])
-
-
-@router.get("/experiments/{scenario}", summary="What an experiment says")
-async def get_experiment(
-    parts: Parts,
-    request: Request,
-    scenario: Scenario,
-    since: Annotated[str | None, Query(max_length=40, description="slates shown from then on, ISO 8601")] = None,
-) -> ExperimentOut:
-    """The variants of a scenario compared by the clicks, likes and watch time of the slates that were shown."""
-    if scenario not in {one.scenario for one in _of(request).scenarios()}:
-        raise not_found("scenario", scenario, field="scenario")
-    try:
-        return ExperimentOut.model_validate(await parts.run_long(_of(request).experiment, scenario, since=since))
-    except NotBuiltError as error:
-        raise Problem(409, str(error), field="scenario") from None
 
 
 def _of(request: Request) -> Administration:
