@@ -258,9 +258,7 @@ def test_a_new_experiment_does_not_count_slates_of_the_last(client):
 
 def test_changing_needs_the_scope_admin_and_names_the_key(tmp_path):
     with small_project(tmp_path) as project:
-        keys = {
-            name: create_key(project.store, name=name, scopes=[name])[1] for name in ("read", "write", "admin")
-        }
+        keys = {name: create_key(project.store, name=name, scopes=[name])[1] for name in ("read", "write", "admin")}
         with TestClient(make_app(project), base_url="http://shop.example") as client:
 
             def ask(method, path, scope, body=None):

@@ -18,12 +18,13 @@ from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
 from kinema.serving.headers import SecurityHeaders, allow_origins, page_policy
+from kinema.serving.health_series import HealthRecorder
 from kinema.serving.keys import KeyRing
 from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import admin, events, gorse, items, media, scenarios, search, session, users
+from kinema.serving.routes import admin, events, gorse, health_plots, items, media, scenarios, search, session, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.routes.session import SignIn
@@ -71,7 +72,8 @@ def create_app(
     pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
     long_pool = ThreadPoolExecutor(1, thread_name_prefix="kinema-long")
     desk = None if clips is None else MediaDesk(engine, clips)
-    own: list[Feed] = [*feeds, *([] if desk is None else [desk])]
+    health = HealthRecorder(engine.telemetry, ready=lambda: engine.keeper.is_ready)
+    own: list[Feed] = [*feeds, *([] if desk is None else [desk]), health]
     for one in own:
         one.start()
 
@@ -109,6 +111,7 @@ def create_app(
         personal=options.personal,
     )
     app.state.feedback_kinds = options.feedback_kinds
+    app.state.health = health
     install_problem_handlers(app)
     for router in (
         session.router,
@@ -119,6 +122,7 @@ def create_app(
         search.router,
         media.router,
         gorse.router,
+        health_plots.router,
     ):
         app.include_router(router)
     if administration is not None:
