@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kinema.scenario_settings import ScenarioSettings
 
@@ -41,6 +44,94 @@ class RolledBack:
     before: str | None
     notices: tuple[str, ...]
     answers: bool
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What one evaluation found; see `kinema.steps.model_reports`.
+
+    Attributes:
+        protocol: Which one.
+        title: For people.
+        date: When, for people.
+        command: Of the user.
+        same_recipe: The model that was measured was made as this version: the same configuration and seed.
+        reference: Name of the ranker that it is about.
+        ceiling: Name of the one that knows the right answers; empty where there is none.
+        split: Facts of the split.
+        rankers: Each with its rows: all, warm, cold, cold among cold.
+        differences: From the reference to the others, with intervals.
+        notes: What a reader should know.
+    """
+
+    protocol: str
+    title: str
+    date: str
+    command: str
+    same_recipe: bool
+    reference: str
+    ceiling: str
+    split: Mapping[str, Any]
+    rankers: tuple[Mapping[str, Any], ...]
+    differences: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelNumbers:
+    """What is known of how good a version is."""
+
+    version: str
+    validation: Mapping[str, float]
+    notes: Mapping[str, Any]
+    evaluations: tuple[Evaluated, ...]
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """The last training of a task: one mapping per epoch."""
+
+    name: str
+    points: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How a version was learnt.
+
+    Attributes:
+        version: Its id.
+        best_epoch: Whose parameters were kept.
+        points: One per epoch: ``epoch``, ``seconds``, ``losses`` and, where it was looked at, ``validation``.
+        tasks: What was learnt beside it.
+    """
+
+    version: str
+    best_epoch: int | None
+    points: tuple[Mapping[str, Any], ...]
+    tasks: tuple[TaskRun, ...]
+
+
+MapState = Literal["ready", "computing", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogueMap:
+    """A map of the catalogue; see `kinema.steps.catalogue_map`.
+
+    Attributes:
+        state: Without positions unless it is ready.
+        version: Of the model.
+        numbers: int64 [S], items.
+        plane_S2: float32 [S, 2] in [-1, 1].
+        trouble: Why it could not be drawn; empty otherwise.
+    """
+
+    state: MapState
+    version: str
+    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    plane_S2: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), dtype=np.float32))
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +201,23 @@ class Administration(Protocol):
             DataError: There is no such version, none before, or it is published already.
             NotBuiltError: There is no model.
         """
+
+    def numbers(self, version: str) -> ModelNumbers:
+        """How good a version is.
+
+        Raises:
+            DataError: There is no such version.
+        """
+
+    def curve(self, version: str) -> Learnt:
+        """How a version was learnt.
+
+        Raises:
+            DataError: There is no such version.
+        """
+
+    def map(self, version: str, ids: Sequence[str], vectors_VD: NDArray[np.float32]) -> CatalogueMap:
+        """The map of the catalogue, or how far it is; see `kinema.steps.catalogue_map.MapDesk.read`."""
 
     def scenarios(self) -> Sequence[ScenarioRules]:
         """All of them, those that are built in among them."""

@@ -76,7 +76,7 @@ class HealthRecorder:
             since_ms: Later looks alone, UTC milliseconds.
         """
         points = list(self._points)
-        pairs = [(one, two) for one, two in pairwise(points) if two.at * 1000 > since_ms]
+        pairs = [(one, two) for one, two in pairwise(points) if round(two.at * 1000) > since_ms]
         later = [two for _, two in pairs]
         stages = dict.fromkeys(name for two in later for name in two.stages)
         queues = dict.fromkeys(name for two in later for name in two.queues)

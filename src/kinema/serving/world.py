@@ -100,6 +100,10 @@ class World(Protocol):
     def popularity(self) -> NDArray[np.float64]:
         """Interactions with each item, float64 [V]; older ones count less, and it grows with every event."""
 
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """What stands for each item, unit rows [V, D]: the model's, or the content's without one; None without either."""
+
     def num_events(self, item: int) -> int:
         """Interactions with an item that the model has learnt from; 0 for a cold one."""
 

@@ -1,19 +1,28 @@
 """A project's models, scenarios and experiments, for those who run its service."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kinema.recommend.variants import Placement
 from kinema.scenario_settings import ScenarioSettings, scenarios_of
 from kinema.serving.administration import (
+    CatalogueMap,
     ExperimentState,
     KeptModel,
+    Learnt,
+    ModelNumbers,
     RolledBack,
     RulesVersion,
     ScenarioRules,
     VariantRules,
 )
+from kinema.steps.catalogue_map import MapDesk
 from kinema.steps.live_scenarios import ScenarioDesk, plain_rules
 from kinema.steps.live_world import ServedProject
+from kinema.steps.model_reports import curve_of, numbers_of
 from kinema.steps.version_swaps import roll_back
 from kinema.steps.versions import SERVING, kept_versions, serving_folder, version_of
 
@@ -34,6 +43,7 @@ class Backstage:
         self._project = project
         settings = project.settings
         self._desk = ScenarioDesk(project.store, settings.scenarios, settings.recommend.scenario_weights)
+        self._maps = MapDesk(project.artifacts, seed=settings.runtime.seed)
 
     def models(self) -> list[KeptModel]:
         """Those that are kept, newest first."""
@@ -68,6 +78,18 @@ class Backstage:
             notices_of(artifacts, settings),
             answers=settings.model == SERVING,
         )
+
+    def numbers(self, version: str) -> ModelNumbers:
+        """How good a version is."""
+        return numbers_of(self._project.artifacts, version)
+
+    def curve(self, version: str) -> Learnt:
+        """How a version was learnt."""
+        return curve_of(self._project.artifacts, self._project.folder, version)
+
+    def map(self, version: str, ids: Sequence[str], vectors_VD: NDArray[np.float32]) -> CatalogueMap:
+        """The map of the catalogue, or how far it is."""
+        return self._maps.read(version, ids, vectors_VD)
 
     def scenarios(self) -> list[ScenarioRules]:
         """All of them, by name."""

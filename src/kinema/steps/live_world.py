@@ -100,6 +100,12 @@ class LiveWorld:
         """Interactions with each item, older ones counting less."""
         return self.maker.recommender.parts.popularity_V
 
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """The model's vectors, or those of the content without one."""
+        parts = self.maker.recommender.parts
+        return parts.joint_VD if parts.item_vectors_VD is None else parts.item_vectors_VD
+
     def num_events(self, item: int) -> int:
         """Interactions the model has learnt from; without a model, those of the reading."""
         return int(self._counts_V[item])
