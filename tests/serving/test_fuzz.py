@@ -127,7 +127,7 @@ def test_every_example_is_taken(address, document):
     for method, path, name, content in with_bodies(document):
         if name == "roll_back_model":
             continue  # there is nothing to roll back to
-        at = path.format(item_id="v1", user_id="u1", category="nature")
+        at = path.format(item_id="v1", user_id="u1", category="nature", scenario="home")
         answer = requests.request(method, address + at, json=content["example"], timeout=30)
         assert answer.ok, (name, answer.text)
 
