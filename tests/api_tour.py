@@ -16,6 +16,8 @@ VARYING = {
     "score",
     "created_ms",
     "updated_ms",
+    "changed_ms",
+    "at_ms",
     "timestamp_ms",
     "words",
     "text",

@@ -24,6 +24,7 @@ EXTRAS: Final[dict[str, tuple[str, str]]] = {
     "redis": ("redis", "events over a Redis stream"),
     "fastapi": ("serve", "the service: kinema serve"),
     "uvicorn": ("serve", "the service: kinema serve"),
+    "sklearn": ("serve", "the map of the catalogue"),
     "httpx2": ("client", "the client of the live service"),
     "faiss": ("index", "approximate retrieval in large catalogues"),
     "matplotlib": ("report", "plots in the HTML report"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from kinema.errors import ConfigError
 from kinema.progress import Progress, silent
-from kinema.scenario_settings import scenarios_of
 from kinema.schema import Branch, EventKind, Request, Slate
 from kinema.settings import FILE_NAME, Settings, find_folder, load_settings, template
+from kinema.steps.live_scenarios import current_scenarios, rule_versions
 from kinema.store.opening import open_store
 from kinema.store.service_protocols import ServiceStore
 from kinema.threads import set_thread_policy
@@ -363,10 +363,10 @@ class Project:
         return self.slates().audience(item, num_users=num_users)
 
     def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
-        """Compare the variants of a scenario; errors: `kinema.steps.experimenting.experiment_on`."""
-        from kinema.steps.experimenting import experiment_on  # noqa: PLC0415  # the facade starts light
+        """Compare the variants of a scenario; errors: `kinema.steps.experimenting.experiment_now`."""
+        from kinema.steps.experimenting import experiment_now  # noqa: PLC0415  # the facade starts light
 
-        return experiment_on(self.store, self.settings.scenarios, scenario, since=since)
+        return experiment_now(self.store, self.settings.scenarios, scenario, since=since)
 
     def slates(self) -> "SlateMaker":
         """The recommender, bound to the store as it is now; kept until the store or the model changes."""
@@ -376,10 +376,10 @@ class Project:
         """The same, with the version of the model that it was made from."""
         from kinema.steps import model_watch, slates  # noqa: PLC0415  # the facade starts light
 
-        state = slates.slates_state(self.store, self.artifacts)
+        state = slates.slates_state(self.store, self.artifacts) + rule_versions(self.store)
         if self._serving is None or self._serving[0] != state:
             made_of: dict[str, Any] = {"artifacts": self.artifacts, "settings": self.settings.recommend}
-            made_of |= {"store": self.store, "scenarios": scenarios_of(self.settings.scenarios)}
+            made_of |= {"store": self.store, "scenarios": current_scenarios(self.store, self.settings.scenarios)}
             made_of |= {"read": lambda schema: self.dataset(profile_schema=schema)}
             self._serving = (state, model_watch.load_serving(**made_of))
         return self._serving[1]

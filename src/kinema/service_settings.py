@@ -72,11 +72,14 @@ class ServingSettings(ServiceSection):
 
 
 class AuthSettings(ServiceSection):
-    """Tokens of an issuer, beside the keys of `kinema keys`; all three are needed."""
+    """Tokens of an issuer, beside the keys of `kinema keys` (all three of jwt_ are needed), and sessions of the console."""
 
     jwt_issuer: str = Field(default="", description="what the claim iss must be")
     jwt_audience: str = Field(default="", description="what the claim aud must be or contain")
     jwt_public_key: str = Field(default="", description="file of the issuer's public key (PEM) or keys (JWKS)")
+    session_hours: float = Field(
+        default=12.0, gt=0, le=720, description="how long somebody who signs in to the console stays so"
+    )
 
 
 class StreamSettings(ServiceSection):

@@ -7,6 +7,7 @@ import pytest
 
 from kinema.serving.app import create_app
 from kinema.serving.options import ServiceOptions
+from kinema.steps.backstage import Backstage
 from kinema.steps.serving import make_engine
 from served import Clips, served
 from small_service import small_project
@@ -17,7 +18,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.mark.parametrize(
     ("page", "number", "last"),
     [
-        ("client.md", 8, "near.items[0].item_id != 'kites'"),
+        ("client.md", 9, "near.items[0].item_id != 'kites'"),
         ("gorse.md", 1, "'kites' not in [one.id for one in scores]"),
     ],
 )
@@ -28,7 +29,8 @@ def test_the_blocks_of_a_page_run(page, number, last, tmp_path, monkeypatch):
     assert len(blocks) == number
     names = {}
     with small_project(tmp_path) as project:
-        app = create_app(make_engine(project), ServiceOptions(is_open=True), clips=Clips(tmp_path))
+        parts = {"clips": Clips(tmp_path), "administration": Backstage(project)}
+        app = create_app(make_engine(project), ServiceOptions(is_open=True), **parts)
         with served(project, app) as url:
             for block in blocks:
                 exec(compile(block.replace("http://127.0.0.1:8000", url), page, "exec"), names)

@@ -180,6 +180,10 @@ def test_scenarios_are_listed_with_what_is_not_as_usual(tmp_path):
                 "rules": {},
                 "experiment": "related",
                 "variants": [],
+                "origin": "built-in",
+                "version": 0,
+                "changed_ms": None,
+                "changed_by": "",
             }
             assert found["kids"]["rules"] == {"filter": {"categories": ["nature"]}}
             assert [(one["variant"], one["share"], one["rules"]) for one in found["home"]["variants"]] == [

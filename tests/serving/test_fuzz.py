@@ -90,17 +90,17 @@ def test_every_operation_names_the_scope_that_it_needs(document):
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             needed = access.needed(method.upper(), path)
-            wanted = [] if needed is None else [{"key": [needed.value]}, {"bearer": [needed.value]}]
+            wanted = [] if needed is None else [{name: [needed.value]} for name in ("key", "bearer", "session")]
             assert operation["security"] == wanted, (method, path)
     public = {path for path, one in document["paths"].items() if any(not op["security"] for op in one.values())}
-    assert public == {"/health/live", "/health/ready", "/api/health/live", "/api/health/ready"}
+    assert public == {"/health/live", "/health/ready", "/api/health/live", "/api/health/ready", "/v1/session"}
     assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
 def test_the_document_of_an_open_service_lets_keys_be_left_out(address):
     operation = requests.get(f"{address}/openapi.json", timeout=30).json()["paths"]["/v1/items"]["get"]
-    assert operation["security"] == [{}, {"key": ["read"]}, {"bearer": ["read"]}]
+    assert operation["security"] == [{}, {"key": ["read"]}, {"bearer": ["read"]}, {"session": ["read"]}]
 
 
 def with_bodies(document):
@@ -127,7 +127,7 @@ def test_every_example_is_taken(address, document):
     for method, path, name, content in with_bodies(document):
         if name == "roll_back_model":
             continue  # there is nothing to roll back to
-        at = path.format(item_id="v1", user_id="u1", category="nature")
+        at = path.format(item_id="v1", user_id="u1", category="nature", scenario="home")
         answer = requests.request(method, address + at, json=content["example"], timeout=30)
         assert answer.ok, (name, answer.text)
 

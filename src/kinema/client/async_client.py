@@ -40,6 +40,8 @@ from kinema.serving.wire import (
 if TYPE_CHECKING:
     import httpx2
 
+    from kinema.client.async_operations import AsyncOperations
+
 _PIECE: Final = 1 << 20
 
 
@@ -92,6 +94,13 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def operations(self) -> "AsyncOperations":
+        """Models, scenarios, experiments and health, for those who run the service."""
+        from kinema.client.async_operations import AsyncOperations  # noqa: PLC0415  # brings what most clients never ask
+
+        return AsyncOperations(self._send)
 
     async def close(self) -> None:
         """Release the connections."""

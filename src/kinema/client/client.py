@@ -39,6 +39,8 @@ from kinema.serving.wire import (
 if TYPE_CHECKING:
     import httpx2
 
+    from kinema.client.operations import Operations
+
 
 class Client:
     """A connection to a service. Safe to share between threads; close it, or use it in a ``with``.
@@ -85,6 +87,13 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def operations(self) -> "Operations":
+        """Models, scenarios, experiments and health, for those who run the service."""
+        from kinema.client.operations import Operations  # noqa: PLC0415  # brings what most clients never ask
+
+        return Operations(self._send)
 
     def close(self) -> None:
         """Release the connections."""

@@ -241,5 +241,17 @@ def conclusion(variant: str, measure: str, one: Ratio, control: Ratio, num_varia
     return f"no difference in {measure} can be told from chance: {told}"
 
 
+def in_words(report: ExperimentReport) -> str:
+    """What may be concluded of an experiment, in a sentence or one for each variant: by `PRIMARY`, unless the split is wrong.
+
+    Args:
+        report: Of `read_experiment`.
+    """
+    if report.mismatch_prob < _ALARM:
+        return "Nothing may be concluded: users were not dealt out as asked, so the variants differ in more than their rules."
+    told = [one.conclusion for one in report.comparisons if one.measure == PRIMARY]
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in told) or "There is nothing to compare."
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:+.1f} %"

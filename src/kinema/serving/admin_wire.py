@@ -114,6 +114,10 @@ class ScenarioOut(Shown):
     rules: Mapping[str, Any] = Field(description="keys of kinema.toml that are not as usual")
     experiment: str = Field(description="name that decides who gets which variant")
     variants: list[VariantOut]
+    origin: str = Field(description="where the rules come from that hold: built-in, file (kinema.toml) or store")
+    version: int = Field(description="of what was changed while the service ran; 0 where nothing was")
+    changed_ms: int | None = Field(description="when that was")
+    changed_by: str = Field(description="who it was")
 
 
 class ScenariosOut(Answer):
@@ -173,3 +177,7 @@ class ExperimentOut(Shown):
     comparisons: list[ComparisonOut]
     mismatch_prob: Known = Field(description="probability of a split as uneven as this one by chance")
     notices: list[str]
+    sentence: str = Field(default="", description="what may be concluded, in plain words")
+    running: bool = Field(default=True, description="users are dealt out now")
+    started_ms: int | None = Field(default=None, description="null where it was not started over the API")
+    ended_ms: int | None = Field(default=None, description="when it was stopped")

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.scenario_settings import ScenarioSettings
 
 if TYPE_CHECKING:
     from kinema.evaluation.experiments import ExperimentReport
@@ -42,6 +47,94 @@ class RolledBack:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """What one evaluation found; see `kinema.steps.model_reports`.
+
+    Attributes:
+        protocol: Which one.
+        title: For people.
+        date: When, for people.
+        command: Of the user.
+        same_recipe: The model that was measured was made as this version: the same configuration and seed.
+        reference: Name of the ranker that it is about.
+        ceiling: Name of the one that knows the right answers; empty where there is none.
+        split: Facts of the split.
+        rankers: Each with its rows: all, warm, cold, cold among cold.
+        differences: From the reference to the others, with intervals.
+        notes: What a reader should know.
+    """
+
+    protocol: str
+    title: str
+    date: str
+    command: str
+    same_recipe: bool
+    reference: str
+    ceiling: str
+    split: Mapping[str, Any]
+    rankers: tuple[Mapping[str, Any], ...]
+    differences: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelNumbers:
+    """What is known of how good a version is."""
+
+    version: str
+    validation: Mapping[str, float]
+    notes: Mapping[str, Any]
+    evaluations: tuple[Evaluated, ...]
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """The last training of a task: one mapping per epoch."""
+
+    name: str
+    points: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How a version was learnt.
+
+    Attributes:
+        version: Its id.
+        best_epoch: Whose parameters were kept.
+        points: One per epoch: ``epoch``, ``seconds``, ``losses`` and, where it was looked at, ``validation``.
+        tasks: What was learnt beside it.
+    """
+
+    version: str
+    best_epoch: int | None
+    points: tuple[Mapping[str, Any], ...]
+    tasks: tuple[TaskRun, ...]
+
+
+MapState = Literal["ready", "computing", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogueMap:
+    """A map of the catalogue; see `kinema.steps.catalogue_map`.
+
+    Attributes:
+        state: Without positions unless it is ready.
+        version: Of the model.
+        numbers: int64 [S], items.
+        plane_S2: float32 [S, 2] in [-1, 1].
+        trouble: Why it could not be drawn; empty otherwise.
+    """
+
+    state: MapState
+    version: str
+    numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    plane_S2: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), dtype=np.float32))
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class VariantRules:
     """A variant of a scenario: its share of the users, and what is different."""
 
@@ -52,12 +145,47 @@ class VariantRules:
 
 @dataclass(frozen=True)
 class ScenarioRules:
-    """A scenario, by the keys of `kinema.toml` that are not as usual."""
+    """A scenario, by the keys of `kinema.toml` that are not as usual.
+
+    Attributes:
+        scenario: Its name.
+        rules: Keys -> values, JSON.
+        experiment: Name that decides who gets which variant.
+        variants: The control first; empty without an experiment.
+        origin: ``built-in``, ``file`` or ``store``: where the rules come from that hold.
+        version: Of what was changed while the service ran; 0 where nothing was.
+        changed_ms: When that was; None where nothing was.
+        changed_by: Who it was; empty where nothing was.
+    """
 
     scenario: str
     rules: Mapping[str, Any]
     experiment: str
     variants: tuple[VariantRules, ...]
+    origin: str = "built-in"
+    version: int = 0
+    changed_ms: int | None = None
+    changed_by: str = ""
+
+
+@dataclass(frozen=True)
+class RulesVersion:
+    """One version of a scenario's rules; see `kinema.steps.live_scenarios.Change`."""
+
+    version: int
+    at_ms: int
+    by: str
+    what: str
+    rules: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ExperimentState:
+    """Whether an experiment runs, and since when; None where it was not started over the API."""
+
+    is_running: bool
+    started_ms: int | None = None
+    ended_ms: int | None = None
 
 
 class Administration(Protocol):
@@ -74,8 +202,50 @@ class Administration(Protocol):
             NotBuiltError: There is no model.
         """
 
+    def numbers(self, version: str) -> ModelNumbers:
+        """How good a version is.
+
+        Raises:
+            DataError: There is no such version.
+        """
+
+    def curve(self, version: str) -> Learnt:
+        """How a version was learnt.
+
+        Raises:
+            DataError: There is no such version.
+        """
+
+    def map(self, version: str, ids: Sequence[str], vectors_VD: NDArray[np.float32]) -> CatalogueMap:
+        """The map of the catalogue, or how far it is; see `kinema.steps.catalogue_map.MapDesk.read`."""
+
     def scenarios(self) -> Sequence[ScenarioRules]:
         """All of them, those that are built in among them."""
+
+    def scenario_versions(self, scenario: str) -> Sequence[RulesVersion]:
+        """What a scenario's rules were, newest first; empty where they were never changed."""
+
+    def put_scenario(self, scenario: str, rules: ScenarioSettings, *, by: str, expected: int | None) -> None:
+        """Let other rules hold; see `kinema.steps.live_scenarios.ScenarioDesk.write`."""
+
+    def remove_scenario(self, scenario: str, *, by: str, expected: int | None) -> None:
+        """Let the rules of `kinema.toml` hold again; see `kinema.steps.live_scenarios.ScenarioDesk.remove`."""
+
+    def check_rules(self, scenario: str, rules: ScenarioSettings) -> None:
+        """Refuse rules that cannot be.
+
+        Raises:
+            ConfigError: They cannot.
+        """
+
+    def start_experiment(self, scenario: str, changed: ScenarioSettings, *, by: str) -> None:
+        """Start one; see `kinema.steps.live_scenarios.ScenarioDesk.start`."""
+
+    def stop_experiment(self, scenario: str, *, by: str) -> None:
+        """Stop one; see `kinema.steps.live_scenarios.ScenarioDesk.stop`."""
+
+    def experiment_state(self, scenario: str) -> ExperimentState:
+        """Whether one runs on a scenario."""
 
     def experiment(self, scenario: str, *, since: str | None = None) -> "ExperimentReport":
         """The variants of a scenario compared.

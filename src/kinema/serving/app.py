@@ -13,19 +13,23 @@ from kinema.serving.access import Access, default_rules
 from kinema.serving.administration import Administration
 from kinema.serving.auth import Guard
 from kinema.serving.bounds import Bounds
+from kinema.serving.console_files import FOLDER, Console, read_files
 from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
 from kinema.serving.headers import SecurityHeaders, allow_origins, page_policy
+from kinema.serving.health_series import HealthRecorder
 from kinema.serving.keys import KeyRing
 from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import admin, events, gorse, items, media, search, users
+from kinema.serving.routes import admin, events, gorse, health_plots, items, media, scenarios, search, session, users
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
+from kinema.serving.routes.session import SignIn
 from kinema.serving.segments import Segments
+from kinema.serving.sessions import Sessions
 from kinema.serving.telemetry import RequestMeter
 
 _ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
@@ -68,7 +72,8 @@ def create_app(
     pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
     long_pool = ThreadPoolExecutor(1, thread_name_prefix="kinema-long")
     desk = None if clips is None else MediaDesk(engine, clips)
-    own: list[Feed] = [*feeds, *([] if desk is None else [desk])]
+    health = HealthRecorder(engine.telemetry, ready=lambda: engine.keeper.is_ready)
+    own: list[Feed] = [*feeds, *([] if desk is None else [desk]), health]
     for one in own:
         one.start()
 
@@ -106,12 +111,24 @@ def create_app(
         personal=options.personal,
     )
     app.state.feedback_kinds = options.feedback_kinds
+    app.state.health = health
     install_problem_handlers(app)
-    for router in (events.router, items.router, users.router, users.guests, search.router, media.router, gorse.router):
+    for router in (
+        session.router,
+        events.router,
+        items.router,
+        users.router,
+        users.guests,
+        search.router,
+        media.router,
+        gorse.router,
+        health_plots.router,
+    ):
         app.include_router(router)
     if administration is not None:
         app.state.administration = administration
         app.include_router(admin.router)
+        app.include_router(scenarios.router)
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
     install_documentation(app)
     access = Access(default_rules(metrics_scope=options.metrics_scope))
@@ -127,19 +144,34 @@ def readiness(engine: Engine) -> Readiness:
     return Readiness(ready=engine.keeper.is_ready, checks=checks)
 
 
+def _sign_in(engine: Engine, options: ServiceOptions) -> SignIn:
+    ring = KeyRing(engine.store)
+    return SignIn(
+        ring=ring,
+        sessions=Sessions(engine.store, ring, hours=options.session_hours),
+        rates=options.rates,
+        is_open=options.is_open,
+        tls=options.tls,
+        on_failure=engine.telemetry.count_auth_failure,
+    )
+
+
 def _surround(app: FastAPI, engine: Engine, options: ServiceOptions, access: Access) -> None:
     """Middleware, from the inside out: who asks, within which bounds, headers, the log, what is counted."""
-    told = engine.telemetry
+    told, desk = engine.telemetry, _sign_in(engine, options)
+    app.state.sign_in = desk
     app.add_middleware(
         Guard,
         access=access,
-        ring=KeyRing(engine.store),
+        ring=desk.ring,
+        sessions=desk.sessions,
         tokens=options.tokens,
         rates=options.rates,
         open=options.is_open,
         on_failure=told.count_auth_failure,
         on_limited=told.count_rate_limited,
     )
+    app.add_middleware(Console, files=read_files(FOLDER))
     app.add_middleware(Bounds, limits=options.limits)
     app.add_middleware(Segments)
     if options.cors_origins:

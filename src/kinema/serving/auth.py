@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: a key of ours or an issuer's token, a scope, a rate.
+"""Who asks, and whether they may: a key of ours, a session of the console or an issuer's token; a scope, a rate.
 
 Nobody asks anonymously but in the open mode, which is for one's own machine: it takes a loopback address to listen on, and
 refuses what a web page on another site has its reader's browser send there.
@@ -7,7 +7,7 @@ refuses what a web page on another site has its reader's browser send there.
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
@@ -16,11 +16,14 @@ from starlette.types import Scope as Connection
 
 from kinema.errors import ConfigError
 from kinema.serving.access import Access
-from kinema.serving.keys import PREFIX, KeyRing, Scope
+from kinema.serving.keys import PREFIX, Key, KeyRing, Scope
 from kinema.serving.problems import Problem
 from kinema.serving.rates import Rates
+from kinema.serving.sessions import Sessions, check_console, session_cookie
 from kinema.serving.tokens import Tokens
 
+_WHO: Final = "/v1/session"
+"""Where anybody may ask who they are: without a key, too."""
 _CHALLENGE: Final = 'Bearer realm="kinema"'
 
 
@@ -39,6 +42,11 @@ class Principal:
     scopes: frozenset[Scope]
     rate_key: str
     kind: Literal["key", "jwt", "open"]
+
+    @classmethod
+    def of_key(cls, key: Key) -> Self:
+        """Who asks with a key, or with a session that stands for it."""
+        return cls(f"key:{key.id}", key.scopes, f"key:{key.id}", "key")
 
     def may(self, scope: Scope) -> bool:
         """Whether a scope is theirs."""
@@ -77,6 +85,7 @@ class Guard:
         app: What it guards.
         access: Scopes by method and path.
         ring: Verifies keys; None where there are none.
+        sessions: Of the console, whose cookie stands for a key; None where there are none.
         tokens: Verifies tokens; None where no issuer is configured.
         rates: Limits; None for none.
         open: Serve without keys; see `check_open`.
@@ -90,6 +99,7 @@ class Guard:
         *,
         access: Access,
         ring: KeyRing | None = None,
+        sessions: Sessions | None = None,
         tokens: Tokens | None = None,
         rates: Rates | None = None,
         open: bool = False,  # noqa: A002  # the option's name
@@ -97,7 +107,7 @@ class Guard:
         on_limited: Callable[[str], None] | None = None,
     ) -> None:
         self._app, self._access, self._ring, self._tokens, self._rates = app, access, ring, tokens, rates
-        self._open = open
+        self._sessions, self._open = sessions, open
         self._on_failure = on_failure or _silent
         self._on_limited = on_limited or _silent
 
@@ -120,7 +130,8 @@ class Guard:
             _check_site(scope)
             principal: Principal | None = OPEN
         elif needed is None:
-            principal = None
+            is_telling = scope["path"] == _WHO and scope["method"] != "POST" and _credentials(scope) is not None
+            principal = await self._authenticate(scope) if is_telling else None
         else:
             principal = await self._authenticate(scope)
         scope.setdefault("state", {})["principal"] = principal
@@ -140,14 +151,17 @@ class Guard:
 
     async def _authenticate(self, scope: Connection) -> Principal:
         text = _credentials(scope)
-        if text is None:
+        token = session_cookie(scope) if text is None and self._sessions is not None else None
+        if text is None and token is None:
             self._on_failure("missing")
             raise Problem(
                 401,
                 "a key is needed: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
                 headers={"www-authenticate": _CHALLENGE},
             )
-        principal = await self._principal(text)
+        if token is not None:
+            check_console(scope)
+        principal = await (self._principal(text) if text is not None else self._of_session(token or ""))
         if principal is not None:
             return principal
         self._on_failure("invalid")
@@ -158,9 +172,17 @@ class Guard:
             raise _too_often(wait)
         raise Problem(
             401,
-            "the key or token is unknown, expired or revoked",
+            "the session is over; sign in again"
+            if token is not None
+            else "the key or token is unknown, expired or revoked",
             headers={"www-authenticate": f'{_CHALLENGE}, error="invalid_token"'},
         )
+
+    async def _of_session(self, token: str) -> Principal | None:
+        sessions = self._sessions
+        assert sessions is not None
+        found = sessions.find(token) if sessions.remembers(token) else await run_sync(sessions.find, token)
+        return None if found is None else Principal.of_key(found[1])
 
     async def _principal(self, text: str) -> Principal | None:
         if text.startswith(PREFIX):
@@ -168,7 +190,7 @@ class Guard:
                 return None
             remembered = self._ring.remembers(text)
             key = self._ring.verify(text) if remembered else await run_sync(self._ring.verify, text)
-            return None if key is None else Principal(f"key:{key.id}", key.scopes, f"key:{key.id}", "key")
+            return None if key is None else Principal.of_key(key)
         if self._tokens is None or text.count(".") != 2:
             return None
         claims = self._tokens.verify(text)

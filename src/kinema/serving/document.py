@@ -66,6 +66,12 @@ _SCHEMES: Final[dict[str, Any]] = {
         "scheme": "bearer",
         "description": "The same key, or a token (JWT) of the issuer that the service trusts, in the header Authorization.",
     },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "kinema_session",
+        "description": "A session of the console, see `POST /v1/session`. What changes something needs the header `X-Kinema-Console: 1` too.",
+    },
 }
 
 

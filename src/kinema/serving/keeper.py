@@ -185,8 +185,15 @@ class Keeper:
         if self._worlds.key() != world.key:
             self._wanted.set()
 
+    def follow_documents(self) -> None:
+        """Take up what documents say now, without waiting for the follower."""
+        self._read_documents(self._store.state())
+
     def _read_documents(self, state: StoreState) -> None:
         self._documents_changed()
+        with self._applying:  # a world that is being taken reads them itself
+            if self._world is not None:
+                self._world.follow_documents()
         self._documents_read = state.documents
 
     def _read_worlds(self) -> None:
@@ -216,6 +223,7 @@ class Keeper:
         self._apply(world)
         with self._applying:
             self._apply(world)  # what came meanwhile
+            world.follow_documents()
             self._world = world
         self._telemetry.set_model(world.version, world.trained_ms)
         self._telemetry.set_index(world.made_ms)

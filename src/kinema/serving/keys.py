@@ -136,6 +136,12 @@ def list_keys(documents: Documents) -> list[Key]:
     return sorted(found, key=lambda key: (key.created_ms, key.id))
 
 
+def name_of(documents: Documents, key_id: str) -> str:
+    """What people call a key; empty where there is none."""
+    document = documents.document(ROOM, key_id)
+    return "" if document is None else str(document.value["name"])
+
+
 def revoke_key(documents: Documents, key_id: str, *, now_ms: int | None = None) -> Key:
     """Revoke a key for good; services stop taking it within seconds. Revoking it again changes nothing.
 
@@ -155,6 +161,10 @@ def revoke_key(documents: Documents, key_id: str, *, now_ms: int | None = None) 
         except ConflictError:
             continue  # a service noted its use meanwhile
         return _key(key_id, value)
+
+
+_Entry = tuple[float, Key | None, bytes]
+"""When the store was read, the key, and the hash of its secret."""
 
 
 class KeyRing:
@@ -179,12 +189,16 @@ class KeyRing:
         self._keep = keep_seconds
         self._clock = clock
         self._now_ms = now_ms or _now_ms
-        self._known: dict[str, tuple[float, Key | None, bytes]] = {}
+        self._known: dict[str, _Entry] = {}
         self._lock = Lock()
 
     def remembers(self, text: str) -> bool:
         """Whether `verify` will answer without the store, in microseconds."""
-        found = self._known.get(_parse(text)[0])
+        return self.knows(_parse(text)[0])
+
+    def knows(self, key_id: str) -> bool:
+        """Whether what the store said of a key may be used again."""
+        found = self._known.get(key_id)
         return found is not None and self._clock() - found[0] < self._keep
 
     def verify(self, text: str) -> Key | None:
@@ -192,21 +206,35 @@ class KeyRing:
         key_id, secret = _parse(text)
         if not key_id:
             return None
-        found = self._known.get(key_id)
-        fresh = found is not None and self._clock() - found[0] < self._keep
-        _, key, digest = found if fresh and found is not None else self._read(key_id)
+        (_, key, digest), is_fresh = self._entry(key_id)
         is_right = hmac.compare_digest(hashlib.sha256(secret.encode()).digest(), digest)
         if key is None or not is_right or key.state(self._now_ms()) != "active":
             return None
-        if not fresh:
+        if not is_fresh:
             self._note_use(key)
         return key
 
-    def _read(self, key_id: str) -> tuple[float, Key | None, bytes]:
+    def active(self, key_id: str) -> Key | None:
+        """A key by its public part, for those who have shown its secret before; None where it no longer stands. May read the store."""
+        (_, key, _), is_fresh = self._entry(key_id)
+        if key is None or key.state(self._now_ms()) != "active":
+            return None
+        if not is_fresh:
+            self._note_use(key)
+        return key
+
+    def _entry(self, key_id: str) -> tuple[_Entry, bool]:
+        """What the store says of a key, and whether it had said so already."""
+        found = self._known.get(key_id)
+        if found is not None and self._clock() - found[0] < self._keep:
+            return found, True
+        return self._read(key_id), False
+
+    def _read(self, key_id: str) -> _Entry:
         document = self._documents.document(ROOM, key_id)
         now = self._clock()
         if document is None:
-            entry: tuple[float, Key | None, bytes] = (now, None, bytes(32))
+            entry: _Entry = (now, None, bytes(32))
         else:
             entry = (now, _key(key_id, document.value), bytes.fromhex(str(document.value["sha256"])))
         with self._lock:

@@ -28,6 +28,7 @@ class ServiceOptions:
         metrics_scope: Who may read ``/metrics``.
         cors_origins: Sites whose pages may ask.
         tls: TLS ends in front of the service.
+        session_hours: How long a session of the console lasts.
         feedback_kinds: FeedbackType of gorse's clients -> what it is here, beside `kinema.serving.gorse_mapping.KINDS`.
     """
 
@@ -44,4 +45,5 @@ class ServiceOptions:
     metrics_scope: str = "read"
     cors_origins: tuple[str, ...] = ()
     tls: bool = False
+    session_hours: float = 12.0
     feedback_kinds: Mapping[str, EventKind] = field(default_factory=dict)

@@ -31,13 +31,13 @@ SECRETS: Final = re.compile(
 )
 """Fields that are never logged, wherever the word is in their name."""
 _SECRET_TEXTS: Final = (
-    (re.compile(r"\b(kin_[a-z2-7]{10})_[A-Za-z0-9_-]+"), rf"\1_{MASK}"),
+    (re.compile(r"\b(kins?_[a-z2-7]{10,16})_[A-Za-z0-9_-]+"), rf"\1_{MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"), MASK),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), rf"\1 {MASK}"),
     (re.compile(r"(?<=://)[^/\s'\"]+@"), f"{MASK}@"),
     (re.compile(r"(?i)([?&;](?:api[-_]?key|token|password|secret)=)[^&\s'\"]+"), rf"\1{MASK}"),
 )
-_SECRET_MARKS: Final = re.compile(r"kin_|eyJ|://|(?i:bearer|basic)\s|=")
+_SECRET_MARKS: Final = re.compile(r"kins?_|eyJ|://|(?i:bearer|basic)\s|=")
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _SHORTEST_KEY: Final = 16
 

@@ -104,16 +104,24 @@ class Rates:
     Args:
         rates: What each scope allows; a scope that is left out has no limit.
         failures: Failed authentications that one address may have before it is told to wait.
+        logins: Sign-ins to the console that one address may try, right or wrong.
         redis_url: ``redis://...`` where replicas count together; empty counts in this process.
 
     Raises:
         ConfigError: A rate is not possible, or the URL is none of Redis.
     """
 
-    def __init__(self, rates: Mapping[Scope, Rate], *, failures: Rate = Rate(1, 30), redis_url: str = "") -> None:
-        for rate in (*rates.values(), failures):
+    def __init__(
+        self,
+        rates: Mapping[Scope, Rate],
+        *,
+        failures: Rate = Rate(1, 30),
+        logins: Rate = Rate(1, 20),
+        redis_url: str = "",
+    ) -> None:
+        for rate in (*rates.values(), failures, logins):
             rate.check()
-        self._rates, self._failures = dict(rates), failures
+        self._rates, self._failures, self._logins = dict(rates), failures, logins
         self._alone = Buckets()
         self._storage = _redis(redis_url) if redis_url else None
         self._shared = None if self._storage is None else MovingWindowRateLimiter(self._storage)
@@ -127,6 +135,10 @@ class Rates:
     async def wait_after_failure(self, address: str) -> int:
         """Count a failed authentication; 0 while there were few of that address, else seconds to wait."""
         return await self._count(self._failures, "failure", _network(address))
+
+    async def wait_for_login(self, address: str) -> int:
+        """Count an attempt to sign in; 0 where it may go on, else the seconds after which to come again."""
+        return await self._count(self._logins, "login", _network(address))
 
     async def close(self) -> None:
         """Let go of the connections to Redis."""

@@ -138,6 +138,15 @@ class Telemetry:
         """Everything, in the form that Prometheus reads."""
         return generate_latest(self.registry)
 
+    def samples(self) -> dict[str, list[tuple[dict[str, str], float]]]:
+        """Everything of ours, by the name of the sample: its labels and its value."""
+        found: dict[str, list[tuple[dict[str, str], float]]] = {}
+        for family in self.registry.collect():
+            if family.name.startswith("kinema_"):
+                for one in family.samples:
+                    found.setdefault(one.name, []).append((one.labels, one.value))
+        return found
+
     def _build_metrics(self) -> None:
         own, place = self.registry, ("scenario", "variant")
         self._requests = Counter("kinema_requests", "Requests answered", ("route", "method", "status"), registry=own)

@@ -16,6 +16,7 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.interests import Interests
 from kinema.recommend.people import People
+from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
 from kinema.store.service_protocols import StoreState
@@ -99,11 +100,15 @@ class World(Protocol):
     def popularity(self) -> NDArray[np.float64]:
         """Interactions with each item, float64 [V]; older ones count less, and it grows with every event."""
 
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """What stands for each item, unit rows [V, D]: the model's, or the content's without one; None without either."""
+
     def num_events(self, item: int) -> int:
         """Interactions with an item that the model has learnt from; 0 for a cold one."""
 
-    def recommend(self, asked: Asked) -> Answered:
-        """A slate for a user or a guest."""
+    def recommend(self, asked: Asked, *, rules: Scenario | None = None) -> Answered:
+        """A slate for a user or a guest, by the rules that they get or by others."""
 
     def similar(
         self,
@@ -114,8 +119,16 @@ class World(Protocol):
         exclude: Sequence[str] = (),
         user: str = "",
         draw: str = "",
+        rules: Scenario | None = None,
     ) -> Answered:
-        """Items like one item, by the rules that a user gets."""
+        """Items like one item, by the rules that a user gets or by others."""
+
+    def rules(self, scenario: str, who: str) -> Scenario:
+        """The rules that somebody gets in a scenario.
+
+        Raises:
+            DataError: There is no such scenario.
+        """
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""
@@ -134,6 +147,9 @@ class World(Protocol):
 
     def hide(self, item: str, *, hidden: bool) -> None:
         """Show an item no longer, or again, at once."""
+
+    def follow_documents(self) -> None:
+        """Take up what the documents of the store say now of scenarios; cheap where nothing has changed."""
 
 
 class Worlds(Protocol):

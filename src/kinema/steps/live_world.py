@@ -4,7 +4,8 @@ Counts grow with every event without a gradient step: the user's history, which 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,16 +18,18 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.interests import Interests, interests_of, with_weights
 from kinema.recommend.people import People
+from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
+from kinema.recommend.variants import Scenarios
 from kinema.retrieval.popularity import DAY_MS
-from kinema.scenario_settings import scenarios_of
 from kinema.schema import EventKind, Request
 from kinema.serving.world import Answered, Asked
 from kinema.settings import Settings
 from kinema.steps.dataset import Dataset, read_dataset
+from kinema.steps.live_scenarios import current_scenarios
 from kinema.steps.model_watch import load_serving, serving_version
 from kinema.steps.searching import search_project
-from kinema.steps.slates import SlateMaker
+from kinema.steps.slates import SlateMaker, get_ready
 from kinema.steps.understanding import understand_texts
 from kinema.store.histories import Histories
 from kinema.store.profiles import ProfileSchema
@@ -50,6 +53,7 @@ class LiveWorld:
         state: Of the store before it was read.
         made_ms: When reading began, UTC milliseconds.
         trained_ms: When the model was published, UTC milliseconds; the same without one.
+        scenarios: Reads them as they are now.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class LiveWorld:
         state: StoreState,
         made_ms: int,
         trained_ms: int,
+        scenarios: Callable[[], Scenarios],
     ) -> None:
         self.maker = maker
         self.version = version
@@ -73,6 +78,7 @@ class LiveWorld:
         self.trained_ms = trained_ms
         self._folder = folder
         self._settings = settings
+        self._scenarios = scenarios
         self._newest_ms = int(maker.dataset.histories.timestamps_ms.max(initial=0))
         self._kinds = frozenset(settings.histories.kinds)
         counts_V = maker.dataset.histories.item_counts()
@@ -94,16 +100,23 @@ class LiveWorld:
         """Interactions with each item, older ones counting less."""
         return self.maker.recommender.parts.popularity_V
 
+    @property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """The model's vectors, or those of the content without one."""
+        parts = self.maker.recommender.parts
+        return parts.joint_VD if parts.item_vectors_VD is None else parts.item_vectors_VD
+
     def num_events(self, item: int) -> int:
         """Interactions the model has learnt from; without a model, those of the reading."""
         return int(self._counts_V[item])
 
-    def recommend(self, asked: Asked) -> Answered:
-        """A slate for a user or a guest."""
+    def recommend(self, asked: Asked, *, rules: Scenario | None = None) -> Answered:
+        """A slate for a user or a guest, by the rules that they get or by others."""
         people = self.people
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
-        rules = with_weights(self.maker.scenarios.rules(asked.scenario, asked.who), asked.weights)
+        own = self.rules(asked.scenario, asked.who) if rules is None else rules
+        rules = with_weights(own, asked.weights)
         how: dict[str, Any] = {"rules": rules, "draw": asked.draw, "reasons": asked.reasons}
         slate = self.maker.recommend(request, past=self._past(asked), **how)
         return Answered(slate, rules.variant)
@@ -117,11 +130,16 @@ class LiveWorld:
         exclude: Sequence[str] = (),
         user: str = "",
         draw: str = "",
+        rules: Scenario | None = None,
     ) -> Answered:
-        """Items like one item, by the rules that a user gets."""
-        rules = self.maker.scenarios.rules("related", user)
+        """Items like one item, by the rules that a user gets or by others."""
+        rules = self.rules("related", user) if rules is None else rules
         how: dict[str, Any] = {"modality": modality, "exclude": exclude, "rules": rules, "draw": draw}
         return Answered(self.maker.similar(item, num_items=num_items, **how), rules.variant)
+
+    def rules(self, scenario: str, who: str) -> Scenario:
+        """The rules that somebody gets in a scenario."""
+        return self.maker.scenarios.rules(scenario, who)
 
     def audience(self, item: str, *, num_users: int) -> Audience:
         """Users who should see an item."""
@@ -184,6 +202,13 @@ class LiveWorld:
         number = self.catalogue.numbers.get(item)
         if number is not None:
             self.catalogue.hidden_V[number] = hidden
+
+    def follow_documents(self) -> None:
+        """Take up what the documents of the store say now of scenarios."""
+        scenarios = self._scenarios()
+        if scenarios != self.maker.scenarios:
+            get_ready(scenarios, self.catalogue)
+            self.maker = replace(self.maker, scenarios=scenarios)
 
     def _past(self, asked: Asked) -> Histories | None:
         """What is stored and what happened in the session, one row; None where there is only what is stored."""
@@ -259,7 +284,7 @@ class ProjectWorlds:
             settings=settings.recommend,
             store=project.store,
             read=self._read_dataset,
-            scenarios=scenarios_of(settings.scenarios),
+            scenarios=self._scenarios(),
         )
         dislikes = project.store.events(kinds=_DISLIKES, columns=["user", "item", "kind"])
         people, ids = found.maker.people, found.maker.dataset.item_ids
@@ -274,9 +299,13 @@ class ProjectWorlds:
             state=state,
             made_ms=made_ms,
             trained_ms=made_ms if found.version is None else _moment(found.version.folder),
+            scenarios=self._scenarios,
         )
         world.answer_once()
         return world
+
+    def _scenarios(self) -> Scenarios:
+        return current_scenarios(self._project.store, self._project.settings.scenarios)
 
     def _read_dataset(self, schema: ProfileSchema | None) -> Dataset:
         project, settings = self._project, self._project.settings

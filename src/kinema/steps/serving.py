@@ -115,6 +115,7 @@ def service_options(project: WholeProject, *, is_open: bool, log: bool) -> "Serv
         metrics_scope=serving.metrics_scope,
         cors_origins=serving.cors_origins,
         tls=serving.tls,
+        session_hours=project.settings.auth.session_hours,
         feedback_kinds=project.settings.gorse.feedback_kinds,
     )
 

@@ -217,7 +217,7 @@ def slates_state(store: Store, artifacts: Path) -> tuple[int, ...]:
     return store.version(), *(path.stat().st_mtime_ns if path.is_file() else 0 for path in manifests)
 
 
-def _get_ready(scenarios: Scenarios, catalogue: Catalogue) -> None:
+def get_ready(scenarios: Scenarios, catalogue: Catalogue) -> None:
     """Find now what the rules ask of the catalogue, not with the first request, and log what it does not have."""
     told: dict[str, None] = {}
     for rules in scenarios.all():
@@ -293,7 +293,7 @@ def make_slates(
         indexing=_indexing(settings, own, scorer, histories),
     )
     scenarios = Scenarios.of() if scenarios is None else scenarios
-    _get_ready(scenarios, recommender.parts.catalogue)
+    get_ready(scenarios, recommender.parts.catalogue)
     maker = SlateMaker(
         dataset,
         recommender,

@@ -1,14 +1,14 @@
-"""Models, keys, scenarios and experiments: for those who run the service."""
+"""Models and keys: for those who run the service."""
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BeforeValidator
 
 from kinema.errors import DataError, NotBuiltError
 from kinema.serving.admin_wire import (
-    ExperimentOut,
     KeyIn,
     KeyMadeOut,
     KeyOut,
@@ -17,19 +17,22 @@ from kinema.serving.admin_wire import (
     ModelsOut,
     RollbackIn,
     RollbackOut,
-    ScenarioOut,
-    ScenariosOut,
 )
 from kinema.serving.administration import Administration, RolledBack
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.keys import Key, create_key, list_keys, revoke_key
-from kinema.serving.problems import Problem, not_found
-from kinema.serving.routes.parts import Parts, PathWord
+from kinema.serving.model_wire import MapOut, MapPointOut, ModelCurveOut, ModelReportOut
+from kinema.serving.problems import NOT_BUILT, Problem, not_found
+from kinema.serving.routes.parts import Parts
 from kinema.serving.segments import read_segment
-from kinema.serving.wire import NO_NUL, Mark
+from kinema.serving.wire import Id, Mark
+from kinema.serving.world import World
 
 router = APIRouter(prefix="/v1", tags=["administration"], route_class=JsonRoute)
-Scenario = Annotated[PathWord, Path(description="its name", json_schema_extra=NO_NUL)]
+T = TypeVar("T")
+VersionId = Annotated[
+    Id, BeforeValidator(read_segment), Path(description="id of a version, or a beginning or an end of it")
+]
 KeyId = Annotated[Mark, BeforeValidator(read_segment), Path(description="the public part of a key")]
 
 
@@ -53,6 +56,24 @@ async def roll_back_model(parts: Parts, request: Request, body: RollbackIn) -> R
         keeper.wait_until, lambda world: bool(world.version == done.version)
     )
     return RollbackOut(version=done.version, before=done.before, answering=taken_up, notices=list(done.notices))
+
+
+@router.get("/models/map", summary="A map of the catalogue")
+async def get_model_map(parts: Parts, request: Request) -> MapOut:
+    """The catalogue in two dimensions as the answering model sees it. The first question begins it; it is kept with the version."""
+    return await parts.run(_map, parts.engine.world, _of(request))
+
+
+@router.get("/models/{version}/report", summary="How good a version is")
+async def get_model_report(parts: Parts, request: Request, version: VersionId) -> ModelReportOut:
+    """What `kinema evaluate` found, protocol by protocol: the model and the baselines on warm and on cold items, with intervals."""
+    return ModelReportOut.model_validate(await parts.run(_of_version, _of(request).numbers, version))
+
+
+@router.get("/models/{version}/curve", summary="How a version was learnt")
+async def get_model_curve(parts: Parts, request: Request, version: VersionId) -> ModelCurveOut:
+    """Losses and validation epoch by epoch, and the last runs of the tasks that were learnt beside it."""
+    return ModelCurveOut.model_validate(await parts.run(_of_version, _of(request).curve, version))
 
 
 @router.get("/keys", summary="List keys")
@@ -79,31 +100,52 @@ async def delete_key(parts: Parts, key_id: KeyId) -> KeyOut:
         raise not_found("key", key_id, field="key_id") from None
 
 
-@router.get("/scenarios", summary="Scenarios and their rules")
-async def list_scenarios(request: Request) -> ScenariosOut:
-    """Every scenario that may be asked for, its rules and its variants."""
-    return ScenariosOut(scenarios=[ScenarioOut.model_validate(one) for one in _of(request).scenarios()])
-
-
-@router.get("/experiments/{scenario}", summary="What an experiment says")
-async def get_experiment(
-    parts: Parts,
-    request: Request,
-    scenario: Scenario,
-    since: Annotated[str | None, Query(max_length=40, description="slates shown from then on, ISO 8601")] = None,
-) -> ExperimentOut:
-    """The variants of a scenario compared by the clicks, likes and watch time of the slates that were shown."""
-    if scenario not in {one.scenario for one in _of(request).scenarios()}:
-        raise not_found("scenario", scenario, field="scenario")
-    try:
-        return ExperimentOut.model_validate(await parts.run_long(_of(request).experiment, scenario, since=since))
-    except NotBuiltError as error:
-        raise Problem(409, str(error), field="scenario") from None
-
-
 def _of(request: Request) -> Administration:
     found: Administration = request.app.state.administration
     return found
+
+
+def _of_version(read: Callable[[str], T], version: str) -> T:
+    """What is known of a version.
+
+    Raises:
+        Problem: 404, there is no such version.
+    """
+    try:
+        return read(version)
+    except DataError as error:
+        raise Problem(404, str(error), field="version") from None
+
+
+def _map(world: World, administration: Administration) -> MapOut:
+    """The map of what answers.
+
+    Raises:
+        Problem: 409, there is nothing to lay out.
+    """
+    vectors, catalogue = world.vectors, world.catalogue
+    if vectors is None:
+        raise Problem(409, "there are no vectors to lay out; run: kinema extract, then kinema pretrain", code=NOT_BUILT)
+    found = administration.map(world.version, catalogue.ids, vectors)
+    points = [
+        MapPointOut(
+            item_id=catalogue.ids[number],
+            title=catalogue.titles[number],
+            category=next(iter(catalogue.categories[number]), ""),
+            cold=not world.num_events(number),
+            x=round(x, 4),
+            y=round(y, 4),
+        )
+        for number, (x, y) in zip(found.numbers.tolist(), found.plane_S2.tolist(), strict=True)
+        if not catalogue.hidden_V[number]
+    ]
+    return MapOut(
+        state=found.state,
+        version=found.version,
+        num_items=len(catalogue),
+        points=points,
+        trouble=found.trouble or None,
+    )
 
 
 def _roll_back(administration: Administration, version: str | None) -> RolledBack:
