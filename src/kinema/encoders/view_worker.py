@@ -17,10 +17,12 @@ from kinema.errors import KinemaError
 from kinema.extras import require
 from kinema.media.limits import DECODE_SECONDS, MAX_PIXELS, MAX_SECONDS
 from kinema.media.playable import playable_suffix, write_playable, written_suffix
-from kinema.media.sampling import Mode
+from kinema.media.sampling import Frames, Mode, sample_frames
+from kinema.media.views import flow_fields, write_frames
 
-View = Literal["media", "pictures"]
-"""A file that browsers play; poster and strip."""
+View = Literal["media", "pictures", "frames", "motion"]
+"""A file that browsers play; poster and strip; the frames that encoders see; fields of flow."""
+_PAIRS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ViewRequest:
         max_bytes: Largest file that is written.
         decode_seconds: Processor time after which what there is by then is taken.
         sampling: Which frames are taken.
+        num_frames: How many.
     """
 
     view: View
@@ -50,6 +53,7 @@ class ViewRequest:
     max_bytes: int = 2**29
     decode_seconds: float = DECODE_SECONDS
     sampling: Mode = "even"
+    num_frames: int = 8
 
 
 def make_view(request: ViewRequest) -> dict[str, Any]:
@@ -100,7 +104,38 @@ def _pictures(request: ViewRequest) -> dict[str, Any]:
     return {"reason": why or f"'{request.name}' has sound and no pictures"}
 
 
-_MAKERS: Final[Mapping[str, Callable[[ViewRequest], dict[str, Any]]]] = {"media": _media, "pictures": _pictures}
+def _frames(request: ViewRequest) -> dict[str, Any]:
+    """The frames that the encoders saw: times and pictures."""
+    frames = _sampled(request, num_frames=request.num_frames, num_pairs=0)
+    names = write_frames(frames, Path(request.folder), request.stem)
+    return {"times_ms": frames.times_ms.tolist(), "duration_ms": frames.duration_ms, "files": names}
+
+
+def _motion(request: ViewRequest) -> dict[str, Any]:
+    frames = _sampled(request, num_frames=1, num_pairs=_PAIRS)
+    return {"duration_ms": frames.duration_ms, "fields": [asdict(one) for one in flow_fields(frames)]}
+
+
+def _sampled(request: ViewRequest, *, num_frames: int, num_pairs: int) -> Frames:
+    require("cv2").setNumThreads(1)
+    return sample_frames(
+        Path(request.path),
+        num_frames=num_frames,
+        num_pairs=num_pairs,
+        mode=request.sampling,
+        max_seconds=request.max_seconds,
+        max_pixels=request.max_pixels,
+        decode_seconds=request.decode_seconds,
+        name=request.name,
+    )
+
+
+_MAKERS: Final[Mapping[str, Callable[[ViewRequest], dict[str, Any]]]] = {
+    "media": _media,
+    "pictures": _pictures,
+    "frames": _frames,
+    "motion": _motion,
+}
 
 
 def write_view_request(stream: IO[bytes], request: ViewRequest) -> None:

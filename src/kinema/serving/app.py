@@ -23,7 +23,7 @@ from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import admin, events, gorse, items, media, search, users, views
+from kinema.serving.routes import admin, catalogue, events, gorse, insights, items, media, search, users, views
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.segments import Segments
@@ -112,7 +112,7 @@ def create_app(
     )
     app.state.feedback_kinds = options.feedback_kinds
     install_problem_handlers(app)
-    for room in (events, items, users, search, media, views, gorse):
+    for room in (events, items, users, search, media, views, insights, catalogue, gorse):
         app.include_router(room.router)
     app.include_router(users.guests)
     if administration is not None:

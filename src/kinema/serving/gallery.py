@@ -32,7 +32,8 @@ class Seen:
 class Gallery(Protocol):
     """Where views come from. Safe to ask from several threads.
 
-    Views are ``media`` (one file that browsers play; ``media_type``) and ``pictures`` (poster and strip).
+    Views are ``media`` (one file that browsers play; ``media_type``), ``pictures`` (poster and strip), ``frames`` (a picture of each;
+    ``times_ms``, ``duration_ms``) and ``motion`` (``fields`` as `kinema.media.views.FlowField`, ``duration_ms``).
     """
 
     def find(self, view: View, media_path: str) -> Seen | None:

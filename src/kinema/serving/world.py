@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.insight import Insight
 from kinema.recommend.interests import Interests
+from kinema.recommend.listing import Wanted
 from kinema.recommend.people import People
+from kinema.recommend.placing import Placement
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
+from kinema.store.features import MomentShares
 from kinema.store.service_protocols import StoreState
 
 GUEST: Final = "guest:"
@@ -122,6 +126,21 @@ class World(Protocol):
 
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question; options as in `kinema.steps.searching.search_project`."""
+
+    def listed(self, wanted: Wanted, *, now_ms: int) -> tuple[NDArray[np.int64], int]:
+        """Numbers of the items of one page of the catalogue, and how many there are in all."""
+
+    def listed_counts(self, *, now_ms: int) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
+        """Items by category, by language and by state."""
+
+    def insight(self, item: str) -> Insight:
+        """What is known of an item."""
+
+    def attention(self, item: str) -> MomentShares | None:
+        """How much each moment of an item's clip counts; None where nothing is known of its moments. May take a second."""
+
+    def place(self, placements: Mapping[str, Placement]) -> None:
+        """Hold every next answer to what was decided of single items; these are all decisions there are."""
 
     def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
         """What a user is interested in."""

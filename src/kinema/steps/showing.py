@@ -43,14 +43,10 @@ class ProjectGallery:
     """
 
     def __init__(self, project: ShownProject) -> None:
-        limits = project.settings.limits
+        limits, media = project.settings.limits, project.settings.media
         self._project = project
-        self._limits = (
-            f"{limits.max_clip_seconds} {limits.max_clip_pixels} {limits.decode_seconds} {limits.clip_memory_mb}"
-        )
-        self._views = ViewFolder(
-            project.artifacts / FOLDER, limits=self._limits, max_bytes=project.settings.media.views_mb << 20
-        )
+        self._limits = f"{limits.max_clip_seconds} {limits.max_clip_pixels} {limits.decode_seconds} {limits.clip_memory_mb} {media.sampling} {media.num_frames}"
+        self._views = ViewFolder(project.artifacts / FOLDER, limits=self._limits, max_bytes=media.views_mb << 20)
         self._maker = ViewMaker(timeout_s=limits.decode_seconds, memory_mb=limits.clip_memory_mb)
         self._keys: ContentKeys | None = None
         self._lock = Lock()
@@ -96,6 +92,7 @@ class ProjectGallery:
             max_bytes=settings.serving.max_upload_mb << 20,
             decode_seconds=settings.limits.decode_seconds,
             sampling=settings.media.sampling,
+            num_frames=settings.media.num_frames,
         )
 
     def _seen(self, view: View, path: Path, note: dict[str, Any]) -> Seen:

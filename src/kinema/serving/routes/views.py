@@ -12,15 +12,15 @@ from kinema.serving.gallery import Seen, ViewDesk
 from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.parts import ItemId, Parts, ServiceParts
 
-_WEBP: Final = "image/webp"
+WEBP: Final = "image/webp"
 _BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _CLIP: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The clip", "content": {"video/mp4": _BINARY, "video/webm": _BINARY}},
     206: {"description": "The part that was asked for by Range"},
     304: {"description": "The one that the browser has"},
 }
-_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The picture", "content": {_WEBP: _BINARY}},
+PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The picture", "content": {WEBP: _BINARY}},
     304: {"description": "The one that the browser has"},
 }
 router = APIRouter(prefix="/v1/items/{item_id}", tags=["views"], default_response_class=Response)
@@ -39,18 +39,18 @@ async def head_media(parts: Parts, request: Request, item_id: ItemId) -> Respons
     return await get_media(parts, request, item_id)
 
 
-@router.get("/poster", summary="The poster of an item's clip", responses=_PICTURE)
+@router.get("/poster", summary="The poster of an item's clip", responses=PICTURE)
 async def get_poster(parts: Parts, request: Request, item_id: ItemId) -> Response:
     """One picture that stands for the clip."""
     seen = await view_of(parts, "pictures", item_id)
-    return file_answer(request, seen.files[0], media_type=_WEBP)
+    return file_answer(request, seen.files[0], media_type=WEBP)
 
 
-@router.get("/strip", summary="The preview strip of an item's clip", responses=_PICTURE)
+@router.get("/strip", summary="The preview strip of an item's clip", responses=PICTURE)
 async def get_strip(parts: Parts, request: Request, item_id: ItemId) -> Response:
     """Pictures of the clip side by side, oldest on the left."""
     seen = await view_of(parts, "pictures", item_id)
-    return file_answer(request, seen.files[1], media_type=_WEBP)
+    return file_answer(request, seen.files[1], media_type=WEBP)
 
 
 async def view_of(parts: ServiceParts, view: View, item_id: str) -> Seen:
