@@ -3,34 +3,17 @@
 Shape suffixes: T moments, W whitened width.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kinema.flm.moments import padded_moments
 from kinema.flm.pooling import TemporalPooling
-from kinema.store.features import ClipTokens, MomentShares
-from kinema.store.tokens import RaggedTokens
+from kinema.store.features import ClipTokens, HeldTokens, MomentShares
 
 if TYPE_CHECKING:
     from kinema.flm.model import FLM
-
-
-@dataclass(frozen=True, eq=False)
-class _One:
-    """The moments of one clip, as a catalogue of one."""
-
-    tokens: RaggedTokens
-
-    def lengths(self) -> NDArray[np.int64]:
-        return np.diff(self.tokens.offsets).astype(np.int64)
-
-    def get(self, items: object) -> RaggedTokens:
-        del items
-        return self.tokens
 
 
 @torch.inference_mode()
@@ -56,7 +39,7 @@ def moment_shares(model: "FLM | None", tokens: ClipTokens, modality: str, item: 
     if not isinstance(pool, TemporalPooling) or whitening is None:
         even_T = np.full(len(times_ms_T), 1 / len(times_ms_T), dtype=np.float32)
         return MomentShares(times_ms_T, even_T, learnt=False)
-    moments = padded_moments(_One(found), whitening, num_items=1).take(torch.tensor([0]))
+    moments = padded_moments(HeldTokens(found), whitening, num_items=1).take(torch.tensor([0]))
     read_T = pool.attention(moments)[0].numpy()
     shares_T = np.zeros(len(times_ms_T), dtype=np.float32)
     shares_T[np.arange(len(read_T)) * len(times_ms_T) // len(read_T)] = read_T

@@ -3,6 +3,7 @@
 Shape suffixes: V items, N items that are meant.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,13 +69,28 @@ class Standing:
     now_ms: int
 
 
+@dataclass(frozen=True)
+class Found:
+    """One page.
+
+    Attributes:
+        numbers_N: int64, items in order.
+        has_media_N: bool.
+        total: Items on all pages.
+    """
+
+    numbers_N: NDArray[np.int64]
+    has_media_N: NDArray[np.bool_]
+    total: int
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """The table of one reading.
 
     Attributes:
         catalogue: V items.
-        gone_V: bool, deleted; never listed.
+        gone_V: bool, deleted; never listed. May be set while the service runs.
         has_media_V: bool.
     """
 
@@ -97,10 +113,10 @@ class Listing:
             nothing = nothing & (pl.col(name).list.len().fill_null(0) == 0)
         nothing = nothing & pl.col("hidden").fill_null(value=False) & pl.col("published_at").is_null()
         found = items.select(gone=nothing, media=pl.col("media_path").fill_null("") != "")
-        return cls(catalogue, found["gone"].to_numpy(), found["media"].to_numpy())
+        return cls(catalogue, found["gone"].to_numpy().copy(), found["media"].to_numpy())
 
-    def find(self, wanted: Wanted, standing: Standing) -> tuple[NDArray[np.int64], int]:
-        """Numbers of the items of one page, and how many there are in all."""
+    def find(self, wanted: Wanted, standing: Standing) -> Found:
+        """The items of one page."""
         mask_V = ~self.gone_V
         facets = self.catalogue.facets
         if wanted.categories:
@@ -117,7 +133,8 @@ class Listing:
             mask_V &= self._texts.str.contains(word.casefold(), literal=True).to_numpy()
         rows_N = np.flatnonzero(mask_V)
         page = slice(wanted.offset, wanted.offset + wanted.limit)
-        return self._sorted(rows_N, wanted, standing)[page], len(rows_N)
+        numbers_N = self._sorted(rows_N, wanted, standing)[page]
+        return Found(numbers_N, self.has_media_V[numbers_N], len(rows_N))
 
     def having(self, state: State, standing: Standing) -> NDArray[np.bool_]:
         """Which items are in a state, bool [V]."""
@@ -139,11 +156,8 @@ class Listing:
 
     def counts(self, standing: Standing) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Items by category, by language and by state, the most frequent first; categories and languages as they are written."""
-        there = np.flatnonzero(~self.gone_V).tolist()
-        names = pl.Series([name for item in there for name in self.catalogue.categories[item]], dtype=pl.String)
-        spoken = [self.catalogue.facets.languages[item] for item in there] if self.catalogue.facets.languages else []
         states: dict[str, int] = {state: int((self.having(state, standing) & ~self.gone_V).sum()) for state in STATES}
-        return _counted(names), _counted(pl.Series([one for one in spoken if one], dtype=pl.String)), states
+        return *self._names, states
 
     def _lasting(self, least_ms: int | None, most_ms: int | None) -> NDArray[np.bool_]:
         durations_V = self._lengths
@@ -180,6 +194,13 @@ class Listing:
         return np.zeros(len(self.catalogue), dtype=np.int64) if durations_V is None else durations_V
 
     @cached_property
+    def _names(self) -> tuple[dict[str, int], dict[str, int]]:
+        there = np.flatnonzero(~self.gone_V).tolist()
+        names = [name for item in there for name in self.catalogue.categories[item]]
+        spoken = [self.catalogue.facets.languages[item] for item in there] if self.catalogue.facets.languages else []
+        return _counted(names), _counted([one for one in spoken if one])
+
+    @cached_property
     def _words(self) -> dict[str, list[str]]:
         firsts = [names[0] if names else "" for names in self.catalogue.categories]
         return {"id": list(self.catalogue.ids), "title": list(self.catalogue.titles), "category": firsts}
@@ -205,11 +226,10 @@ class Listing:
         catalogue = self.catalogue
         tags: Sequence[Sequence[str]] = catalogue.facets.tags or ((),) * len(catalogue)
         rows = zip(catalogue.ids, catalogue.titles, catalogue.categories, tags, strict=True)
-        return pl.Series([" ".join((one, title, *names, *words)).casefold() for one, title, names, words in rows])
+        texts = [" ".join((one, title, *names, *words)).casefold() for one, title, names, words in rows]
+        return pl.Series(texts, dtype=pl.String)
 
 
-def _counted(names: pl.Series) -> dict[str, int]:
-    counts = (
-        names.value_counts(name="count").rename({names.name: "name"}).sort(["count", "name"], descending=[True, False])
-    )
-    return dict(counts.iter_rows())
+def _counted(names: list[str]) -> dict[str, int]:
+    counts = Counter(names)
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))

@@ -233,7 +233,7 @@ class Engine:
         """
         if not self.store.delete_item(item_id):
             raise not_found("item", item_id, field="item_id")
-        self.world.hide(item_id, hidden=True)
+        self.world.hide(item_id, hidden=True, gone=True)
         self.item_placements.forget(item_id)
         self.keeper.prepare_again()
         self.keeper.want_another()

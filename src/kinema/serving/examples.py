@@ -48,6 +48,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "post_recommendations": _ASKED,
     "recommend_to_guest": _ASKED,
     "put_profile": {"topics": {"nature": 2.0, "sports": 0.0}},
+    "put_placement": {"boost": 0.25},
     "roll_back_model": {},
     "make_key": {"name": "shop", "scopes": ["read", "write"], "expires_days": 90},
     "post_search": {"q": "otters in the snow", "n": 5, "user_id": "u1", "user_weight": 0.2},

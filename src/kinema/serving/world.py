@@ -16,7 +16,7 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.insight import Insight
 from kinema.recommend.interests import Interests
-from kinema.recommend.listing import Wanted
+from kinema.recommend.listing import Found, Wanted
 from kinema.recommend.people import People
 from kinema.recommend.placing import Placement
 from kinema.recommend.search import SearchResult
@@ -127,8 +127,8 @@ class World(Protocol):
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question; options as in `kinema.steps.searching.search_project`."""
 
-    def listed(self, wanted: Wanted, *, now_ms: int) -> tuple[NDArray[np.int64], int]:
-        """Numbers of the items of one page of the catalogue, and how many there are in all."""
+    def listed(self, wanted: Wanted, *, now_ms: int) -> Found:
+        """A page of the catalogue."""
 
     def listed_counts(self, *, now_ms: int) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
         """Items by category, by language and by state."""
@@ -151,8 +151,8 @@ class World(Protocol):
     def warm(self) -> None:
         """Build what the first question of a kind would wait for."""
 
-    def hide(self, item: str, *, hidden: bool) -> None:
-        """Show an item no longer, or again, at once."""
+    def hide(self, item: str, *, hidden: bool, gone: bool = False) -> None:
+        """Show an item no longer, or again, at once; one that is gone is not listed either."""
 
 
 class Worlds(Protocol):

@@ -18,7 +18,7 @@ from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.insight import Insight, insight_of
 from kinema.recommend.interests import Interests, interests_of, with_weights
-from kinema.recommend.listing import Listing, Standing, Wanted
+from kinema.recommend.listing import Found, Listing, Standing, Wanted
 from kinema.recommend.people import People
 from kinema.recommend.placing import Placement, Placing
 from kinema.recommend.search import SearchResult
@@ -153,7 +153,7 @@ class LiveWorld:
         content = self.maker.recommender.parts.content
         return interests_of(self.people.history(user), self.catalogue, content, weights=weights)
 
-    def listed(self, wanted: Wanted, *, now_ms: int) -> tuple[NDArray[np.int64], int]:
+    def listed(self, wanted: Wanted, *, now_ms: int) -> Found:
         """A page of the catalogue."""
         return self._listing.find(wanted, self._standing(now_ms))
 
@@ -236,11 +236,12 @@ class LiveWorld:
         if self.maker.dataset.features:
             self.search("first")
 
-    def hide(self, item: str, *, hidden: bool) -> None:
+    def hide(self, item: str, *, hidden: bool, gone: bool = False) -> None:
         """Show an item no longer, or again, at once."""
         number = self.catalogue.numbers.get(item)
         if number is not None:
             self._hidden_V[number] = hidden
+            self._listing.gone_V[number] |= gone
             self.catalogue.hidden_V[number] = hidden or item in self._placing.hidden
 
     def _past(self, asked: Asked) -> Histories | None:

@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 
+from kinema.recommend.catalogue import UNKNOWN_DATE
 from kinema.recommend.listing import Sort, State, Wanted
 from kinema.recommend.placing import Placement
-from kinema.schema import Item, Reject
+from kinema.schema import Reject
 from kinema.serving.auth import Principal
 from kinema.serving.console_wire import (
     CatalogueCounts,
@@ -125,35 +126,40 @@ def placement_out(item_id: str, placement: Placement) -> PlacementOut:
 
 def _page(engine: Engine, wanted: Wanted) -> CataloguePage:
     world, moment = engine.world, now_ms()
-    numbers, total = world.listed(wanted, now_ms=moment)
-    items = [(number, engine.store.item(world.catalogue.ids[number])) for number in numbers.tolist()]
-    rows = [_row(engine, world, number, item, moment) for number, item in items if item is not None]
-    return CataloguePage(total=total, offset=wanted.offset, items=rows)
+    found = world.listed(wanted, now_ms=moment)
+    there = zip(found.numbers_N.tolist(), found.has_media_N.tolist(), strict=True)
+    rows = [_row(engine, world, number, moment, has_media=has_media) for number, has_media in there]
+    return CataloguePage(total=found.total, offset=wanted.offset, items=rows)
 
 
-def _row(engine: Engine, world: World, number: int, item: Item, moment: int) -> CatalogueRow:
-    placement, hidden = engine.item_placements.of(item.id), bool(world.catalogue.hidden_V[number])
-    fields: dict[str, Any] = {
-        name: getattr(item, name) for name in ("title", "language", "published_at", "duration_ms")
-    }
+def _row(engine: Engine, world: World, number: int, moment: int, *, has_media: bool) -> CatalogueRow:
+    """Of the world, not of the store: a page is asked for with every key that is pressed."""
+    catalogue, facets = world.catalogue, world.catalogue.facets
+    item_id, hidden = catalogue.ids[number], bool(catalogue.hidden_V[number])
+    placement = engine.item_placements.of(item_id)
+    published_ms = int(catalogue.published_ms_V[number])
+    duration_ms = 0 if facets.durations_ms_V is None else int(facets.durations_ms_V[number])
     return CatalogueRow(
-        item_id=item.id,
-        **fields,
-        categories=list(item.categories),
-        tags=list(item.tags),
-        has_media=item.media_path is not None,
+        item_id=item_id,
+        title=catalogue.titles[number],
+        categories=list(catalogue.categories[number]),
+        tags=list(facets.tags[number]) if facets.tags else [],
+        language=facets.languages[number] if facets.languages else "",
+        published_at=None if published_ms == UNKNOWN_DATE else published_ms,
+        duration_ms=duration_ms or None,
+        has_media=has_media,
         hidden=hidden,
-        recommendable=not hidden and (item.published_at is None or item.published_at <= moment),
+        recommendable=not hidden and published_ms <= moment,
         events=world.num_events(number),
         popularity=float(world.popularity[number]),
-        placement=None if placement.is_empty else placement_out(item.id, placement),
+        placement=None if placement.is_empty else placement_out(item_id, placement),
     )
 
 
 def _counts(engine: Engine) -> CatalogueCounts:
     world, moment = engine.world, now_ms()
     categories, languages, states = world.listed_counts(now_ms=moment)
-    total = world.listed(Wanted(limit=0), now_ms=moment)[1]
+    total = world.listed(Wanted(limit=0), now_ms=moment).total
     return CatalogueCounts(total=total, categories=categories, languages=languages, states=states)
 
 

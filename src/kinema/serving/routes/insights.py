@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1/items/{item_id}", tags=["insight"], route_class=J
 async def get_insight(
     parts: Parts,
     item_id: ItemId,
-    days: Annotated[int, Query(ge=1, le=3660, description="how many days back events are counted")] = 90,
+    days: Annotated[int, Query(ge=1, le=3660, description="how many days back events are counted")] = 365,
 ) -> InsightOut:
     """Cold or warm, what of its vector is borrowed and from whom, copies of its clip, modalities, events day by day."""
     return await parts.run(_insight, parts.engine, item_id, days)
