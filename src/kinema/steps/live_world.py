@@ -30,7 +30,7 @@ from kinema.settings import Settings
 from kinema.steps.dataset import Dataset, read_dataset
 from kinema.steps.model_watch import load_serving, serving_version
 from kinema.steps.searching import search_project
-from kinema.steps.slates import SlateMaker
+from kinema.steps.slates import SlateMaker, load_model
 from kinema.steps.understanding import understand_texts
 from kinema.store.features import MomentShares
 from kinema.store.histories import Histories
@@ -187,9 +187,7 @@ class LiveWorld:
         """The whole model again: what serves keeps no more of it than requests need."""
         if self._model_folder is None or self.maker.recommender.parts.scorer is None:
             return None
-        from kinema.flm.model import FLM  # noqa: PLC0415  # brings torch
-
-        return FLM.load(self._model_folder)
+        return load_model(self._model_folder)
 
     def place(self, placements: Mapping[str, Placement]) -> None:
         """Hold every next answer to what was decided of single items."""
