@@ -14,6 +14,7 @@ VARYING = {
     "recommendation_id",
     "job_id",
     "score",
+    "popularity",
     "created_ms",
     "updated_ms",
     "changed_ms",

@@ -58,6 +58,9 @@ class MediaSettings(_Section):
         default="even", description="evenly spaced; the key frames nearest to that, for speed; or every shot seen"
     )
     pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip")
+    views_mb: int = Field(
+        default=4096, ge=1, description="disk for clips as browsers play them; the least used go first"
+    )
 
 
 class LimitSettings(_Section):

@@ -40,7 +40,10 @@ def test_a_generated_client_speaks_with_the_service(tmp_path):
         with urllib.request.urlopen(f"{url}/openapi.json") as answer:
             (tmp_path / "openapi.json").write_bytes(answer.read())
         command = ["-m", "openapi_python_client", "generate", "--path", "openapi.json", "--meta", "none"]
-        command += ["--output-path", str(tmp_path / "made_client")]
+        # The generator knows no kind of file by name.
+        kinds = dict.fromkeys(("image/webp", "video/mp4", "video/webm"), "application/octet-stream")
+        (tmp_path / "config.json").write_text(json.dumps({"content_type_overrides": kinds}))
+        command += ["--output-path", str(tmp_path / "made_client"), "--config", "config.json"]
         tools = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         }  # it formats what it makes by ruff

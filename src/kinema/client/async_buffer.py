@@ -126,3 +126,18 @@ class AsyncEventBuffer:
                     self._batch.failed(as_client_error(error), time.monotonic())
                     if len(self._batch):
                         return
+
+
+class AsyncEvents:
+    """Events that nobody waits for.
+
+    Args:
+        log: Sends them.
+    """
+
+    def __init__(self, log: Callable[[Sequence[EventIn]], Awaitable[EventsOut]]) -> None:
+        self._log = log
+
+    def buffer(self, *, max_events: int = 200, max_seconds: float = 1.0, max_waiting: int = 10_000) -> AsyncEventBuffer:
+        """A buffer that sends events in the background; see `kinema.client.async_buffer.AsyncEventBuffer`."""
+        return AsyncEventBuffer(self._log, max_events=max_events, max_seconds=max_seconds, max_waiting=max_waiting)

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kinema.client import calls
-from kinema.client.async_buffer import AsyncEventBuffer
+from kinema.client.async_buffer import AsyncEvents
+from kinema.client.async_console import AsyncConsole
 from kinema.client.calls import Answered, Call, made
 from kinema.client.errors import ClientError, NotFoundError, error_of
 from kinema.client.exchange import Told, Waiting, headers_of, request_of, unreachable
@@ -85,7 +86,8 @@ class AsyncClient:
         self._http = httpx2.AsyncClient(**how, transport=transport)  # type: ignore[arg-type]  # named above
         self._retries = retries or Retries()
         self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-        self.events = AsyncEvents(self)
+        self.events = AsyncEvents(self.log)
+        self.console = AsyncConsole(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,7 +102,7 @@ class AsyncClient:
         """Models, scenarios, experiments and health, for those who run the service."""
         from kinema.client.async_operations import AsyncOperations  # noqa: PLC0415  # brings what most clients never ask
 
-        return AsyncOperations(self._send)
+        return AsyncOperations(self.send)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -132,7 +134,7 @@ class AsyncClient:
             explain=explain,
             debug=debug,
         )
-        return await self._send(calls.recommend(user_id, asked))
+        return await self.send(calls.recommend(user_id, asked))
 
     async def recommend_guest(
         self,
@@ -157,15 +159,15 @@ class AsyncClient:
             explain=explain,
             debug=debug,
         )
-        return await self._send(calls.recommend_guest(asked))
+        return await self.send(calls.recommend_guest(asked))
 
     async def similar(self, item_id: str, n: int = 10, *, modality: str | None = None, user_id: str = "") -> SimilarOut:
         """Items like an item, by content and behaviour or by one modality; ``user_id`` is who looks."""
-        return await self._send(calls.similar(item_id, num_items=n, modality=modality, user_id=user_id))
+        return await self.send(calls.similar(item_id, num_items=n, modality=modality, user_id=user_id))
 
     async def audience(self, item_id: str, n: int = 10) -> AudienceOut:
         """Users who should see an item."""
-        return await self._send(calls.audience(item_id, num_users=n))
+        return await self.send(calls.audience(item_id, num_users=n))
 
     async def search(
         self,
@@ -189,25 +191,25 @@ class AsyncClient:
             published_since=published_since,
             hide_seen=hide_seen,
         )
-        return await self._send(calls.search(asked))
+        return await self.send(calls.search(asked))
 
     # Items and users
 
     async def put_item(self, item_id: str, item: ItemIn | None = None, **fields: Any) -> ItemOut:
         """Make an item or replace it; it is recommendable when this returns."""
-        return await self._send(calls.put_item(item_id, made(ItemIn, **fields) if item is None else item))
+        return await self.send(calls.put_item(item_id, made(ItemIn, **fields) if item is None else item))
 
     async def get_item(self, item_id: str) -> ItemOut:
         """One item."""
-        return await self._send(calls.get_item(item_id))
+        return await self.send(calls.get_item(item_id))
 
     async def delete_item(self, item_id: str) -> Deleted:
         """Delete an item: it is in no next answer."""
-        return await self._send(calls.delete_item(item_id))
+        return await self.send(calls.delete_item(item_id))
 
     async def list_items(self, cursor: str | None = None, limit: int = 100) -> ItemPage:
         """A page of items, and the cursor of the next."""
-        return await self._send(calls.list_items(cursor, limit))
+        return await self.send(calls.list_items(cursor, limit))
 
     async def iter_items(self, page_size: int = 100) -> AsyncIterator[ItemOut]:
         """All items, page by page as they are needed."""
@@ -222,19 +224,19 @@ class AsyncClient:
 
     async def put_user(self, user_id: str, attributes: Mapping[str, Any] | None = None) -> UserOut:
         """Make a user or replace their attributes; the next answer knows them."""
-        return await self._send(calls.put_user(user_id, made(UserIn, attributes=dict(attributes or {}))))
+        return await self.send(calls.put_user(user_id, made(UserIn, attributes=dict(attributes or {}))))
 
     async def get_user(self, user_id: str) -> UserOut:
         """One user."""
-        return await self._send(calls.get_user(user_id))
+        return await self.send(calls.get_user(user_id))
 
     async def delete_user(self, user_id: str) -> Deleted:
         """Erase a person: attributes, events, logged answers."""
-        return await self._send(calls.delete_user(user_id))
+        return await self.send(calls.delete_user(user_id))
 
     async def list_users(self, cursor: str | None = None, limit: int = 100) -> UserPage:
         """A page of users, and the cursor of the next."""
-        return await self._send(calls.list_users(cursor, limit))
+        return await self.send(calls.list_users(cursor, limit))
 
     async def iter_users(self, page_size: int = 100) -> AsyncIterator[UserOut]:
         """All users, page by page as they are needed."""
@@ -249,15 +251,15 @@ class AsyncClient:
 
     async def get_profile(self, user_id: str) -> ProfileOut:
         """What a user is interested in, by topic and modality."""
-        return await self._send(calls.get_profile(user_id))
+        return await self.send(calls.get_profile(user_id))
 
     async def put_profile(self, user_id: str, topics: Mapping[str, float]) -> ProfileOut:
         """Set the weights of topics, 0..10: 0 shows none of one; topics that are left out go back to 1."""
-        return await self._send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
+        return await self.send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
 
     async def export_user(self, user_id: str) -> Export:
         """Everything that is kept of a user."""
-        return await self._send(calls.export_user(user_id))
+        return await self.send(calls.export_user(user_id))
 
     # Clips
 
@@ -272,12 +274,12 @@ class AsyncClient:
         timeout_seconds: float = 600.0,
     ) -> MediaJob:
         """Send the clip of an item; an item that is unknown is made."""
-        job = await self._send(calls.upload(item_id, Path(path), title=title))
+        job = await self.send(calls.upload(item_id, Path(path), title=title))
         return await self.wait_for(job, progress=progress, timeout_seconds=timeout_seconds) if wait else job
 
     async def job(self, job_id: str) -> MediaJob:
         """How far a clip has come."""
-        return await self._send(calls.job(job_id))
+        return await self.send(calls.job(job_id))
 
     async def wait_for(
         self, job: MediaJob, *, progress: Told | None = None, timeout_seconds: float = 600.0
@@ -295,17 +297,22 @@ class AsyncClient:
         """Log one event or several; what was accepted is durable, and in the users' next answers."""
         moment = time.time_ns() // 1_000_000
         if isinstance(events, EventIn):
-            return await self._send(calls.log_one(calls.stamped(events, now_ms=moment)))
+            return await self.send(calls.log_one(calls.stamped(events, now_ms=moment)))
         given = [calls.stamped(event, now_ms=moment) for event in events]
         logged = calls.Logged(given)
         for first, part in calls.parts_of(given):
             try:
-                logged.answered(first, await self._send(calls.log_batch(part)))
+                logged.answered(first, await self.send(calls.log_batch(part)))
             except ClientError as error:
                 logged.failed(first, error)
         return logged.out()
 
-    async def _send(self, call: Call[Answered]) -> Answered:
+    async def send(self, call: Call[Answered]) -> Answered:
+        """Send a request, again where that may help; its answer, checked."""
+        return call.read(await self.fetch(call))
+
+    async def fetch(self, call: Call[Any]) -> bytes:
+        """The body of the answer to a request; see `send`."""
         import httpx2  # noqa: PLC0415  # the same
 
         attempt = 0
@@ -317,10 +324,10 @@ class AsyncClient:
                 error = unreachable(failure, str(self._http.base_url))
             else:
                 if response.is_success:
-                    return call.read(response.content)
+                    return bytes(response.content)
                 error = error_of(response.status_code, response.content, headers=response.headers, now_s=time.time())
             if attempt and call.done is not None and isinstance(error, NotFoundError):
-                return call.done
+                return str(call.done.model_dump_json()).encode()
             seconds = self._retries.wait(attempt, error, share=random.random()) if call.repeatable else None  # noqa: S311
             if seconds is None:
                 raise error
@@ -338,20 +345,3 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
     with await asyncio.to_thread(path.open, "rb") as file:
         while piece := await asyncio.to_thread(file.read, _PIECE):
             yield piece
-
-
-class AsyncEvents:
-    """Events that nobody waits for.
-
-    Args:
-        client: Who sends them.
-    """
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    def buffer(self, *, max_events: int = 200, max_seconds: float = 1.0, max_waiting: int = 10_000) -> AsyncEventBuffer:
-        """A buffer that sends events in the background; see `kinema.client.async_buffer.AsyncEventBuffer`."""
-        return AsyncEventBuffer(
-            self._client.log, max_events=max_events, max_seconds=max_seconds, max_waiting=max_waiting
-        )

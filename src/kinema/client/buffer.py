@@ -152,3 +152,18 @@ class EventBuffer:
             else:
                 with self._changed:
                     self._batch.arrived(answer)
+
+
+class Events:
+    """Events that nobody waits for.
+
+    Args:
+        log: Sends them.
+    """
+
+    def __init__(self, log: Callable[[Sequence[EventIn]], EventsOut]) -> None:
+        self._log = log
+
+    def buffer(self, *, max_events: int = 200, max_seconds: float = 1.0, max_waiting: int = 10_000) -> EventBuffer:
+        """A buffer that sends events in the background; see `kinema.client.buffer.EventBuffer`."""
+        return EventBuffer(self._log, max_events=max_events, max_seconds=max_seconds, max_waiting=max_waiting)

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from kinema.client import calls
-from kinema.client.buffer import EventBuffer
+from kinema.client.buffer import Events
 from kinema.client.calls import Answered, Call, made
+from kinema.client.console import Console
 from kinema.client.errors import ClientError, NotFoundError, error_of
 from kinema.client.exchange import Told, Waiting, headers_of, request_of, unreachable
 from kinema.client.retries import Retries
@@ -80,7 +81,8 @@ class Client:
         self._http = httpx2.Client(**how, transport=transport)  # type: ignore[arg-type]  # named above
         self._retries = retries or Retries()
         self._sleep: Callable[[float], None] = time.sleep
-        self.events = Events(self)
+        self.events = Events(self.log)
+        self.console = Console(self)
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +95,7 @@ class Client:
         """Models, scenarios, experiments and health, for those who run the service."""
         from kinema.client.operations import Operations  # noqa: PLC0415  # brings what most clients never ask
 
-        return Operations(self._send)
+        return Operations(self.send)
 
     def close(self) -> None:
         """Release the connections."""
@@ -140,7 +142,7 @@ class Client:
             explain=explain,
             debug=debug,
         )
-        return self._send(calls.recommend(user_id, asked))
+        return self.send(calls.recommend(user_id, asked))
 
     def recommend_guest(
         self,
@@ -165,15 +167,15 @@ class Client:
             explain=explain,
             debug=debug,
         )
-        return self._send(calls.recommend_guest(asked))
+        return self.send(calls.recommend_guest(asked))
 
     def similar(self, item_id: str, n: int = 10, *, modality: str | None = None, user_id: str = "") -> SimilarOut:
         """Items like an item, by content and behaviour or by one modality; ``user_id`` is who looks."""
-        return self._send(calls.similar(item_id, num_items=n, modality=modality, user_id=user_id))
+        return self.send(calls.similar(item_id, num_items=n, modality=modality, user_id=user_id))
 
     def audience(self, item_id: str, n: int = 10) -> AudienceOut:
         """Users who should see an item."""
-        return self._send(calls.audience(item_id, num_users=n))
+        return self.send(calls.audience(item_id, num_users=n))
 
     def search(
         self,
@@ -207,7 +209,7 @@ class Client:
             published_since=published_since,
             hide_seen=hide_seen,
         )
-        return self._send(calls.search(asked))
+        return self.send(calls.search(asked))
 
     # Items and users
 
@@ -219,7 +221,7 @@ class Client:
             item: The item as it is to be; None takes the fields.
             **fields: Of `kinema.serving.wire.ItemIn`: ``title``, ``categories``, ``tags``, ...
         """
-        return self._send(calls.put_item(item_id, made(ItemIn, **fields) if item is None else item))
+        return self.send(calls.put_item(item_id, made(ItemIn, **fields) if item is None else item))
 
     def get_item(self, item_id: str) -> ItemOut:
         """One item.
@@ -227,15 +229,15 @@ class Client:
         Raises:
             NotFoundError: There is none.
         """
-        return self._send(calls.get_item(item_id))
+        return self.send(calls.get_item(item_id))
 
     def delete_item(self, item_id: str) -> Deleted:
         """Delete an item: it is in no next answer."""
-        return self._send(calls.delete_item(item_id))
+        return self.send(calls.delete_item(item_id))
 
     def list_items(self, cursor: str | None = None, limit: int = 100) -> ItemPage:
         """A page of items, and the cursor of the next."""
-        return self._send(calls.list_items(cursor, limit))
+        return self.send(calls.list_items(cursor, limit))
 
     def iter_items(self, page_size: int = 100) -> Iterator[ItemOut]:
         """All items, page by page as they are needed."""
@@ -249,7 +251,7 @@ class Client:
 
     def put_user(self, user_id: str, attributes: Mapping[str, Any] | None = None) -> UserOut:
         """Make a user or replace their attributes; the next answer knows them."""
-        return self._send(calls.put_user(user_id, made(UserIn, attributes=dict(attributes or {}))))
+        return self.send(calls.put_user(user_id, made(UserIn, attributes=dict(attributes or {}))))
 
     def get_user(self, user_id: str) -> UserOut:
         """One user.
@@ -257,15 +259,15 @@ class Client:
         Raises:
             NotFoundError: There is none.
         """
-        return self._send(calls.get_user(user_id))
+        return self.send(calls.get_user(user_id))
 
     def delete_user(self, user_id: str) -> Deleted:
         """Erase a person: attributes, events, logged answers."""
-        return self._send(calls.delete_user(user_id))
+        return self.send(calls.delete_user(user_id))
 
     def list_users(self, cursor: str | None = None, limit: int = 100) -> UserPage:
         """A page of users, and the cursor of the next."""
-        return self._send(calls.list_users(cursor, limit))
+        return self.send(calls.list_users(cursor, limit))
 
     def iter_users(self, page_size: int = 100) -> Iterator[UserOut]:
         """All users, page by page as they are needed."""
@@ -279,15 +281,15 @@ class Client:
 
     def get_profile(self, user_id: str) -> ProfileOut:
         """What a user is interested in, by topic and modality."""
-        return self._send(calls.get_profile(user_id))
+        return self.send(calls.get_profile(user_id))
 
     def put_profile(self, user_id: str, topics: Mapping[str, float]) -> ProfileOut:
         """Set the weights of topics, 0..10: 0 shows none of one; topics that are left out go back to 1."""
-        return self._send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
+        return self.send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
 
     def export_user(self, user_id: str) -> Export:
         """Everything that is kept of a user."""
-        return self._send(calls.export_user(user_id))
+        return self.send(calls.export_user(user_id))
 
     # Clips
 
@@ -315,12 +317,12 @@ class Client:
             UploadFailedError: The clip cannot be used; the item keeps its text.
             ServiceUnreachableError: It is not recommendable in time; `wait_for` goes on waiting.
         """
-        job = self._send(calls.upload(item_id, Path(path), title=title))
+        job = self.send(calls.upload(item_id, Path(path), title=title))
         return self.wait_for(job, progress=progress, timeout_seconds=timeout_seconds) if wait else job
 
     def job(self, job_id: str) -> MediaJob:
         """How far a clip has come."""
-        return self._send(calls.job(job_id))
+        return self.send(calls.job(job_id))
 
     def wait_for(self, job: MediaJob, *, progress: Told | None = None, timeout_seconds: float = 600.0) -> MediaJob:
         """Wait until a clip is recommendable; see `upload`."""
@@ -346,17 +348,22 @@ class Client:
         """
         moment = time.time_ns() // 1_000_000
         if isinstance(events, EventIn):
-            return self._send(calls.log_one(calls.stamped(events, now_ms=moment)))
+            return self.send(calls.log_one(calls.stamped(events, now_ms=moment)))
         given = [calls.stamped(event, now_ms=moment) for event in events]
         logged = calls.Logged(given)
         for first, part in calls.parts_of(given):
             try:
-                logged.answered(first, self._send(calls.log_batch(part)))
+                logged.answered(first, self.send(calls.log_batch(part)))
             except ClientError as error:
                 logged.failed(first, error)
         return logged.out()
 
-    def _send(self, call: Call[Answered]) -> Answered:
+    def send(self, call: Call[Answered]) -> Answered:
+        """Send a request, again where that may help; its answer, checked."""
+        return call.read(self.fetch(call))
+
+    def fetch(self, call: Call[Any]) -> bytes:
+        """The body of the answer to a request; see `send`."""
         import httpx2  # noqa: PLC0415  # the same
 
         attempt = 0
@@ -368,10 +375,10 @@ class Client:
                 error = unreachable(failure, str(self._http.base_url))
             else:
                 if response.is_success:
-                    return call.read(response.content)
+                    return bytes(response.content)
                 error = error_of(response.status_code, response.content, headers=response.headers, now_s=time.time())
             if attempt and call.done is not None and isinstance(error, NotFoundError):
-                return call.done
+                return str(call.done.model_dump_json()).encode()
             seconds = self._retries.wait(attempt, error, share=random.random()) if call.repeatable else None  # noqa: S311
             if seconds is None:
                 raise error
@@ -383,18 +390,3 @@ class Client:
             return self._http.request(**request_of(call))
         with call.file.open("rb") as file:
             return self._http.request(**request_of(call), content=file)
-
-
-class Events:
-    """Events that nobody waits for.
-
-    Args:
-        client: Who sends them.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def buffer(self, *, max_events: int = 200, max_seconds: float = 1.0, max_waiting: int = 10_000) -> EventBuffer:
-        """A buffer that sends events in the background; see `kinema.client.buffer.EventBuffer`."""
-        return EventBuffer(self._client.log, max_events=max_events, max_seconds=max_seconds, max_waiting=max_waiting)

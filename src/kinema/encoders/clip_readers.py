@@ -38,8 +38,8 @@ _CLIPS_PER_PROCESS: Final = 256
 """Then a fresh one takes over, for what decoders leak and scatter over memory would grow over a long run."""
 
 
-class _TimeLimit:
-    """Ends a process that works on one clip for too long.
+class TimeLimit:
+    """Ends a process that works on one clip for too long; ``passed`` says whether it has.
 
     The limit is on its processor time. By the clock alone, a machine that is busy with something else, or was suspended,
     would lose good clips. A process that waits and does nothing hangs, and is ended after the same time by the clock;
@@ -123,7 +123,7 @@ class _Worker:
             return None, False
         assert process.stdin is not None
         assert process.stdout is not None
-        limit = _TimeLimit(process, self._timeout_s)
+        limit = TimeLimit(process, self._timeout_s)
         try:
             write_request(process.stdin, request)
             reading = read_reading(process.stdout)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kinema.flm.bound import BoundItems
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent
-from kinema.flm.imputation import content_neighbours, impute, smoothing
+from kinema.flm.imputation import Borrowed, content_neighbours, impute, smoothing
 from kinema.flm.likeness import Liken
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
@@ -138,6 +138,7 @@ def scorer_of(
         temperature=config.temperature,
         max_length=config.max_length,
         time_bias=config.time_bias,
+        borrowed=Borrowed.of(counts_V, neighbours_VJ, weights_VJ, shrinkage=config.shrinkage, applies=config.use_ids),
     )
 
 

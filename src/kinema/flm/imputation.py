@@ -9,6 +9,9 @@ vectors is calibrated by construction (FLM.md section 1, point 3: cold recall .0
 Shape suffixes: V items, D width, J neighbours, E content width.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +20,48 @@ from scipy import sparse
 from kinema.flm.whitening import unit_rows
 
 _BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """What of each item's vector comes from other items.
+
+    Attributes:
+        share_V: float32 in [0, 1], k / (n + k) where others stand in for the item, 1 for one without events; 0 where none do.
+        neighbours_VJ: From `content_neighbours`.
+        weights_VJ: The same.
+    """
+
+    share_V: NDArray[np.float32]
+    neighbours_VJ: NDArray[np.int64]
+    weights_VJ: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        counts_V: NDArray[np.int64],
+        neighbours_VJ: NDArray[np.int64],
+        weights_VJ: NDArray[np.float32],
+        *,
+        shrinkage: float,
+        applies: bool = True,
+    ) -> Self:
+        """As `impute` does it.
+
+        Args:
+            counts_V: n, events per item.
+            neighbours_VJ: From `content_neighbours`.
+            weights_VJ: The same.
+            shrinkage: k.
+            applies: False where item vectors are those of content alone.
+
+        Example:
+            >>> neighbours, weights = np.array([[1], [0]]), np.float32([[1], [0]])
+            >>> Borrowed.of(np.array([5, 5]), neighbours, weights, shrinkage=5.0).share_V.tolist()
+            [0.5, 0.0]
+        """
+        share_V = shrinkage / np.maximum(counts_V + shrinkage, 1e-9) * (weights_VJ.sum(axis=1) > 0) * applies
+        return cls(share_V.astype(np.float32), neighbours_VJ, weights_VJ)
 
 
 def content_neighbours(

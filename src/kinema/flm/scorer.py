@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from kinema.errors import DataError
 from kinema.flm.batch import newest, pad_rows
 from kinema.flm.best_rows import best
+from kinema.flm.imputation import Borrowed
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
@@ -28,15 +29,7 @@ from kinema.flm.timing import Moments, TimeKind, moments
 from kinema.store.histories import Histories
 
 Branch = Literal["fused", "content", "collaborative", "sequential", "memory", "imputed_memory", "popularity"]
-BRANCHES: Final[tuple[Branch, ...]] = (
-    "fused",
-    "content",
-    "collaborative",
-    "sequential",
-    "memory",
-    "imputed_memory",
-    "popularity",
-)
+BRANCHES: Final[tuple[Branch, ...]] = get_args(Branch)
 
 _CASES_AT_ONCE: Final = 256
 _MOST_READ: Final = 4096
@@ -71,6 +64,7 @@ class Scorer:
         temperature: Cosines are divided by it.
         max_length: Newest interactions that are read.
         time_bias: What the network knows of when things happened.
+        borrowed: What of the item vectors comes from other items; None where nobody has to know.
 
     Attributes:
         content_joint_VD: float32 unit rows, all modalities side by side.
@@ -94,7 +88,9 @@ class Scorer:
         temperature: float,
         max_length: int,
         time_bias: TimeKind = "none",
+        borrowed: Borrowed | None = None,
     ) -> None:
+        self.borrowed = borrowed
         self.mixture = mixture
         self.memory = memory
         self.item_vectors_VD = item_vectors_VD

@@ -109,7 +109,7 @@ def set_aside_pins(
 
 def boost(parts: Parts, ranked: Ranked, scenario: Scenario, *, now_ms: int, trace: Trace) -> Ranked:
     """Move the relevance of some candidates, on the scale that `Boost` describes; scores follow."""
-    if not scenario.boosts or not len(ranked.items_K):
+    if not (scenario.boosts or scenario.lifts) or not len(ranked.items_K):
         return ranked
     plain_K = scaled(ranked.relevance_K)
     moved_K, counts = plain_K, []
@@ -117,6 +117,10 @@ def boost(parts: Parts, ranked: Ranked, scenario: Scenario, *, now_ms: int, trac
         means_K = matching(one.where, parts.catalogue, now_ms)[ranked.items_K]
         moved_K = np.where(means_K, moved_K * one.multiply + one.add, moved_K)
         counts.append(int(means_K.sum()))
+    if scenario.lifts:
+        lift_K = [scenario.lifts.get(parts.catalogue.ids[item], 0.0) for item in ranked.items_K.tolist()]
+        moved_K = moved_K + np.array(lift_K)
+        counts.append(int(np.count_nonzero(lift_K)))
     span = float(ranked.relevance_K.max() - ranked.relevance_K.min()) or 1.0
     steps_K = span * (moved_K - plain_K)
     relevance_K = ranked.relevance_K + steps_K

@@ -18,6 +18,8 @@ SOURCES: Final[tuple[Source, ...]] = ("model", "memory", "content", "popularity"
 CATEGORY: Final = "category"
 """Name under which `Scenario.caps` limits the first category; every other name is an attribute."""
 
+LIFTED: Final = "lifted"
+"""The source of an item that is a candidate because somebody wants to see it higher."""
 PINNED: Final = "pinned"
 """The source of an item that stands where it stands because it was pinned there."""
 
@@ -88,6 +90,7 @@ class Scenario:
         filter: What may appear.
         exclude_seen: Whether what the user has met stays out.
         boosts: What counts more or less.
+        lifts: Item id -> what is added to its relevance on the scale of `Boost`, in [-1, 1]; one that is lifted is always a candidate.
         pins: Position, from 0 -> item id. An item that may not appear leaves its place to the others.
         caps: ``category`` or an attribute's name -> places that one value of it may take while others are left, pins included.
         diversity: In [0, 1].
@@ -107,6 +110,7 @@ class Scenario:
     filter: Condition = Condition()
     exclude_seen: bool = True
     boosts: tuple[Boost, ...] = ()
+    lifts: Mapping[str, float] = field(default_factory=dict)
     pins: Mapping[int, str] = field(default_factory=dict)
     caps: Mapping[str, int] = field(default_factory=dict)
     diversity: float | None = None
@@ -134,6 +138,8 @@ class Scenario:
         for boost in self.boosts:
             self._must(0 <= boost.multiply <= 1000, "multiply of a boost", "in [0, 1000]", boost.multiply)
             self._must(-1 <= boost.add <= 1, "add of a boost", "in [-1, 1]", boost.add)
+        for lift in self.lifts.values():
+            self._must(-1 <= lift <= 1, "lift of an item", "in [-1, 1]", lift)
         for position in self.pins:
             self._must(0 <= position < 1000, "position of a pin", "in 0..999", position)
         for name, most in self.caps.items():

@@ -101,7 +101,7 @@ def find_similar(
 
 def _moves(scenario: Scenario) -> bool:
     """Whether anything but the nearest items could come into the slate."""
-    return bool(scenario.boosts or scenario.caps or scenario.diversity or scenario.exploration)
+    return bool(scenario.boosts or scenario.lifts or scenario.caps or scenario.diversity or scenario.exploration)
 
 
 def _check_modality(parts: Parts, number: int, modality: str) -> None:

@@ -13,7 +13,7 @@ from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing
 from kinema.recommend.fallback import TRUST
 from kinema.recommend.parts import Parts
-from kinema.recommend.scenario import Scenario
+from kinema.recommend.scenario import LIFTED, Scenario
 from kinema.recommend.trace import Trace
 from kinema.retrieval.content import ContentRetriever
 from kinema.retrieval.exact import ExactRetriever
@@ -104,6 +104,9 @@ def retrieve(
         if one.name in weights:
             part = weights[one.name] / strongest if scenario.sources else 1.0
             ask(one, max(least, math.ceil(num * part)))
+    lifted = _lifted(catalogue, query, scenario)
+    if lifted:
+        weights[LIFTED], found[LIFTED] = _SPARE_WEIGHT * strongest, lifted
     merged = merge(found)
     if len(merged.items_K) < min(least, num_allowed) and _SPARE not in found:
         weights[_SPARE] = _SPARE_WEIGHT * strongest
@@ -118,6 +121,13 @@ def retrieve(
         only={name: int(alone) for name, alone in _alone(merged).items() if alone},
     )
     return merged, weights
+
+
+def _lifted(catalogue: Catalogue, query: Query, scenario: Scenario) -> list[Candidate]:
+    """What somebody wants to see higher and may appear, the most wanted first."""
+    wanted = sorted((one for one in scenario.lifts.items() if one[1] > 0), key=lambda one: (-one[1], one[0]))
+    numbers = ((catalogue.numbers.get(item_id), lift) for item_id, lift in wanted)
+    return [Candidate(item, LIFTED, lift) for item, lift in numbers if item is not None and query.allowed_V[item]]
 
 
 def _alone(merged: Merged) -> dict[str, int]:

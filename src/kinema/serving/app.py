@@ -17,6 +17,7 @@ from kinema.serving.console_files import FOLDER, Console, read_files
 from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
+from kinema.serving.gallery import Gallery, ViewDesk
 from kinema.serving.headers import SecurityHeaders, allow_origins, page_policy
 from kinema.serving.health_series import HealthRecorder
 from kinema.serving.keys import KeyRing
@@ -24,7 +25,21 @@ from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
-from kinema.serving.routes import admin, events, gorse, health_plots, items, media, scenarios, search, session, users
+from kinema.serving.routes import (
+    admin,
+    catalogue,
+    events,
+    gorse,
+    health_plots,
+    insights,
+    items,
+    media,
+    scenarios,
+    search,
+    session,
+    users,
+    views,
+)
 from kinema.serving.routes.health import Readiness, health_routes
 from kinema.serving.routes.parts import ServiceParts
 from kinema.serving.routes.session import SignIn
@@ -54,6 +69,7 @@ def create_app(
     options: ServiceOptions,
     *,
     clips: ClipRoom | None = None,
+    gallery: Gallery | None = None,
     administration: Administration | None = None,
     feeds: Sequence[Feed] = (),
 ) -> FastAPI:
@@ -63,6 +79,7 @@ def create_app(
         engine: Answers and keeps.
         options: How.
         clips: Where uploads are kept and understood; None takes none.
+        gallery: Shows clips; None shows none.
         administration: Models, scenarios and experiments; None has no routes for them.
         feeds: What else brings events; started here, stopped with the application.
 
@@ -72,8 +89,9 @@ def create_app(
     pool = ThreadPoolExecutor(options.threads, thread_name_prefix="kinema-answer")
     long_pool = ThreadPoolExecutor(1, thread_name_prefix="kinema-long")
     desk = None if clips is None else MediaDesk(engine, clips)
+    shown = None if gallery is None else ViewDesk(gallery)
     health = HealthRecorder(engine.telemetry, ready=lambda: engine.keeper.is_ready)
-    own: list[Feed] = [*feeds, *([] if desk is None else [desk]), health]
+    own: list[Feed] = [*feeds, *(one for one in (desk, shown) if one is not None), health]
     for one in own:
         one.start()
 
@@ -104,6 +122,7 @@ def create_app(
         pool,
         long_pool,
         media=desk,
+        views=shown,
         max_batch=options.max_batch,
         max_upload_bytes=options.max_upload_bytes,
         max_image_bytes=options.max_image_bytes,
@@ -113,18 +132,9 @@ def create_app(
     app.state.feedback_kinds = options.feedback_kinds
     app.state.health = health
     install_problem_handlers(app)
-    for router in (
-        session.router,
-        events.router,
-        items.router,
-        users.router,
-        users.guests,
-        search.router,
-        media.router,
-        gorse.router,
-        health_plots.router,
-    ):
-        app.include_router(router)
+    for room in (session, events, items, users, search, media, views, insights, catalogue, gorse, health_plots):
+        app.include_router(room.router)
+    app.include_router(users.guests)
     if administration is not None:
         app.state.administration = administration
         app.include_router(admin.router)

@@ -14,8 +14,10 @@ import polars as pl
 
 from kinema.logs import get_logger
 from kinema.recommend.audience import Audience
+from kinema.recommend.placing import Placement
 from kinema.recommend.search import SearchResult
 from kinema.schema import Event, Slate
+from kinema.serving.item_placements import ItemPlacements
 from kinema.serving.keeper import Keeper
 from kinema.serving.placements import Placements
 from kinema.serving.problems import not_found
@@ -67,16 +69,27 @@ class Engine:
         self.telemetry = telemetry or Telemetry()
         self._placements = Placements(store)
         self.weights = ChosenWeights(store)
+        self.item_placements = ItemPlacements(store)
         self.keeper = Keeper(
             store=store,
             worlds=worlds,
             telemetry=self.telemetry,
             placements=self._placements,
-            documents_changed=self.weights.read,
+            documents_changed=self._read_documents,
+            prepare=self._prepare,
             follow_seconds=follow_seconds,
             wait_seconds=wait_seconds,
         )
         self.writer = Writer(store, applied=self.keeper.catch_up)
+
+    def _prepare(self, world: World) -> None:
+        """Tell a world what the documents say."""
+        world.follow_documents()
+        world.place(self.item_placements.all())
+
+    def _read_documents(self) -> None:
+        self.weights.read()
+        self.item_placements.read()
 
     def start(self) -> None:
         """Read the first world, then follow.
@@ -205,6 +218,18 @@ class Engine:
             self.world.hide(row["id"], hidden=row["hidden"])
         self.keeper.want_another()
 
+    def place_item(self, item_id: str, placement: Placement) -> Placement:
+        """Decide where an item stands; every next answer keeps to it.
+
+        Raises:
+            Problem: 404, the item is unknown; 409, another one has that place, or too many have been decided.
+        """
+        if self.store.item(item_id) is None:
+            raise not_found("item", item_id, field="item_id")
+        decided = self.item_placements.put(item_id, placement)
+        self.keeper.prepare_again()
+        return decided
+
     def delete_item(self, item_id: str) -> None:
         """Delete an item; no next answer shows it.
 
@@ -213,7 +238,9 @@ class Engine:
         """
         if not self.store.delete_item(item_id):
             raise not_found("item", item_id, field="item_id")
-        self.world.hide(item_id, hidden=True)
+        self.world.hide(item_id, hidden=True, gone=True)
+        self.item_placements.forget(item_id)
+        self.keeper.prepare_again()
         self.keeper.want_another()
 
     def put_user(self, user_id: str, attributes_json: str, attributes: Mapping[str, Any]) -> None:

@@ -51,6 +51,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "put_scenario": {"rules": {"caps": {"category": 3}, "boosts": [{"categories": ["nature"], "add": 0.2}]}},
     "preview_scenario": {"scenario": "home", "rules": {"diversity": 0.4}, "user_id": "u1", "n": 5},
     "start_experiment": {"variants": {"b": {"share": 0.5, "diversity": 0.4}}},
+    "put_placement": {"boost": 0.25},
     "roll_back_model": {},
     "begin_session": {"key": "kin_abcdefghij_kJ0nX7pY3sQ9vT2wZ5aB8cD1eF4gH6iL0mN3oP6rS9u"},
     "make_key": {"name": "shop", "scopes": ["read", "write"], "expires_days": 90},

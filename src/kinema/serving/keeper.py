@@ -33,6 +33,7 @@ class Keeper:
         telemetry: Told what arrives.
         placements: Of slates that events name.
         documents_changed: Called at the start and when documents have changed.
+        prepare: Called with a world before it answers, and with the one that answers when documents have changed.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long to wait for a world at most.
     """
@@ -45,6 +46,7 @@ class Keeper:
         telemetry: Telemetry,
         placements: Placements,
         documents_changed: Callable[[], None],
+        prepare: Callable[[World], None],
         follow_seconds: float,
         wait_seconds: float,
     ) -> None:
@@ -53,6 +55,7 @@ class Keeper:
         self._telemetry = telemetry
         self._placements = placements
         self._documents_changed = documents_changed
+        self._prepare = prepare
         self._documents_read = -1
         self._follow_seconds = follow_seconds
         self._wait_seconds = wait_seconds
@@ -191,10 +194,14 @@ class Keeper:
 
     def _read_documents(self, state: StoreState) -> None:
         self._documents_changed()
-        with self._applying:  # a world that is being taken reads them itself
-            if self._world is not None:
-                self._world.follow_documents()
         self._documents_read = state.documents
+        self.prepare_again()
+
+    def prepare_again(self) -> None:
+        """Have the world that answers take up what documents say."""
+        with self._applying:
+            if self._world is not None:
+                self._prepare(self._world)
 
     def _read_worlds(self) -> None:
         self._warm()
@@ -223,7 +230,7 @@ class Keeper:
         self._apply(world)
         with self._applying:
             self._apply(world)  # what came meanwhile
-            world.follow_documents()
+            self._prepare(world)
             self._world = world
         self._telemetry.set_model(world.version, world.trained_ms)
         self._telemetry.set_index(world.made_ms)

@@ -165,6 +165,11 @@ class MediaDesk:
             raise not_found("job", key, field="job_id")
         return found
 
+    def jobs(self) -> list[Document]:
+        """All jobs, newest first."""
+        found = self._engine.store.documents(_ROOM)
+        return sorted(found, key=lambda one: (one.value["created_ms"], one.key), reverse=True)
+
     def _run(self) -> None:
         while True:
             try:

@@ -31,6 +31,7 @@ _CODES: Final = {
     411: "length_required",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "invalid",
     429: "too_many_requests",
     503: "unavailable",

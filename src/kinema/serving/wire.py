@@ -51,7 +51,12 @@ def plain(text: str) -> str:
     return text
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """A text that stores can hold.
+
+    Raises:
+        ValueError: It has a null character, or half of one.
+    """
     if any(sign == "\0" or 0xD800 <= ord(sign) <= 0xDFFF for sign in text):
         raise ValueError("free of null characters")
     return text
@@ -62,8 +67,8 @@ NO_NUL: Final = {"pattern": "^[^\\u0000]*$"}
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, json_schema_extra=NO_CONTROL), AfterValidator(plain)]
 Mark = Annotated[str, Field(max_length=MAX_ID, json_schema_extra=NO_CONTROL), AfterValidator(plain)]
 """An id that may be empty."""
-Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(_storable)]
-Word = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(_storable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(storable)]
+Word = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(storable)]
 _WRITTEN: Final = {
     "anyOf": [{"type": "integer", "minimum": 0, "maximum": LAST_MS}, {"type": "string", "format": "date-time"}]
 }
@@ -277,7 +282,7 @@ class AudienceOut(Answer):
 class SearchIn(Wire):
     """A search by words."""
 
-    q: Annotated[str, Field(max_length=1000), AfterValidator(_storable)] = Field(description="words to look for")
+    q: Annotated[str, Field(max_length=1000), AfterValidator(storable)] = Field(description="words to look for")
     user_id: Id | None = Field(default=None, description="whose taste counts a little")
     user_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Count = 10

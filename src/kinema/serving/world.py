@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.insight import Insight
 from kinema.recommend.interests import Interests
+from kinema.recommend.listing import Found, Wanted
 from kinema.recommend.people import People
+from kinema.recommend.placing import Placement
 from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
+from kinema.store.features import MomentShares
 from kinema.store.service_protocols import StoreState
 
 GUEST: Final = "guest:"
@@ -136,6 +140,21 @@ class World(Protocol):
     def search(self, text: str, **options: Any) -> SearchResult:
         """Items that answer a question; options as in `kinema.steps.searching.search_project`."""
 
+    def listed(self, wanted: Wanted, *, now_ms: int) -> Found:
+        """A page of the catalogue."""
+
+    def listed_counts(self, *, now_ms: int) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
+        """Items by category, by language and by state."""
+
+    def insight(self, item: str) -> Insight:
+        """What is known of an item."""
+
+    def attention(self, item: str) -> MomentShares | None:
+        """How much each moment of an item's clip counts; None where nothing is known of its moments. May take a second."""
+
+    def place(self, placements: Mapping[str, Placement]) -> None:
+        """Hold every next answer to what was decided of single items; these are all decisions there are."""
+
     def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
         """What a user is interested in."""
 
@@ -145,8 +164,8 @@ class World(Protocol):
     def warm(self) -> None:
         """Build what the first question of a kind would wait for."""
 
-    def hide(self, item: str, *, hidden: bool) -> None:
-        """Show an item no longer, or again, at once."""
+    def hide(self, item: str, *, hidden: bool, gone: bool = False) -> None:
+        """Show an item no longer, or again, at once; one that is gone is not listed either."""
 
     def follow_documents(self) -> None:
         """Take up what the documents of the store say now of scenarios; cheap where nothing has changed."""

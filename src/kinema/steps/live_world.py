@@ -6,8 +6,9 @@ Counts grow with every event without a gradient step: the user's history, which 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,11 @@ from numpy.typing import NDArray
 from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.insight import Insight, insight_of
 from kinema.recommend.interests import Interests, interests_of, with_weights
+from kinema.recommend.listing import Found, Listing, Standing, Wanted
 from kinema.recommend.people import People
+from kinema.recommend.placing import Placement, Placing
 from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
 from kinema.recommend.variants import Scenarios
@@ -29,12 +33,18 @@ from kinema.steps.dataset import Dataset, read_dataset
 from kinema.steps.live_scenarios import current_scenarios
 from kinema.steps.model_watch import load_serving, serving_version
 from kinema.steps.searching import search_project
-from kinema.steps.slates import SlateMaker, get_ready
+from kinema.steps.slates import SlateMaker, get_ready, load_model
 from kinema.steps.understanding import understand_texts
+from kinema.store.features import MomentShares
 from kinema.store.histories import Histories
 from kinema.store.profiles import ProfileSchema
 from kinema.store.service_protocols import ServiceStore, StoreState
 
+if TYPE_CHECKING:
+    from kinema.flm.model import FLM
+
+_SEEN: Final = "frames"
+"""The modality whose moments are shown."""
 NO_MODEL: Final = "none"
 """Version of a world that answers without a model."""
 _BESIDE: Final = ("features", "click", "engagement", "several", "match/items", "duplicates")
@@ -54,6 +64,7 @@ class LiveWorld:
         made_ms: When reading began, UTC milliseconds.
         trained_ms: When the model was published, UTC milliseconds; the same without one.
         scenarios: Reads them as they are now.
+        model_folder: Where the model lies; None without one.
     """
 
     def __init__(
@@ -68,7 +79,9 @@ class LiveWorld:
         made_ms: int,
         trained_ms: int,
         scenarios: Callable[[], Scenarios],
+        model_folder: Path | None = None,
     ) -> None:
+        self._model_folder = model_folder
         self.maker = maker
         self.version = version
         self.key = key
@@ -84,6 +97,9 @@ class LiveWorld:
         counts_V = maker.dataset.histories.item_counts()
         scorer = maker.recommender.parts.scorer
         self._counts_V = getattr(scorer, "counts_V", counts_V)
+        self._hidden_V = self.catalogue.hidden_V.copy()  # by the items themselves
+        self._placing = Placing()
+        self._placed_V = np.zeros(len(self.catalogue), dtype=np.bool_)
 
     @property
     def people(self) -> People:
@@ -116,7 +132,7 @@ class LiveWorld:
         exclude = tuple(dict.fromkeys((*asked.exclude, *people.disliked(asked.user), *self._refused(asked))))
         request = Request(asked.user, asked.num_items, asked.scenario, exclude, asked.timestamp_ms)
         own = self.rules(asked.scenario, asked.who) if rules is None else rules
-        rules = with_weights(own, asked.weights)
+        rules = self._placing.over(with_weights(own, asked.weights))
         how: dict[str, Any] = {"rules": rules, "draw": asked.draw, "reasons": asked.reasons}
         slate = self.maker.recommend(request, past=self._past(asked), **how)
         return Answered(slate, rules.variant)
@@ -133,7 +149,7 @@ class LiveWorld:
         rules: Scenario | None = None,
     ) -> Answered:
         """Items like one item, by the rules that a user gets or by others."""
-        rules = self.rules("related", user) if rules is None else rules
+        rules = self._placing.over(self.rules("related", user) if rules is None else rules)
         how: dict[str, Any] = {"modality": modality, "exclude": exclude, "rules": rules, "draw": draw}
         return Answered(self.maker.similar(item, num_items=num_items, **how), rules.variant)
 
@@ -153,6 +169,52 @@ class LiveWorld:
         """What a user is interested in."""
         content = self.maker.recommender.parts.content
         return interests_of(self.people.history(user), self.catalogue, content, weights=weights)
+
+    def listed(self, wanted: Wanted, *, now_ms: int) -> Found:
+        """A page of the catalogue."""
+        return self._listing.find(wanted, self._standing(now_ms))
+
+    def listed_counts(self, *, now_ms: int) -> tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]:
+        """Items by category, by language and by state."""
+        return self._listing.counts(self._standing(now_ms))
+
+    @cached_property
+    def _listing(self) -> Listing:
+        return Listing.of(self.catalogue, self.maker.dataset.items)
+
+    def _standing(self, now_ms: int) -> Standing:
+        return Standing(self._counts_V, self.popularity, self._placed_V, now_ms)
+
+    def insight(self, item: str) -> Insight:
+        """What is known of an item."""
+        number = self.catalogue.number(item)
+        return insight_of(self.maker.recommender.parts, number, num_events=self.num_events(number))
+
+    def attention(self, item: str) -> MomentShares | None:
+        """How much each moment of an item's clip counts."""
+        features = self.maker.dataset.features.get(_SEEN)
+        if features is None or features.tokens is None:
+            return None
+        from kinema.flm.looking import moment_shares  # noqa: PLC0415  # brings torch
+
+        return moment_shares(self._model, features.tokens, _SEEN, self.catalogue.number(item))
+
+    @cached_property
+    def _model(self) -> "FLM | None":
+        """The whole model again: what serves keeps no more of it than requests need."""
+        if self._model_folder is None or self.maker.recommender.parts.scorer is None:
+            return None
+        return load_model(self._model_folder)
+
+    def place(self, placements: Mapping[str, Placement]) -> None:
+        """Hold every next answer to what was decided of single items."""
+        numbers = self.catalogue.numbers
+        placed_V = np.zeros(len(self.catalogue), dtype=np.bool_)
+        placed_V[[numbers[item] for item in placements if item in numbers]] = True
+        self._placed_V, self._placing = placed_V, Placing.of(placements)
+        hidden_V = self._hidden_V.copy()
+        hidden_V[[numbers[item] for item in self._placing.hidden if item in numbers]] = True
+        self.catalogue.hidden_V[:] = hidden_V
 
     def record(self, events: pl.DataFrame) -> None:
         """Take in events; those of items that this reading does not know wait for the next."""
@@ -197,11 +259,13 @@ class LiveWorld:
         if self.maker.dataset.features:
             self.search("first")
 
-    def hide(self, item: str, *, hidden: bool) -> None:
+    def hide(self, item: str, *, hidden: bool, gone: bool = False) -> None:
         """Show an item no longer, or again, at once."""
         number = self.catalogue.numbers.get(item)
         if number is not None:
-            self.catalogue.hidden_V[number] = hidden
+            self._hidden_V[number] = hidden
+            self._listing.gone_V[number] |= gone
+            self.catalogue.hidden_V[number] = hidden or item in self._placing.hidden
 
     def follow_documents(self) -> None:
         """Take up what the documents of the store say now of scenarios."""
@@ -298,6 +362,7 @@ class ProjectWorlds:
             key=key,
             state=state,
             made_ms=made_ms,
+            model_folder=None if found.version is None else found.version.folder,
             trained_ms=made_ms if found.version is None else _moment(found.version.folder),
             scenarios=self._scenarios,
         )

@@ -11,6 +11,7 @@ from kinema.extras import require
 from kinema.steps.backstage import Backstage
 from kinema.steps.live_world import ProjectWorlds, ServedProject
 from kinema.steps.serving_workers import run_workers
+from kinema.steps.showing import ProjectGallery
 from kinema.steps.uploads import MediaProject, ProjectClips
 
 if TYPE_CHECKING:
@@ -68,7 +69,12 @@ def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False)
     options = service_options(project, is_open=is_open, log=log)
     engine = make_engine(project)
     return create_app(
-        engine, options, clips=ProjectClips(project), administration=Backstage(project), feeds=_feeds(project, engine)
+        engine,
+        options,
+        clips=ProjectClips(project),
+        gallery=ProjectGallery(project),
+        administration=Backstage(project),
+        feeds=_feeds(project, engine),
     )
 
 

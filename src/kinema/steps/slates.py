@@ -36,6 +36,7 @@ from kinema.store.profiles import ProfileSchema, transform_profiles
 from kinema.store.protocols import Store
 
 if TYPE_CHECKING:
+    from kinema.flm.model import FLM
     from kinema.steps.opinions import SecondOpinion
 
 _LOG = get_logger("slates")
@@ -170,15 +171,10 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
     """
     if not is_installed("torch") or not folder.is_dir():
         return None
-    from kinema.flm.bound import BoundFile  # noqa: PLC0415  # the same
-    from kinema.flm.model import FLM  # noqa: PLC0415  # a project without a model starts without torch
+    from kinema.flm.bound import BoundFile  # noqa: PLC0415  # a project without a model starts without torch
 
     folder = folder.resolve()  # another version may begin to serve meanwhile
-    model = FLM.load(folder)
-    if NEXT in model.report:
-        from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
-
-        model = completed(model, folder)
+    model = load_model(folder)
     ids = dataset.item_ids
     if list(model.item_ids) != ids[: len(model.item_ids)]:
         raise StaleArtifactError(
@@ -186,6 +182,22 @@ def load_scorer(folder: Path, dataset: Dataset) -> Scorer | None:
             "knows others; run: kinema pretrain"
         )
     return model.serve(dataset.features, len(ids), keep=BoundFile.of(folder))
+
+
+def load_model(folder: Path) -> "FLM":
+    """A model as it serves: one that was learnt on is completed by what it started from.
+
+    Raises:
+        StaleArtifactError: The artefact is damaged.
+    """
+    from kinema.flm.model import FLM  # noqa: PLC0415  # the same
+
+    model = FLM.load(folder)
+    if NEXT not in model.report:
+        return model
+    from kinema.steps.next_model import completed  # noqa: PLC0415  # the same
+
+    return completed(model, folder)
 
 
 def model_folder(artifacts: Path, model: str) -> Path:

@@ -131,12 +131,13 @@ def read_arrivals(connection: Connection, seq: int, *, limit: int) -> pl.DataFra
 _ARRIVAL: Final = ("seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position")
 
 
-def read_user_events(connection: Connection, user_id: str, *, limit: int) -> list[Event]:
+def read_user_events(connection: Connection, user_id: str, *, limit: int, before_ms: int | None = None) -> list[Event]:
     """The newest events of one user, oldest first."""
+    earlier = [] if before_ms is None else [EVENTS.c.timestamp_ms < before_ms]
     statement = (
         select(EVENTS, ITEMS.c.id.label("item_id"))
         .join_from(EVENTS, ITEMS, EVENTS.c.item == ITEMS.c.num)
-        .where(EVENTS.c.user == select(USERS.c.num).where(USERS.c.id == user_id).scalar_subquery())
+        .where(EVENTS.c.user == select(USERS.c.num).where(USERS.c.id == user_id).scalar_subquery(), *earlier)
         .order_by(desc(EVENTS.c.timestamp_ms), desc(EVENTS.c.seq))
         .limit(limit)
     )

@@ -1,6 +1,6 @@
 """What the model is given besides the log: one vector per item and modality (or its tokens), one row of numbers per user.
 
-Shape suffixes: V items, D width, U users, P profile columns.
+Shape suffixes: V items, D width, U users, P profile columns, T moments of a clip.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,21 @@ class ClipTokens(Protocol):
 
     def get(self, items: Sequence[int] | NDArray[np.integer]) -> RaggedTokens:
         """Tokens of some items, in the order given."""
+
+
+@dataclass(frozen=True)
+class MomentShares:
+    """How much each moment of a clip counts in one modality.
+
+    Attributes:
+        times_ms_T: int64, from the first frame, oldest first.
+        shares_T: float32, sum to 1.
+        learnt: By attention that was learnt; False where the mean is taken, to which all moments count alike.
+    """
+
+    times_ms_T: NDArray[np.int64]
+    shares_T: NDArray[np.float32]
+    learnt: bool
 
 
 @dataclass(frozen=True)

@@ -148,12 +148,13 @@ class MongoStore:
         docs = self._database.events.find(where).sort([("timestamp_ms", 1), ("seq", 1)])
         return reads.event_frame(docs, EVENT_COLUMNS if columns is None else columns)
 
-    def user_events(self, user_id: str, *, limit: int = 1000) -> list[Event]:
+    def user_events(self, user_id: str, *, limit: int = 1000, before_ms: int | None = None) -> list[Event]:
         """The newest events of one user, oldest first."""
         number = self.user_number(user_id)
         if number is None:
             return []
         where = {"user": number, "seq": {"$lt": self._state()["seq"]}}
+        where |= {} if before_ms is None else {"timestamp_ms": {"$lt": before_ms}}
         return mongo_events.newest_events(self._database, where, user_id=user_id, limit=limit)
 
     def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
@@ -180,6 +181,11 @@ class MongoStore:
                 return []
             where |= {} if number < 0 else {name: number}
         return mongo_events.event_page(self._database, where, after=after, end=self._state()["seq"], limit=limit)
+
+    def item_activity(self, item_id: str, *, since_ms: int = 0) -> pl.DataFrame:
+        """How often what happened with an item, day by day."""
+        where = {"item": self.item_number(item_id), "seq": {"$lt": self._state()["seq"]}}
+        return mongo_events.item_activity(self._database, where | {"timestamp_ms": {"$gte": since_ms}})
 
     def delete_events(self, seqs: Sequence[int]) -> int:
         """Take events back."""

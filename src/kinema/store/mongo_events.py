@@ -1,9 +1,13 @@
 """Events of a MongoDB store one by one, with the ids of their users and items."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
+
 from kinema.schema import Event
+from kinema.store.event_pages import DAY_MS, activity_frame
 from kinema.store.mongo_reads import as_event
 from kinema.store.mongo_turn import Turn
 from kinema.store.mongo_writes import found_in
@@ -33,6 +37,13 @@ def event_page(database: Any, where: dict[str, Any], *, after: int, end: int, li
             break
         after = docs[-1]["seq"]
     return page[:limit]
+
+
+def item_activity(database: Any, where: dict[str, Any]) -> pl.DataFrame:
+    """Counts of events by day and kind."""
+    docs = database.events.find(where, {"timestamp_ms": 1, "kind": 1})
+    counts = Counter((doc["timestamp_ms"] // DAY_MS, doc["kind"]) for doc in docs)
+    return activity_frame((day, kind, count) for (day, kind), count in counts.items())
 
 
 def delete_events(turn: Turn, seqs: Sequence[int]) -> int:

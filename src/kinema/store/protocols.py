@@ -138,8 +138,8 @@ class Store(Protocol):
     def events(self, *, kinds: Sequence[EventKind] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Events by (timestamp_ms, arrival); ``user`` and ``item`` are numbers."""
 
-    def user_events(self, user_id: str, *, limit: int = 1000) -> list[Event]:
-        """The newest events of one user, oldest first; empty for an unknown user."""
+    def user_events(self, user_id: str, *, limit: int = 1000, before_ms: int | None = None) -> list[Event]:
+        """The newest events of one user, oldest first; empty for an unknown user. With ``before_ms`` only those before that moment."""
 
     def item(self, item_id: str) -> Item | None:
         """One item."""

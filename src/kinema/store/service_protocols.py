@@ -149,6 +149,17 @@ class ServiceStore(Store, Documents, Protocol):
             kinds: Only these.
         """
 
+    def item_activity(self, item_id: str, *, since_ms: int = 0) -> pl.DataFrame:
+        """How often what happened with an item, day by day.
+
+        Args:
+            item_id: The item.
+            since_ms: Only from this moment on, UTC milliseconds.
+
+        Returns:
+            ``day`` as the number of days since the epoch in UTC, ``kind`` as text, ``count`` > 0; by day and kind.
+        """
+
     def delete_events(self, seqs: Sequence[int]) -> int:
         """Take events back by their arrival numbers; how many there were."""
 

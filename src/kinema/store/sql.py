@@ -159,10 +159,15 @@ class SqlStore:
         """Events by (timestamp_ms, arrival)."""
         return self._read(lambda connection: event_log.read_events(connection, kinds=kinds, columns=columns))
 
-    def user_events(self, user_id: str, *, limit: int = 1000) -> list[Event]:
+    def user_events(self, user_id: str, *, limit: int = 1000, before_ms: int | None = None) -> list[Event]:
         """The newest events of one user, oldest first."""
         self._need_index("events_by_user")
-        return self._read(lambda connection: event_log.read_user_events(connection, user_id, limit=limit))
+        how: dict[str, Any] = {"limit": limit, "before_ms": before_ms}
+        return self._read(lambda connection: event_log.read_user_events(connection, user_id, **how))
+
+    def item_activity(self, item_id: str, *, since_ms: int = 0) -> pl.DataFrame:
+        """How often what happened with an item, day by day."""
+        return self._read(lambda connection: event_pages.item_activity(connection, item_id, since_ms=since_ms))
 
     def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
         """Events that arrived later than one, in the order of arrival."""

@@ -352,6 +352,26 @@ class ServiceConformance:
         assert {event.item for _, event in store.event_page()} == {"b"}
         store.close()
 
+    def test_events_of_an_item_are_counted_by_day(self, tmp_path: Path) -> None:
+        """By kind, from a moment on; of nothing where nothing is known."""
+        store, day = self.open_store(tmp_path), 86_400_000
+        store.write_events(some_events(timestamp_ms=[day + 1, 2 * day - 1, 2 * day]), create_items=True)
+        store.write_events(some_events(timestamp_ms=[day + 1, 2 * day - 1, 2 * day], kind="like"))
+        found = store.item_activity("a")
+        assert found.rows() == [(1, "click", 1), (1, "like", 1), (2, "click", 1), (2, "like", 1)]
+        assert store.item_activity("a", since_ms=2 * day).rows() == [(2, "click", 1), (2, "like", 1)]
+        assert store.item_activity("nothing").rows() == []
+        store.close()
+
+    def test_earlier_events_of_a_user_are_read_from_a_moment_back(self, tmp_path: Path) -> None:
+        """The newest before it, oldest first."""
+        store = self.open_store(tmp_path)
+        store.write_events(some_events(), create_items=True)
+        moments = [event.timestamp_ms for event in store.user_events("u1")]
+        assert [event.timestamp_ms for event in store.user_events("u1", before_ms=moments[-1])] == moments[:-1]
+        assert store.user_events("u1", before_ms=moments[0]) == []
+        store.close()
+
     def test_events_can_be_taken_back(self, tmp_path: Path) -> None:
         """Those alone; what was taken back may come again."""
         store = self.open_store(tmp_path)

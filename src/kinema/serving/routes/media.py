@@ -1,13 +1,15 @@
-"""``/v1/items/{id}/media``: a clip is uploaded, understood, and recommendable in seconds."""
+"""``/v1/items/{id}/media``: a clip is uploaded, understood, and recommendable in seconds; ``/v1/uploads`` tells of all."""
 
+from collections import Counter
 from pathlib import Path as File
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import UploadFile
 
+from kinema.serving.console_wire import UploadOut, UploadsOut
 from kinema.serving.json_route import media_type
-from kinema.serving.media import MediaDesk
+from kinema.serving.media import MediaDesk, Status
 from kinema.serving.problems import Problem
 from kinema.serving.receiving import FORM, received_form, save_body, save_part
 from kinema.serving.routes.parts import ItemId, Parts, ServiceParts
@@ -63,6 +65,16 @@ async def get_job(parts: Parts, job_id: Annotated[str, Path(max_length=64)]) -> 
     return job_out(await parts.run(_desk(parts).job, job_id))
 
 
+@router.get("/uploads", summary="The clips that were uploaded last")
+async def get_uploads(
+    parts: Parts,
+    status: Annotated[list[Status] | None, Query(max_length=5, description="one of these")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="how many")] = 50,
+) -> UploadsOut:
+    """Jobs, newest first, and how many of each status there are."""
+    return await parts.run(_uploads, parts, status, limit)
+
+
 def job_out(job: Document) -> MediaJob:
     """A job as the API shows it."""
     return MediaJob(
@@ -73,6 +85,17 @@ def job_out(job: Document) -> MediaJob:
         created_ms=job.value["created_ms"],
         updated_ms=job.updated_ms,
     )
+
+
+def _uploads(parts: ServiceParts, status: list[Status] | None, limit: int) -> UploadsOut:
+    jobs = _desk(parts).jobs()
+    shown = [one for one in jobs if status is None or one.value["status"] in status][:limit]
+    items = [parts.engine.store.item(one.value["item_id"]) for one in shown]
+    uploads = [
+        UploadOut(**job_out(job).model_dump(), title="" if item is None else item.title)
+        for job, item in zip(shown, items, strict=True)
+    ]
+    return UploadsOut(statuses=Counter(one.value["status"] for one in jobs), uploads=uploads)
 
 
 def _desk(parts: ServiceParts) -> MediaDesk:

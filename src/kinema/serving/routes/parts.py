@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 
 from kinema.serving.auth import Principal, principal_of
 from kinema.serving.engine import Engine
+from kinema.serving.gallery import ViewDesk
 from kinema.serving.likeness import Crowd
 from kinema.serving.media import MediaDesk
 from kinema.serving.segments import read_segment
@@ -29,6 +30,7 @@ class ServiceParts:
         long_pool: Where those are computed that take seconds, so that the others need not wait.
         file_searches: Who searches by a file.
         media: Takes clips in; None takes none.
+        views: Shows clips; None shows none.
         max_batch: Events in one request.
         max_upload_bytes: Of one clip.
         max_image_bytes: Of a picture to search with.
@@ -41,6 +43,7 @@ class ServiceParts:
     long_pool: Executor
     file_searches: Crowd = field(default_factory=lambda: Crowd(8))
     media: MediaDesk | None = None
+    views: ViewDesk | None = None
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
     max_image_bytes: int = 20 << 20

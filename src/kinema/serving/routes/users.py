@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kinema.serving.auth import Principal
+from kinema.serving.console_wire import HistoryEvent, HistoryOut
 from kinema.serving.engine import Engine, now_ms
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
@@ -107,6 +108,18 @@ async def put_profile(parts: Parts, user_id: UserId, body: ProfileIn) -> Profile
     return await parts.run(_profile, parts.engine, user_id)
 
 
+@router.get("/{user_id}/history", summary="What a user did, newest first")
+async def get_history(
+    parts: Parts,
+    who: Who,
+    user_id: UserId,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}-[0-9]{1,6}$", description="where a page ended")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="rows of a page")] = 50,
+) -> HistoryOut:
+    """A person's events with the titles of their items; personal fields of the context are masked as those of users are."""
+    return await parts.run(_history, parts, who, user_id, cursor, limit)
+
+
 @router.get("/{user_id}/export", summary="Everything that is kept of a user")
 async def export_user(parts: Parts, user_id: UserId) -> Export:
     """Attributes, what they have set, every event and every slate that was shown to them."""
@@ -129,6 +142,37 @@ def _profile(engine: Engine, user_id: str) -> ProfileOut:
         TopicOut(name=one.name, share=one.share, num_events=one.num_events, weight=one.weight) for one in found.topics
     ]
     return ProfileOut(user_id=user_id, num_events=found.num_events, topics=topics, modalities=found.modalities)
+
+
+def _history(parts: ServiceParts, who: Principal, user_id: str, cursor: str | None, limit: int) -> HistoryOut:
+    """A page. The cursor is a moment and how many events of that very moment were on earlier pages."""
+    engine = parts.engine
+    _known(engine, user_id)
+    last_ms, passed = (int(one) for one in (cursor or "0-0").split("-"))
+    before_ms = None if cursor is None else last_ms + 1
+    found = engine.store.user_events(user_id, limit=limit + passed + 1, before_ms=before_ms)[::-1]
+    page = found[passed : passed + limit]
+    catalogue = engine.world.catalogue
+    events = [
+        HistoryEvent(
+            item_id=one.item,
+            title=catalogue.titles[catalogue.numbers[one.item]] if one.item in catalogue.numbers else "",
+            kind=one.kind,
+            timestamp_ms=one.timestamp_ms,
+            value=one.value,
+            watch_ms=one.watch_ms,
+            recommendation_id=one.slate_id,
+            position=one.position,
+            context=shown(parts, who, one.context),
+        )
+        for one in page
+    ]
+    more = None
+    if len(found) > passed + limit and page:
+        end_ms = page[-1].timestamp_ms
+        again = passed if cursor is not None and end_ms == last_ms else 0
+        more = f"{end_ms}-{again + sum(one.timestamp_ms == end_ms for one in page)}"
+    return HistoryOut(user_id=user_id, events=events, next_cursor=more)
 
 
 def _export(engine: Engine, user_id: str) -> Export:
