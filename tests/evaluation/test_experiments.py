@@ -1,10 +1,12 @@
 """From slates and events to what may be concluded."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from kinema.evaluation.experiments import DAY_MS, SKEW_MS, attributed, conclusion, read_experiment
+from kinema.evaluation.experiments import DAY_MS, SKEW_MS, attributed, conclusion, in_words, read_experiment
 from kinema.evaluation.ratios import Ratio
 
 T0 = 10 * DAY_MS
@@ -97,6 +99,7 @@ def test_an_uneven_split_is_an_alarm():
     report = read_experiment("home", shown, events(), shares=SHARES)
     assert report.mismatch_prob < 1e-6
     assert "the split is not what was asked for (control 100 of 50%, b 300 of 50%" in report.notices[0]
+    assert in_words(report).startswith("Nothing may be concluded: users were not dealt out as asked")
 
 
 def log(rng, num_users, lift):
@@ -124,6 +127,8 @@ def test_a_known_effect_is_found_and_told():
     watched = report.variants[1].measures["watch seconds per slate"]
     assert watched.mean == pytest.approx(80 * report.variants[1].measures["click rate"].mean)
     assert report.notices == ()
+    assert in_words(report) == f"B{first.conclusion[1:]}."
+    assert in_words(replace(report, comparisons=())) == "There is nothing to compare."
 
 
 def test_where_nothing_can_be_told_the_sentence_says_what_it_would_take():

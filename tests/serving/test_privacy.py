@@ -67,6 +67,7 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     ("text", "told"),
     [
         (f"sent {SECRET} today", "sent kin_abcdefghij_*** today"),
+        ("cookie kins_abcdefghijklmnop_s3cret-_x", "cookie kins_abcdefghijklmnop_***"),
         ("token eyJhbGciOi.eyJzdWIi.c2ln failed", "token *** failed"),
         ("Authorization: Bearer abc123", "Authorization: Bearer ***"),
         ("basic YTpi", "basic ***"),

@@ -45,6 +45,16 @@ def test_failures_are_counted_by_network():
     assert asyncio.run(run("testclient", "testclient", "testclient")) == [False, False, True]
 
 
+def test_sign_ins_are_counted_apart_from_failures():
+    rates = Rates({}, failures=Rate(1, 1), logins=Rate(1, 2))
+
+    async def run():
+        failed = [await rates.wait_after_failure("10.0.0.1") > 0 for _ in range(2)]
+        return failed, [await rates.wait_for_login("10.0.0.1") > 0 for _ in range(3)]
+
+    assert asyncio.run(run()) == ([False, True], [False, False, True])
+
+
 @pytest.mark.parametrize(
     ("rate", "window"),
     [

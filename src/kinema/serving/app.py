@@ -132,19 +132,23 @@ def create_app(
     app.state.feedback_kinds = options.feedback_kinds
     app.state.health = health
     install_problem_handlers(app)
-    for room in (session, events, items, users, search, media, views, insights, catalogue, gorse, health_plots):
-        app.include_router(room.router)
-    app.include_router(users.guests)
-    if administration is not None:
-        app.state.administration = administration
-        app.include_router(admin.router)
-        app.include_router(scenarios.router)
-    app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
+    _add_routes(app, engine, administration)
     install_documentation(app)
     access = Access(default_rules(metrics_scope=options.metrics_scope))
     install_document(app, access=access, is_open=options.is_open)
     _surround(app, engine, options, access)
     return app
+
+
+def _add_routes(app: FastAPI, engine: Engine, administration: Administration | None) -> None:
+    own = (session, events, items, users, search, media, views, insights, catalogue, gorse, health_plots)
+    for router in (*(one.router for one in own), users.guests):
+        app.include_router(router)
+    if administration is not None:
+        app.state.administration = administration
+        app.include_router(admin.router)
+        app.include_router(scenarios.router)
+    app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
 
 
 def readiness(engine: Engine) -> Readiness:

@@ -39,7 +39,8 @@ def draw(vectors_SD: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
         plane_S2 = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(lean_SW)
     plane_S2 = plane_S2 - plane_S2.mean(axis=0)
     widest = np.abs(plane_S2).max(initial=0.0)
-    return np.asarray(plane_S2 / widest if widest else plane_S2, dtype=np.float32)
+    drawn_S2: NDArray[np.float32] = (plane_S2 / widest if widest else plane_S2).astype(np.float32)
+    return drawn_S2
 
 
 def main() -> None:
