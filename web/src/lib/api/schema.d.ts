@@ -4,6 +4,34 @@
  */
 
 export interface paths {
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is signed in
+         * @description Whether the service is open, whether somebody is signed in, and what they may do. Anybody may ask.
+         */
+        get: operations["get_session"];
+        put?: never;
+        /**
+         * Sign in
+         * @description Show a key once; a cookie that scripts cannot read stands for it from then on, for some hours.
+         */
+        post: operations["begin_session"];
+        /**
+         * Sign out
+         * @description End the session of the cookie and remove the cookie; without one nothing happens.
+         */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -211,6 +239,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{user_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a user did, newest first
+         * @description A person's events with the titles of their items; personal fields of the context are masked as those of users are.
+         */
+        get: operations["get_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{user_id}/export": {
         parameters: {
             query?: never;
@@ -225,26 +273,6 @@ export interface paths {
         get: operations["export_user"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/recommendations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Recommend items to a guest
-         * @description Items for somebody who is not known, by what they did in this session.
-         */
-        post: operations["recommend_to_guest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -285,7 +313,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Play an item's clip
+         * @description The clip, whole or by ranges. What browsers cannot play is converted once, at the first request.
+         */
+        get: operations["get_media"];
         put?: never;
         /**
          * Upload a clip
@@ -296,7 +328,11 @@ export interface paths {
         post: operations["post_media"];
         delete?: never;
         options?: never;
-        head?: never;
+        /**
+         * Whether an item's clip can be played
+         * @description The same without the clip; converts it where that is needed, so that playing begins at once.
+         */
+        head: operations["head_media"];
         patch?: never;
         trace?: never;
     };
@@ -312,6 +348,230 @@ export interface paths {
          * @description A job: queued, decoding, encoding, recommendable or failed.
          */
         get: operations["get_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The clips that were uploaded last
+         * @description Jobs, newest first, and how many of each status there are.
+         */
+        get: operations["get_uploads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/poster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The poster of an item's clip
+         * @description One picture that stands for the clip.
+         */
+        get: operations["get_poster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/strip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The preview strip of an item's clip
+         * @description Pictures of the clip side by side, oldest on the left.
+         */
+        get: operations["get_strip"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/insight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the recommender knows of an item
+         * @description Cold or warm, what of its vector is borrowed and from whom, copies of its clip, modalities, events day by day.
+         */
+        get: operations["get_insight"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/frames": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The frames that are seen of an item's clip
+         * @description The sampled moments of the clip, with the attention that each has.
+         */
+        get: operations["get_frames"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/frames/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One frame of an item's clip
+         * @description The picture of a moment that ``/frames`` names.
+         */
+        get: operations["get_frame"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/motion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How things move in an item's clip
+         * @description Fields of optical flow at moments spread over the clip, on a grid of cells.
+         */
+        get: operations["get_motion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search and page through the catalogue
+         * @description A page of the items that fit, and how many there are in all. Every word must be in id, title, categories or tags.
+         */
+        get: operations["get_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/catalogue/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the catalogue can be filtered by
+         * @description Categories, languages and states with their numbers of items.
+         */
+        get: operations["get_catalogue_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/items/{item_id}/placement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is decided of an item
+         * @description Whether it is hidden, boosted or pinned.
+         */
+        get: operations["get_placement"];
+        /**
+         * Hide, boost or pin an item
+         * @description Decide where an item stands, in every scenario from the next request on; an empty body leaves it to itself again.
+         */
+        put: operations["put_placement"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rejects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was set aside, and why
+         * @description Rows and clips that could not be taken in; rows that tell of people are masked unless the key has the scope personal.
+         */
+        get: operations["get_rejects"];
         put?: never;
         post?: never;
         delete?: never;
@@ -924,6 +1184,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/health/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was counted in the last hour
+         * @description Requests, how long they and each stage took, events, freshness and coverage, every ten seconds. Of this process alone.
+         */
+        get: operations["get_health_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/health/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts of this process
+         * @description The alert rules that `deploy/` has for Prometheus, asked of this process's own numbers.
+         */
+        get: operations["get_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recommendations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Recommend items to a guest
+         * @description Items for somebody who is not known, by what they did in this session.
+         */
+        post: operations["recommend_to_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -958,6 +1278,66 @@ export interface paths {
          * @description Publish a kept version again, by default the one before; no request is dropped. Answered when this process has taken it up.
          */
         post: operations["roll_back_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A map of the catalogue
+         * @description The catalogue in two dimensions as the answering model sees it. The first question begins it; it is kept with the version.
+         */
+        get: operations["get_model_map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{version}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How good a version is
+         * @description What `kinema evaluate` found, protocol by protocol: the model and the baselines on warm and on cold items, with intervals.
+         */
+        get: operations["get_model_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{version}/curve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a version was learnt
+         * @description Losses and validation epoch by epoch, and the last runs of the tasks that were learnt beside it.
+         */
+        get: operations["get_model_curve"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1017,12 +1397,64 @@ export interface paths {
         };
         /**
          * Scenarios and their rules
-         * @description Every scenario that may be asked for, its rules and its variants.
+         * @description Every scenario that may be asked for, its rules, its variants, and where they come from.
          */
         get: operations["list_scenarios"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scenarios/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a slate would be by other rules
+         * @description The slate that somebody would get by the proposed rules beside the one they get now, with what each stage did.
+         *
+         *     Nothing is logged, nobody is counted as having seen anything, and what is left to chance falls alike in both.
+         */
+        post: operations["preview_scenario"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scenarios/{scenario}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a scenario
+         * @description A scenario with what its rules were, by whom and when.
+         */
+        get: operations["get_scenario"];
+        /**
+         * Change a scenario's rules
+         * @description Let other rules hold: in this process at once, in the others within a second, and after a restart.
+         *
+         *     They replace those of `kinema.toml` for this scenario as a whole; a name that is not there yet becomes a new scenario.
+         */
+        put: operations["put_scenario"];
+        post?: never;
+        /**
+         * Take a scenario's changes back
+         * @description Let the rules of `kinema.toml` hold again; a scenario that is not there is gone. The versions are kept.
+         */
+        delete: operations["delete_scenario"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1038,11 +1470,21 @@ export interface paths {
         /**
          * What an experiment says
          * @description The variants of a scenario compared by the clicks, likes and watch time of the slates that were shown.
+         *
+         *     Of a scenario without variants, what the experiment found that was stopped last.
          */
         get: operations["get_experiment"];
-        put?: never;
+        /**
+         * Start an experiment
+         * @description Give a part of the users other rules, the same users from now on until it is stopped.
+         */
+        put: operations["start_experiment"];
         post?: never;
-        delete?: never;
+        /**
+         * Stop an experiment
+         * @description Give everybody the scenario as it stands; what the experiment found can still be read.
+         */
+        delete: operations["stop_experiment"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1087,6 +1529,64 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AlertOut
+         * @description What a rule says of this process.
+         */
+        AlertOut: {
+            /**
+             * Name
+             * @description as in deploy/prometheus/alerts.yaml; docs/operations.md says what to do
+             */
+            name: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "critical" | "warning" | "info";
+            /**
+             * State
+             * @description pending: it holds, but not for long enough yet; unknown: there is nothing to compare with yet
+             * @enum {string}
+             */
+            state: "firing" | "pending" | "inactive" | "unknown";
+            /** Summary */
+            summary: string;
+            /**
+             * Description
+             * @description what it says of its value; empty where it does not hold
+             */
+            description: string;
+            /**
+             * Labels
+             * @description of what
+             */
+            labels: {
+                [key: string]: string;
+            };
+            /** Value */
+            value: number | null;
+            /**
+             * Since Ms
+             * @description from when on it has held
+             */
+            since_ms: number | null;
+            /**
+             * Hold Seconds
+             * @description it fires once it has held so long
+             */
+            hold_seconds: number;
+        };
+        /**
+         * AlertsOut
+         * @description Every rule, those that fire first.
+         */
+        AlertsOut: {
+            /** Process */
+            process: number;
+            /** Alerts */
+            alerts: components["schemas"]["AlertOut"][];
+        };
+        /**
          * AudienceMember
          * @description A user an item fits.
          */
@@ -1111,6 +1611,167 @@ export interface components {
             notice?: string | null;
         };
         /**
+         * BoostSettings
+         * @description Items that count more or less: relevance in 0..1 becomes relevance x multiply + add.
+         */
+        BoostSettings: {
+            /**
+             * Categories
+             * @description one of these, at any level
+             * @default []
+             */
+            categories: string[];
+            /**
+             * Not Categories
+             * @description none of these
+             * @default []
+             */
+            not_categories: string[];
+            /**
+             * Tags
+             * @description one of these
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Not Tags
+             * @description none of these
+             * @default []
+             */
+            not_tags: string[];
+            /**
+             * Languages
+             * @description in one of these; en stands for en-GB too
+             * @default []
+             */
+            languages: string[];
+            /**
+             * Published Since
+             * @description a date, or UTC milliseconds
+             */
+            published_since?: number | string | null;
+            /**
+             * Max Age Days
+             * @description published at most so long ago
+             */
+            max_age_days?: number | null;
+            /**
+             * Min Seconds
+             * @description at least so long
+             */
+            min_seconds?: number | null;
+            /**
+             * Max Seconds
+             * @description at most so long
+             */
+            max_seconds?: number | null;
+            /**
+             * Attributes
+             * @description values an attribute may have
+             * @default {}
+             */
+            attributes: {
+                [key: string]: string | number | boolean | (string | number | boolean)[];
+            };
+            /**
+             * Available Until
+             * @description attribute that says until when an item may be shown
+             * @default
+             */
+            available_until: string;
+            /**
+             * Multiply
+             * @description factor of the relevance
+             * @default 1
+             */
+            multiply: number;
+            /**
+             * Add
+             * @description added to the relevance; 1 lifts the last to the best
+             * @default 0
+             */
+            add: number;
+        };
+        /**
+         * CatalogueCounts
+         * @description What can be filtered by, and how much there is of it.
+         */
+        CatalogueCounts: {
+            /** Total */
+            total: number;
+            /**
+             * Categories
+             * @description the most frequent first
+             */
+            categories: {
+                [key: string]: number;
+            };
+            /** Languages */
+            languages: {
+                [key: string]: number;
+            };
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * CataloguePage
+         * @description A page of the catalogue.
+         */
+        CataloguePage: {
+            /**
+             * Total
+             * @description items that fit, on all pages
+             */
+            total: number;
+            /** Offset */
+            offset: number;
+            /** Items */
+            items: components["schemas"]["CatalogueRow"][];
+        };
+        /**
+         * CatalogueRow
+         * @description An item in the table of the catalogue.
+         */
+        CatalogueRow: {
+            /** Item Id */
+            item_id: string;
+            /** Title */
+            title: string;
+            /** Categories */
+            categories: string[];
+            /** Tags */
+            tags: string[];
+            /** Language */
+            language: string;
+            /** Published At */
+            published_at: number | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Has Media */
+            has_media: boolean;
+            /**
+             * Hidden
+             * @description by itself or by decision
+             */
+            hidden: boolean;
+            /** Recommendable */
+            recommendable: boolean;
+            /**
+             * Events
+             * @description interactions that the serving model knows; 0: a cold item
+             */
+            events: number;
+            /**
+             * Popularity
+             * @description interactions, older ones counting less
+             */
+            popularity: number;
+            /** @description null where nothing is decided */
+            placement: components["schemas"]["PlacementOut"] | null;
+        };
+        /**
          * ComparisonOut
          * @description A variant against the control in one measure.
          */
@@ -1122,6 +1783,118 @@ export interface components {
             found: components["schemas"]["DifferenceOut"];
             /** Conclusion */
             conclusion: string;
+        };
+        /**
+         * ConditionSettings
+         * @description Which items are meant.
+         */
+        ConditionSettings: {
+            /**
+             * Categories
+             * @description one of these, at any level
+             * @default []
+             */
+            categories: string[];
+            /**
+             * Not Categories
+             * @description none of these
+             * @default []
+             */
+            not_categories: string[];
+            /**
+             * Tags
+             * @description one of these
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Not Tags
+             * @description none of these
+             * @default []
+             */
+            not_tags: string[];
+            /**
+             * Languages
+             * @description in one of these; en stands for en-GB too
+             * @default []
+             */
+            languages: string[];
+            /**
+             * Published Since
+             * @description a date, or UTC milliseconds
+             */
+            published_since?: number | string | null;
+            /**
+             * Max Age Days
+             * @description published at most so long ago
+             */
+            max_age_days?: number | null;
+            /**
+             * Min Seconds
+             * @description at least so long
+             */
+            min_seconds?: number | null;
+            /**
+             * Max Seconds
+             * @description at most so long
+             */
+            max_seconds?: number | null;
+            /**
+             * Attributes
+             * @description values an attribute may have
+             * @default {}
+             */
+            attributes: {
+                [key: string]: string | number | boolean | (string | number | boolean)[];
+            };
+            /**
+             * Available Until
+             * @description attribute that says until when an item may be shown
+             * @default
+             */
+            available_until: string;
+        };
+        /**
+         * CurvePointOut
+         * @description One epoch.
+         */
+        CurvePointOut: {
+            /** Epoch */
+            epoch: number;
+            /**
+             * Seconds
+             * @description since the training began
+             */
+            seconds: number | null;
+            /**
+             * Losses
+             * @default {}
+             */
+            losses: {
+                [key: string]: number | null;
+            };
+            /**
+             * Validation
+             * @description null where it was not looked at
+             */
+            validation?: {
+                [key: string]: number | null;
+            } | null;
+        };
+        /**
+         * DayOut
+         * @description What happened with an item on one day.
+         */
+        DayOut: {
+            /**
+             * Day
+             * @description of UTC, as 2026-01-31
+             */
+            day: string;
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
         };
         /**
          * Deleted
@@ -1156,6 +1929,45 @@ export interface components {
              * @description users of both for which the difference found would be so
              */
             users_needed: number | null;
+        };
+        /**
+         * EvaluatedOut
+         * @description What one evaluation found.
+         */
+        EvaluatedOut: {
+            /** Protocol */
+            protocol: string;
+            /** Title */
+            title: string;
+            /** Date */
+            date: string;
+            /** Command */
+            command: string;
+            /**
+             * Same Recipe
+             * @description what was measured was made as this version: same configuration, same seed
+             */
+            same_recipe: boolean;
+            /**
+             * Reference
+             * @description the ranker that it is about
+             */
+            reference: string;
+            /**
+             * Ceiling
+             * @description the one that knows the right answers; empty where there is none
+             */
+            ceiling: string;
+            /** Split */
+            split: {
+                [key: string]: unknown;
+            };
+            /** Rankers */
+            rankers: components["schemas"]["RankerOut"][];
+            /** Differences */
+            differences: components["schemas"]["RankerDifferenceOut"][];
+            /** Notes */
+            notes: string[];
         };
         /**
          * EventIn
@@ -1252,6 +2064,31 @@ export interface components {
             rejected: components["schemas"]["RejectedEvent"][];
         };
         /**
+         * ExperimentIn
+         * @description An experiment that is to start.
+         */
+        ExperimentIn: {
+            /**
+             * Variants
+             * @description name -> share of the users, and what is different; who is in none gets the scenario as it stands
+             */
+            variants: {
+                [key: string]: components["schemas"]["VariantSettings"];
+            };
+            /**
+             * Name
+             * @description deals users out anew; empty takes the scenario's name
+             * @default
+             */
+            name: string;
+            /**
+             * Attribution Hours
+             * @description an event counts for its slate so long after it was shown
+             * @default 24
+             */
+            attribution_hours: number;
+        };
+        /**
          * ExperimentOut
          * @description What an experiment says.
          */
@@ -1276,6 +2113,28 @@ export interface components {
             mismatch_prob: number | null;
             /** Notices */
             notices: string[];
+            /**
+             * Sentence
+             * @description what may be concluded, in plain words
+             * @default
+             */
+            sentence: string;
+            /**
+             * Running
+             * @description users are dealt out now
+             * @default true
+             */
+            running: boolean;
+            /**
+             * Started Ms
+             * @description null where it was not started over the API
+             */
+            started_ms?: number | null;
+            /**
+             * Ended Ms
+             * @description when it was stopped
+             */
+            ended_ms?: number | null;
         };
         /**
          * Export
@@ -1396,6 +2255,47 @@ export interface components {
             Feedback: components["schemas"]["FeedbackAnswer"][];
         };
         /**
+         * FrameOut
+         * @description A moment of a clip that the encoders see.
+         */
+        FrameOut: {
+            /** Number */
+            number: number;
+            /**
+             * Time Ms
+             * @description from the first frame
+             */
+            time_ms: number;
+            /**
+             * Weight
+             * @description how much of the model's attention it has; all sum to 1; null where not known
+             */
+            weight: number | null;
+            /**
+             * Url
+             * @description of its picture
+             */
+            url: string;
+        };
+        /**
+         * FramesOut
+         * @description The moments of a clip that the encoders see.
+         */
+        FramesOut: {
+            /** Item Id */
+            item_id: string;
+            /** Duration Ms */
+            duration_ms: number;
+            /**
+             * Attention
+             * @description learnt: the model has learnt where to look; mean: all moments count alike; none: nothing is known of them
+             * @enum {string}
+             */
+            attention: "learnt" | "mean" | "none";
+            /** Frames */
+            frames: components["schemas"]["FrameOut"][];
+        };
+        /**
          * Health
          * @description How the service is.
          */
@@ -1416,6 +2316,173 @@ export interface components {
              * @default true
              */
             CacheStoreConnected: boolean;
+        };
+        /**
+         * HealthSeriesOut
+         * @description What one process counted, moment by moment, oldest first. Percentiles are read off the buckets of `/metrics`.
+         */
+        HealthSeriesOut: {
+            /**
+             * Process
+             * @description its number; another number means that another worker has answered
+             */
+            process: number;
+            /**
+             * Step Seconds
+             * @description between two moments
+             */
+            step_seconds: number;
+            /** At Ms */
+            at_ms: number[];
+            /**
+             * Requests Per Second
+             * @description 2xx, 3xx, 4xx, 5xx -> answers, probes left out
+             */
+            requests_per_second: {
+                [key: string]: number[];
+            };
+            /** @description of all answers but probes */
+            latency_ms: components["schemas"]["LatencyOut"];
+            /** @description of recommendations */
+            recommendation_ms: components["schemas"]["LatencyOut"];
+            /**
+             * Stages Ms
+             * @description stage of the pipeline -> how long it took
+             */
+            stages_ms: {
+                [key: string]: components["schemas"]["LatencyOut"];
+            };
+            /**
+             * Events Per Second
+             * @description accepted, rejected, known
+             */
+            events_per_second: {
+                [key: string]: number[];
+            };
+            /**
+             * Event Lag Seconds
+             * @description since the newest event that recommendations know of
+             */
+            event_lag_seconds: (number | null)[];
+            /**
+             * Model Age Seconds
+             * @description since the model was trained
+             */
+            model_age_seconds: (number | null)[];
+            /**
+             * Index Age Seconds
+             * @description since the vectors were computed that are searched
+             */
+            index_age_seconds: (number | null)[];
+            /**
+             * Coverage
+             * @description share of the catalogue in the last slates
+             */
+            coverage: (number | null)[];
+            /**
+             * Cold Share
+             * @description share of items without events in the last slates
+             */
+            cold_share: (number | null)[];
+            /**
+             * Queues
+             * @description what waits: events to be written, media to be understood
+             */
+            queues: {
+                [key: string]: number[];
+            };
+        };
+        /**
+         * HistoryEvent
+         * @description Something a person did.
+         */
+        HistoryEvent: {
+            /** Item Id */
+            item_id: string;
+            /**
+             * Title
+             * @description empty for an item that is gone
+             */
+            title: string;
+            kind: components["schemas"]["EventKind"];
+            /** Timestamp Ms */
+            timestamp_ms: number;
+            /** Value */
+            value: number | null;
+            /** Watch Ms */
+            watch_ms: number | null;
+            /** Recommendation Id */
+            recommendation_id: string | null;
+            /** Position */
+            position: number | null;
+            /** Context */
+            context: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * HistoryOut
+         * @description What a person did, newest first.
+         */
+        HistoryOut: {
+            /** User Id */
+            user_id: string;
+            /** Events */
+            events: components["schemas"]["HistoryEvent"][];
+            /**
+             * Next Cursor
+             * @description give it as cursor for what was before; null at the beginning
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * InsightOut
+         * @description What the recommender knows of an item.
+         */
+        InsightOut: {
+            /** Item Id */
+            item_id: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Cold
+             * @description the model has learnt from no event of it
+             */
+            cold: boolean;
+            /**
+             * Events
+             * @description interactions that the model has learnt from
+             */
+            events: number;
+            /**
+             * Popularity
+             * @description interactions, older ones counting less
+             */
+            popularity: number;
+            /**
+             * Imputed Weight
+             * @description share of its vector that is borrowed from items with like content; null where no model says
+             */
+            imputed_weight: number | null;
+            /** Borrowed From */
+            borrowed_from: components["schemas"]["LenderOut"][];
+            /**
+             * Near Duplicates
+             * @description other items with the same clip
+             */
+            near_duplicates: components["schemas"]["ItemName"][];
+            /**
+             * Modalities
+             * @description whether it has each
+             */
+            modalities: {
+                [key: string]: boolean;
+            };
+            /**
+             * Days
+             * @description oldest first; days without events are left out
+             */
+            days: components["schemas"]["DayOut"][];
         };
         /**
          * IntervalOut
@@ -1530,6 +2597,16 @@ export interface components {
             attributes: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+        };
+        /**
+         * ItemName
+         * @description An item by id and title.
+         */
+        ItemName: {
+            /** Item Id */
+            item_id: string;
+            /** Title */
+            title: string;
         };
         /**
          * ItemOut
@@ -1692,6 +2769,97 @@ export interface components {
             keys: components["schemas"]["KeyOut"][];
         };
         /**
+         * LatencyOut
+         * @description How long something took between two moments, milliseconds.
+         */
+        LatencyOut: {
+            /** Mean */
+            mean: (number | null)[];
+            /** P50 */
+            p50: (number | null)[];
+            /** P95 */
+            p95: (number | null)[];
+            /** P99 */
+            p99: (number | null)[];
+        };
+        /**
+         * LenderOut
+         * @description An item that lends its vector.
+         */
+        LenderOut: {
+            /** Item Id */
+            item_id: string;
+            /** Title */
+            title: string;
+            /**
+             * Weight
+             * @description share of what is borrowed; all sum to 1
+             */
+            weight: number;
+        };
+        /**
+         * MapOut
+         * @description The catalogue in two dimensions: what is alike to the model lies together.
+         */
+        MapOut: {
+            /**
+             * State
+             * @description ask again while it is being computed
+             * @enum {string}
+             */
+            state: "ready" | "computing" | "failed";
+            /** Version */
+            version: string;
+            /**
+             * Num Items
+             * @description of the catalogue; a large one is mapped by a sample of 3,000
+             */
+            num_items: number;
+            /** Points */
+            points: components["schemas"]["MapPointOut"][];
+            /**
+             * Trouble
+             * @description why it could not be drawn
+             */
+            trouble: string | null;
+        };
+        /**
+         * MapPointOut
+         * @description An item on the map.
+         */
+        MapPointOut: {
+            /** Item Id */
+            item_id: string;
+            /** Title */
+            title: string;
+            /**
+             * Category
+             * @description its most general one; empty without any
+             */
+            category: string;
+            /**
+             * Cold
+             * @description the model has learnt from no interaction with it
+             */
+            cold: boolean;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * MeasuredOut
+         * @description A measure with its 95 % interval.
+         */
+        MeasuredOut: {
+            /** Mean */
+            mean: number | null;
+            /** Low */
+            low: number | null;
+            /** High */
+            high: number | null;
+        };
+        /**
          * MediaJob
          * @description How far an uploaded clip has come.
          */
@@ -1714,6 +2882,23 @@ export interface components {
             created_ms: number;
             /** Updated Ms */
             updated_ms: number;
+        };
+        /**
+         * ModelCurveOut
+         * @description How a version was learnt.
+         */
+        ModelCurveOut: {
+            /** Version */
+            version: string;
+            /**
+             * Best Epoch
+             * @description whose parameters were kept
+             */
+            best_epoch: number | null;
+            /** Points */
+            points: components["schemas"]["CurvePointOut"][];
+            /** Tasks */
+            tasks: components["schemas"]["TaskRunOut"][];
         };
         /**
          * ModelOut
@@ -1766,6 +2951,33 @@ export interface components {
             };
         };
         /**
+         * ModelReportOut
+         * @description How good a version is.
+         */
+        ModelReportOut: {
+            /** Version */
+            version: string;
+            /**
+             * Validation
+             * @description NDCG@10 by branch on the cases it was chosen on
+             */
+            validation: {
+                [key: string]: number | null;
+            };
+            /**
+             * Notes
+             * @description such as the decision of a refresh
+             */
+            notes: {
+                [key: string]: unknown;
+            };
+            /**
+             * Evaluations
+             * @description by protocol; empty before kinema evaluate
+             */
+            evaluations: components["schemas"]["EvaluatedOut"][];
+        };
+        /**
          * ModelsOut
          * @description The versions that are kept.
          */
@@ -1785,6 +2997,152 @@ export interface components {
              * @description newest first
              */
             models: components["schemas"]["ModelOut"][];
+        };
+        /**
+         * MotionField
+         * @description Movement at one moment, in cells: rows from the top, columns from the left.
+         */
+        MotionField: {
+            /**
+             * Time Ms
+             * @description from the first frame
+             */
+            time_ms: number;
+            /**
+             * Right
+             * @description frame widths per second
+             */
+            right: number[][];
+            /**
+             * Down
+             * @description frame widths per second
+             */
+            down: number[][];
+            /**
+             * Trust
+             * @description how far each cell can be believed, in [0, 1]
+             */
+            trust: number[][];
+        };
+        /**
+         * MotionOut
+         * @description How things move in a clip; nothing for a single picture.
+         */
+        MotionOut: {
+            /** Item Id */
+            item_id: string;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Fields */
+            fields: components["schemas"]["MotionField"][];
+        };
+        /**
+         * PlacementIn
+         * @description What is decided of an item; what is left out goes back to the item itself.
+         */
+        PlacementIn: {
+            /**
+             * Hidden
+             * @description it appears nowhere, searches included
+             * @default false
+             */
+            hidden: boolean;
+            /**
+             * Boost
+             * @description added to its relevance, where 1 is the best candidate of a request and 0 the last; above 0 it is always a candidate
+             * @default 0
+             */
+            boost: number;
+            /**
+             * Position
+             * @description its place in every slate, from 0; it leaves it to others where it may not appear
+             */
+            position?: number | null;
+        };
+        /**
+         * PlacementOut
+         * @description What is decided of an item. It holds in every scenario.
+         */
+        PlacementOut: {
+            /** Item Id */
+            item_id: string;
+            /** Hidden */
+            hidden: boolean;
+            /** Boost */
+            boost: number;
+            /** Position */
+            position: number | null;
+            /**
+             * Updated Ms
+             * @description null where nothing is decided
+             */
+            updated_ms: number | null;
+        };
+        /**
+         * PreviewIn
+         * @description Rules that are to be tried.
+         */
+        PreviewIn: {
+            /** Scenario */
+            scenario: string;
+            /** @description all of them, as they would be written */
+            rules: components["schemas"]["ScenarioSettings"];
+            /**
+             * User Id
+             * @description for whom; empty: a guest
+             * @default
+             */
+            user_id: string;
+            /**
+             * Item Id
+             * @description in the scenario related: items like this one
+             * @default
+             */
+            item_id: string;
+            /**
+             * N
+             * @default 10
+             */
+            n: number;
+        };
+        /**
+         * PreviewOut
+         * @description Two slates of one moment, the same chance in both. Neither was shown, neither is logged.
+         */
+        PreviewOut: {
+            /** Scenario */
+            scenario: string;
+            /** User Id */
+            user_id: string;
+            /** Model Version */
+            model_version: string;
+            /** @description by the rules that hold; null where there is no such scenario yet */
+            current: components["schemas"]["PreviewSlate"] | null;
+            proposed: components["schemas"]["PreviewSlate"];
+            /**
+             * Entered
+             * @description items that the proposed one has more
+             */
+            entered: string[];
+            /**
+             * Left
+             * @description items that it has no longer
+             */
+            left: string[];
+        };
+        /**
+         * PreviewSlate
+         * @description A slate as it would be.
+         */
+        PreviewSlate: {
+            /** Variant */
+            variant: string;
+            /** Items */
+            items: components["schemas"]["RecommendedItem"][];
+            /** Notice */
+            notice: string | null;
+            /** Trace */
+            trace: components["schemas"]["TraceOut"][];
         };
         /**
          * ProfileIn
@@ -1814,6 +3172,57 @@ export interface components {
             modalities: {
                 [key: string]: number;
             };
+        };
+        /**
+         * RankerDifferenceOut
+         * @description A ranker minus the reference, on the same cases.
+         */
+        RankerDifferenceOut: {
+            /** Ranker */
+            ranker: string;
+            /** Reference */
+            reference: string;
+            /** Metric */
+            metric: string;
+            /** Row */
+            row: string;
+            /** Mean */
+            mean: number | null;
+            /** Low */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /** P Value */
+            p_value: number | null;
+            /**
+             * Is Clear
+             * @description the interval excludes zero
+             */
+            is_clear: boolean;
+        };
+        /**
+         * RankerOut
+         * @description One ranker of an evaluation: the model, a baseline, or one that knows the right answers.
+         */
+        RankerOut: {
+            /** Name */
+            name: string;
+            /**
+             * Rows
+             * @description all, warm, cold, cold among cold; one without cases is left out
+             */
+            rows: {
+                [key: string]: components["schemas"]["RowOut"];
+            };
+            /**
+             * Catalogue
+             * @description coverage, gini, novelty, diversity of its slates
+             */
+            catalogue: {
+                [key: string]: number | null;
+            };
+            /** Milliseconds Per Case */
+            milliseconds_per_case: number | null;
         };
         /**
          * RecommendIn
@@ -1925,6 +3334,31 @@ export interface components {
             sources?: string[] | null;
         };
         /**
+         * RejectOut
+         * @description Something that was set aside so that the rest could go on.
+         */
+        RejectOut: {
+            /**
+             * Kind
+             * @description item, user, event, clip or transcript
+             */
+            kind: string;
+            /** File */
+            file: string;
+            /**
+             * Row
+             * @description from 1, without the header; null for a file as a whole
+             */
+            row: number | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Raw
+             * @description the first 200 characters of the row; masked where it may tell of people
+             */
+            raw: string;
+        };
+        /**
          * RejectedEvent
          * @description An event that was not taken.
          */
@@ -1940,6 +3374,28 @@ export interface components {
             message: string;
             /** Field */
             field?: string | null;
+        };
+        /**
+         * RejectsOut
+         * @description What was set aside.
+         */
+        RejectsOut: {
+            /**
+             * Total
+             * @description that fit, on all pages
+             */
+            total: number;
+            /** Offset */
+            offset: number;
+            /**
+             * Kinds
+             * @description how many of each kind there are in all
+             */
+            kinds: {
+                [key: string]: number;
+            };
+            /** Rejects */
+            rejects: components["schemas"]["RejectOut"][];
         };
         /**
          * RollbackIn
@@ -1973,6 +3429,59 @@ export interface components {
             notices: string[];
         };
         /**
+         * RowOut
+         * @description A ranker on some of the cases.
+         */
+        RowOut: {
+            /** Num Cases */
+            num_cases: number;
+            /** Num Users */
+            num_users: number;
+            /** Mean Candidates */
+            mean_candidates: number | null;
+            /**
+             * Metrics
+             * @description such as ndcg@10
+             */
+            metrics: {
+                [key: string]: components["schemas"]["MeasuredOut"];
+            };
+        };
+        /**
+         * RulesVersionOut
+         * @description One version of a scenario's rules.
+         */
+        RulesVersionOut: {
+            /** Version */
+            version: number;
+            /** At Ms */
+            at_ms: number;
+            /** By */
+            by: string;
+            /** What */
+            what: string;
+            /**
+             * Rules
+             * @description give them to PUT to have them back; null: those of kinema.toml
+             */
+            rules: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * ScenarioIn
+         * @description The rules that are to hold.
+         */
+        ScenarioIn: {
+            /** @description all of them; what is left out is as usual, but a running experiment goes on unless variants are named */
+            rules: components["schemas"]["ScenarioSettings"];
+            /**
+             * Expected Version
+             * @description the version that was read before, so that nobody's change is lost; left out: whichever
+             */
+            expected_version?: number | null;
+        };
+        /**
          * ScenarioOut
          * @description A scenario: a placement with its rules.
          */
@@ -1993,6 +3502,182 @@ export interface components {
             experiment: string;
             /** Variants */
             variants: components["schemas"]["VariantOut"][];
+            /**
+             * Origin
+             * @description where the rules come from that hold: built-in, file (kinema.toml) or store
+             */
+            origin: string;
+            /**
+             * Version
+             * @description of what was changed while the service ran; 0 where nothing was
+             */
+            version: number;
+            /**
+             * Changed Ms
+             * @description when that was
+             */
+            changed_ms: number | null;
+            /**
+             * Changed By
+             * @description who it was
+             */
+            changed_by: string;
+        };
+        /**
+         * ScenarioSettings
+         * @description A placement and its experiment.
+         */
+        ScenarioSettings: {
+            /**
+             * Sources
+             * @description who is asked for candidates, and how far it counts; empty asks all as usual
+             * @default {}
+             */
+            sources: {
+                [key: string]: number;
+            };
+            /**
+             * Rank By
+             * @description the model where it can read a history, or always the sources' own order
+             * @default model
+             * @enum {string}
+             */
+            rank_by: "model" | "sources";
+            /**
+             * Ranker
+             * @description whether the ranker of [recommend] is heard
+             * @default true
+             */
+            ranker: boolean;
+            /**
+             * @description what may appear
+             * @default {
+             *       "categories": [],
+             *       "not_categories": [],
+             *       "tags": [],
+             *       "not_tags": [],
+             *       "languages": [],
+             *       "attributes": {},
+             *       "available_until": ""
+             *     }
+             */
+            filter: components["schemas"]["ConditionSettings"];
+            /**
+             * Exclude Seen
+             * @description whether what the user has met stays out
+             * @default true
+             */
+            exclude_seen: boolean;
+            /**
+             * Boosts
+             * @description what counts more or less
+             * @default []
+             */
+            boosts: components["schemas"]["BoostSettings"][];
+            /**
+             * Pins
+             * @description position, from 0 -> item id
+             * @default {}
+             */
+            pins: {
+                [key: string]: string;
+            };
+            /**
+             * Caps
+             * @description category, or an attribute -> places one value may take
+             * @default {}
+             */
+            caps: {
+                [key: string]: number;
+            };
+            /**
+             * Diversity
+             * @description in place of [recommend] diversity
+             */
+            diversity?: number | null;
+            /**
+             * Fresh Share
+             * @description in place of [recommend] fresh_share
+             */
+            fresh_share?: number | null;
+            /**
+             * Exploration
+             * @description probability with which a place is drawn by chance
+             * @default 0
+             */
+            exploration: number;
+            /**
+             * Max Items
+             * @description longest slate
+             */
+            max_items?: number | null;
+            /**
+             * Experiment
+             * @description a name that deals users out anew; empty takes the scenario's
+             * @default
+             */
+            experiment: string;
+            /**
+             * Variants
+             * @description name -> share and what is different
+             * @default {}
+             */
+            variants: {
+                [key: string]: components["schemas"]["VariantSettings"];
+            };
+            /**
+             * Attribution Hours
+             * @description an event counts for its slate so long after it was shown
+             * @default 24
+             */
+            attribution_hours: number;
+        };
+        /**
+         * ScenarioWithVersionsOut
+         * @description A scenario, and what its rules were.
+         */
+        ScenarioWithVersionsOut: {
+            /** Scenario */
+            scenario: string;
+            /**
+             * Rules
+             * @description keys of kinema.toml that are not as usual
+             */
+            rules: {
+                [key: string]: unknown;
+            };
+            /**
+             * Experiment
+             * @description name that decides who gets which variant
+             */
+            experiment: string;
+            /** Variants */
+            variants: components["schemas"]["VariantOut"][];
+            /**
+             * Origin
+             * @description where the rules come from that hold: built-in, file (kinema.toml) or store
+             */
+            origin: string;
+            /**
+             * Version
+             * @description of what was changed while the service ran; 0 where nothing was
+             */
+            version: number;
+            /**
+             * Changed Ms
+             * @description when that was
+             */
+            changed_ms: number | null;
+            /**
+             * Changed By
+             * @description who it was
+             */
+            changed_by: string;
+            /**
+             * Versions
+             * @description newest first; the newest fifty are kept
+             */
+            versions: components["schemas"]["RulesVersionOut"][];
         };
         /**
          * ScenariosOut
@@ -2076,6 +3761,53 @@ export interface components {
             timestamp_ms?: number | string | null;
         };
         /**
+         * SessionIn
+         * @description A key that is shown once.
+         */
+        SessionIn: {
+            /**
+             * Key
+             * @description a whole key, as it was told when it was made
+             */
+            key: string;
+        };
+        /**
+         * SessionOut
+         * @description Who asks.
+         */
+        SessionOut: {
+            /**
+             * Open
+             * @description the service asks nobody for a key
+             */
+            open: boolean;
+            /**
+             * Active
+             * @description somebody is signed in, or the service is open
+             */
+            active: boolean;
+            /**
+             * Scopes
+             * @description what they may do
+             */
+            scopes: components["schemas"]["Scope"][];
+            /**
+             * Key Id
+             * @description public part of their key
+             */
+            key_id?: string | null;
+            /**
+             * Name
+             * @description of their key
+             */
+            name?: string | null;
+            /**
+             * Expires Ms
+             * @description when the session ends by itself
+             */
+            expires_ms?: number | null;
+        };
+        /**
          * SimilarOut
          * @description Items like an item.
          */
@@ -2105,6 +3837,21 @@ export interface components {
             RowAffected: number;
         };
         /**
+         * TaskRunOut
+         * @description The last training of a task.
+         */
+        TaskRunOut: {
+            /** Name */
+            name: string;
+            /**
+             * Points
+             * @description one per epoch; the columns of its epochs.csv
+             */
+            points: {
+                [key: string]: number | null;
+            }[];
+        };
+        /**
          * TopicOut
          * @description Interest in a category.
          */
@@ -2123,6 +3870,65 @@ export interface components {
              * @description set by the person: 0 shows none of it, 1 leaves it as it is, more shows more
              */
             weight: number;
+        };
+        /**
+         * TraceOut
+         * @description What one stage did.
+         */
+        TraceOut: {
+            /** Stage */
+            stage: string;
+            /** Num In */
+            num_in: number;
+            /** Num Out */
+            num_out: number;
+            /** Milliseconds */
+            milliseconds: number;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * UploadOut
+         * @description An uploaded clip and how far it has come.
+         */
+        UploadOut: {
+            /** Job Id */
+            job_id: string;
+            /** Item Id */
+            item_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "decoding" | "encoding" | "recommendable" | "failed";
+            /**
+             * Message
+             * @description why it failed, or what is partial
+             */
+            message?: string | null;
+            /** Created Ms */
+            created_ms: number;
+            /** Updated Ms */
+            updated_ms: number;
+            /** Title */
+            title: string;
+        };
+        /**
+         * UploadsOut
+         * @description The clips that were uploaded last, newest first.
+         */
+        UploadsOut: {
+            /**
+             * Statuses
+             * @description how many of each status there are in all
+             */
+            statuses: {
+                [key: string]: number;
+            };
+            /** Uploads */
+            uploads: components["schemas"]["UploadOut"][];
         };
         /**
          * UserAnswer
@@ -2252,6 +4058,100 @@ export interface components {
                 [key: string]: components["schemas"]["IntervalOut"];
             };
         };
+        /**
+         * VariantSettings
+         * @description What a part of the users gets instead; keys that are left out are the scenario's.
+         */
+        VariantSettings: {
+            /**
+             * Sources
+             * @description who is asked for candidates, and how far it counts; empty asks all as usual
+             * @default {}
+             */
+            sources: {
+                [key: string]: number;
+            };
+            /**
+             * Rank By
+             * @description the model where it can read a history, or always the sources' own order
+             * @default model
+             * @enum {string}
+             */
+            rank_by: "model" | "sources";
+            /**
+             * Ranker
+             * @description whether the ranker of [recommend] is heard
+             * @default true
+             */
+            ranker: boolean;
+            /**
+             * @description what may appear
+             * @default {
+             *       "categories": [],
+             *       "not_categories": [],
+             *       "tags": [],
+             *       "not_tags": [],
+             *       "languages": [],
+             *       "attributes": {},
+             *       "available_until": ""
+             *     }
+             */
+            filter: components["schemas"]["ConditionSettings"];
+            /**
+             * Exclude Seen
+             * @description whether what the user has met stays out
+             * @default true
+             */
+            exclude_seen: boolean;
+            /**
+             * Boosts
+             * @description what counts more or less
+             * @default []
+             */
+            boosts: components["schemas"]["BoostSettings"][];
+            /**
+             * Pins
+             * @description position, from 0 -> item id
+             * @default {}
+             */
+            pins: {
+                [key: string]: string;
+            };
+            /**
+             * Caps
+             * @description category, or an attribute -> places one value may take
+             * @default {}
+             */
+            caps: {
+                [key: string]: number;
+            };
+            /**
+             * Diversity
+             * @description in place of [recommend] diversity
+             */
+            diversity?: number | null;
+            /**
+             * Fresh Share
+             * @description in place of [recommend] fresh_share
+             */
+            fresh_share?: number | null;
+            /**
+             * Exploration
+             * @description probability with which a place is drawn by chance
+             * @default 0
+             */
+            exploration: number;
+            /**
+             * Max Items
+             * @description longest slate
+             */
+            max_items?: number | null;
+            /**
+             * Share
+             * @description of the users
+             */
+            share: number;
+        };
         /** Problem */
         Problem: {
             error: {
@@ -2314,6 +4214,129 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "key": "kin_abcdefghij_kJ0nX7pY3sQ9vT2wZ5aB8cD1eF4gH6iL0mN3oP6rS9u"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SessionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_events: {
         parameters: {
             query?: never;
@@ -3080,9 +5103,14 @@ export interface operations {
             };
         };
     };
-    export_user: {
+    get_history: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description where a page ended */
+                cursor?: string | null;
+                /** @description rows of a page */
+                limit?: number;
+            };
             header?: never;
             path: {
                 /**
@@ -3101,7 +5129,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Export"];
+                    "application/json": components["schemas"]["HistoryOut"];
                 };
             };
             /** @description The request is not what it must be */
@@ -3124,37 +5152,20 @@ export interface operations {
             };
         };
     };
-    recommend_to_guest: {
+    export_user: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /**
+                 * @description user id
+                 * @example u1
+                 */
+                user_id: string;
+            };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "n": 5,
-                 *       "scenario": "home",
-                 *       "exclude": [
-                 *         "v2"
-                 *       ],
-                 *       "session": [
-                 *         {
-                 *           "item_id": "v1",
-                 *           "kind": "click"
-                 *         }
-                 *       ],
-                 *       "session_id": "s-81",
-                 *       "context": {
-                 *         "device": "phone"
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["RecommendIn"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             200: {
@@ -3162,7 +5173,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RecommendOut"];
+                    "application/json": components["schemas"]["Export"];
                 };
             };
             /** @description The request is not what it must be */
@@ -3335,6 +5346,65 @@ export interface operations {
             };
         };
     };
+    get_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The clip */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": string;
+                    "video/webm": string;
+                };
+            };
+            /** @description The part that was asked for by Range */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The one that the browser has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_media: {
         parameters: {
             query?: {
@@ -3390,6 +5460,65 @@ export interface operations {
             };
         };
     };
+    head_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The clip */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": string;
+                    "video/webm": string;
+                };
+            };
+            /** @description The part that was asked for by Range */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The one that the browser has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_job: {
         parameters: {
             query?: never;
@@ -3408,6 +5537,579 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MediaJob"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_uploads: {
+        parameters: {
+            query?: {
+                /** @description one of these */
+                status?: ("queued" | "decoding" | "encoding" | "recommendable" | "failed")[] | null;
+                /** @description how many */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadsOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_poster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description The one that the browser has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_strip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description The one that the browser has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_insight: {
+        parameters: {
+            query?: {
+                /** @description how many days back events are counted */
+                days?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_frames: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FramesOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_frame: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description The one that the browser has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_motion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MotionOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_catalogue: {
+        parameters: {
+            query?: {
+                /** @example otters in the snow */
+                q?: string;
+                /**
+                 * @description one of these
+                 * @example nature
+                 */
+                category?: string[] | null;
+                /** @description one of these */
+                language?: string[] | null;
+                min_duration_ms?: number | null;
+                max_duration_ms?: number | null;
+                published_since?: number | string | null;
+                /** @description all of these */
+                state?: ("recommendable" | "hidden" | "scheduled" | "cold" | "warm" | "with_media" | "without_media" | "placed")[] | null;
+                sort?: "added" | "id" | "title" | "category" | "published" | "duration" | "events" | "popularity";
+                descending?: boolean;
+                /** @description rows that are passed over */
+                offset?: number;
+                /** @description rows of a page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CataloguePage"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_catalogue_counts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueCounts"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_placement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description item id
+                 * @example v1
+                 */
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "boost": 0.25
+                 *     }
+                 */
+                "application/json": components["schemas"]["PlacementIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_rejects: {
+        parameters: {
+            query?: {
+                /** @example otters in the snow */
+                q?: string;
+                /** @description item, user, event, clip or transcript */
+                kind?: string | null;
+                /** @description rows that are passed over */
+                offset?: number;
+                /** @description rows of a page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectsOut"];
                 };
             };
             /** @description The request is not what it must be */
@@ -5395,6 +8097,146 @@ export interface operations {
             };
         };
     };
+    get_health_series: {
+        parameters: {
+            query?: {
+                /** @description later moments alone, UTC milliseconds */
+                since_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthSeriesOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommend_to_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "n": 5,
+                 *       "scenario": "home",
+                 *       "exclude": [
+                 *         "v2"
+                 *       ],
+                 *       "session": [
+                 *         {
+                 *           "item_id": "v1",
+                 *           "kind": "click"
+                 *         }
+                 *       ],
+                 *       "session_id": "s-81",
+                 *       "context": {
+                 *         "device": "phone"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecommendIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecommendOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_models: {
         parameters: {
             query?: never;
@@ -5454,6 +8296,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RollbackOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model_map: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MapOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a version, or a beginning or an end of it */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelReportOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_model_curve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a version, or a beginning or an end of it */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCurveOut"];
                 };
             };
             /** @description The request is not what it must be */
@@ -5648,6 +8610,214 @@ export interface operations {
             };
         };
     };
+    preview_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "scenario": "home",
+                 *       "rules": {
+                 *         "diversity": 0.4
+                 *       },
+                 *       "user_id": "u1",
+                 *       "n": 5
+                 *     }
+                 */
+                "application/json": components["schemas"]["PreviewIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description its name
+                 * @example home
+                 */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioWithVersionsOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description its name, which may be a new one
+                 * @example home
+                 */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rules": {
+                 *         "caps": {
+                 *           "category": 3
+                 *         },
+                 *         "boosts": [
+                 *           {
+                 *             "categories": [
+                 *               "nature"
+                 *             ],
+                 *             "add": 0.2
+                 *           }
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ScenarioIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioWithVersionsOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_scenario: {
+        parameters: {
+            query?: {
+                /** @description the version that was read before; left out: whichever */
+                expected_version?: number | null;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description its name
+                 * @example home
+                 */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenariosOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_experiment: {
         parameters: {
             query?: {
@@ -5673,6 +8843,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExperimentOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description its name
+                 * @example home
+                 */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "variants": {
+                 *         "b": {
+                 *           "share": 0.5,
+                 *           "diversity": 0.4
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExperimentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioOut"];
+                };
+            };
+            /** @description The request is not what it must be */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_experiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description its name
+                 * @example home
+                 */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioOut"];
                 };
             };
             /** @description The request is not what it must be */
