@@ -77,7 +77,7 @@ export class Feed {
   /** Ask for the first list. Returns how to stop. */
   start(): () => void {
     void this.reload()
-    return connection.onBack(() => void this.#flush())
+    return connection.onBack(() => void this.#resume())
   }
 
   async reload(): Promise<void> {
@@ -87,6 +87,11 @@ export class Feed {
     this.loading = false
     await items.want(this.clips.slice(0, NUM_NEXT + 1).map((clip) => clip.id))
     this.firstTopics = this.topics
+  }
+
+  /** The service is back: send what was kept, then ask what comes next. */
+  async #resume(): Promise<void> {
+    if (await this.#flush()) await Promise.all([this.#react(), this.#learn()])
   }
 
   /** The viewer has come to a clip of the feed. */
