@@ -16,7 +16,7 @@ class Items {
   /** Fetch those that are not known yet; done when all of them are. */
   async want(ids: readonly string[]): Promise<void> {
     for (const id of ids) if (!this.#asked.has(id)) this.#asked.set(id, this.#fetch(id))
-    await Promise.all(ids.map((id) => this.#asked.get(id)))
+    await Promise.all(ids.map((id) => this.#asked.get(id) ?? Promise.resolve()))
   }
 
   async #fetch(id: string): Promise<void> {

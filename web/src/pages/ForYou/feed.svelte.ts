@@ -56,9 +56,12 @@ export class Feed {
   #deed = 0
   #shown = new Set<string>()
   #outbox: EventIn[] = []
+  #isNew: boolean
 
-  constructor(viewer: string) {
+  /** @param isNew Nobody has heard of this viewer yet: there is no profile to ask for before their first event. */
+  constructor(viewer: string, isNew = false) {
     this.viewer = viewer
+    this.#isNew = isNew
   }
 
   get current(): Clip | undefined {
@@ -152,6 +155,7 @@ export class Feed {
     this.#outbox = []
     try {
       await ask(api.POST('/v1/events', { body: { events } }))
+      this.#isNew = false
       return true
     } catch (thrown) {
       const error = asApiError(thrown)
@@ -213,6 +217,10 @@ export class Feed {
   }
 
   async #learn(): Promise<void> {
+    if (this.#isNew) {
+      this.profile = this.#nothing()
+      return
+    }
     try {
       const path = { user_id: this.viewer }
       this.profile = await ask(api.GET('/v1/users/{user_id}/profile', { params: { path } }))
@@ -220,8 +228,12 @@ export class Feed {
       const error = asApiError(thrown)
       // A viewer of whom nothing is known yet has no profile; the first event makes them.
       if (error.status === 404) {
-        this.profile = { user_id: this.viewer, num_events: 0, topics: [], modalities: {} }
+        this.profile = this.#nothing()
       } else if (!error.isOffline) this.error = error
     }
+  }
+
+  #nothing(): Profile {
+    return { user_id: this.viewer, num_events: 0, topics: [], modalities: {} }
   }
 }
