@@ -174,7 +174,7 @@ export class Feed {
         api.POST('/v1/users/{user_id}/recommendations', {
           params: { path: { user_id: this.viewer } },
           body: {
-            n: NUM_NEXT,
+            n: this.clips.length ? NUM_NEXT : NUM_NEXT + 1,
             scenario: 'home',
             exclude: this.clips.slice(0, this.at + 1).map((clip) => clip.id),
             session: [],
