@@ -36,5 +36,6 @@ export default ts.config(
       '@typescript-eslint/no-unsafe-return': 'off',
     },
   },
+  { files: ['**/*.test.ts'], rules: { '@typescript-eslint/no-misused-spread': 'off' } },
   { files: ['*.js', 'public/*.js'], ...ts.configs.disableTypeChecked },
 )

@@ -7,7 +7,7 @@ export const PATHS = {
   catalogue: '/catalogue',
   scenarios: '/scenarios/:id?',
   model: '/models',
-  health: '/status',
+  health: '/status', // `/health` is the service's own
 } as const
 
 export type PageName = keyof typeof PATHS

@@ -6,18 +6,17 @@ type Item = Schema<'ItemOut'>
 /** Items that lists name by their id alone, fetched once a visit. */
 class Items {
   readonly #known = new SvelteMap<string, Item | null>()
-  readonly #asked = new Set<string>()
+  readonly #asked = new Map<string, Promise<void>>()
 
   /** What is known of an item now; null where there is none, undefined while it is not asked for or on its way. */
   get(id: string): Item | null | undefined {
     return this.#known.get(id)
   }
 
-  /** Fetch those that are not known yet. */
+  /** Fetch those that are not known yet; done when all of them are. */
   async want(ids: readonly string[]): Promise<void> {
-    const fresh = ids.filter((id) => !this.#asked.has(id))
-    fresh.forEach((id) => this.#asked.add(id))
-    await Promise.all(fresh.map((id) => this.#fetch(id)))
+    for (const id of ids) if (!this.#asked.has(id)) this.#asked.set(id, this.#fetch(id))
+    await Promise.all(ids.map((id) => this.#asked.get(id) ?? Promise.resolve()))
   }
 
   async #fetch(id: string): Promise<void> {

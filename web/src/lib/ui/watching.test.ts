@@ -34,6 +34,14 @@ describe('Watching', () => {
     expect(told).toEqual([{ watchMs: 2000, durationMs: 6000, completed: false }])
   })
 
+  it('does not take a beginning of which the length is not known yet for an end', () => {
+    const { told, watching } = viewing()
+    watching.at(0, NaN)
+    watching.at(20, NaN)
+    play(watching, 250, 1000)
+    expect(told).toEqual([])
+  })
+
   it('does not count jumps', () => {
     const { told, watching } = viewing()
     play(watching, 0, 1000)

@@ -9,6 +9,8 @@ export interface Watched {
 /** Below it nothing was watched, a clip was only passed by. */
 export const LEAST_MS = 800
 const LONGEST_STEP_MS = 1500
+/** So near to the end, and then so near to the beginning: the clip has begun again. */
+const NEAR_MS = 500
 
 /**
  * Adds up what somebody watches of one clip, and tells it once a viewing: when the end is reached, or when it is left.
@@ -30,7 +32,7 @@ export class Watching {
     if (Number.isFinite(durationMs)) this.#duration = durationMs
     const step = this.#last === null ? 0 : placeMs - this.#last
     if (step > 0 && step <= LONGEST_STEP_MS) this.#watched += step
-    const again = this.#last !== null && placeMs < 500 && this.#duration - this.#last < 500
+    const again = step < 0 && placeMs < NEAR_MS && this.#duration - (this.#last ?? 0) < NEAR_MS
     this.#last = placeMs
     if (again) this.end()
   }
@@ -56,7 +58,6 @@ export class Watching {
   #report(completed: boolean): void {
     if (this.#told) return
     this.#told = true
-    const watchMs = completed ? Math.max(this.#watched, 1) : this.#watched
-    this.#tell({ watchMs: Math.round(watchMs), durationMs: Math.round(this.#duration), completed })
+    this.#tell({ watchMs: Math.round(this.#watched), durationMs: Math.round(this.#duration), completed })
   }
 }

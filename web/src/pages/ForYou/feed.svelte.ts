@@ -56,9 +56,12 @@ export class Feed {
   #deed = 0
   #shown = new Set<string>()
   #outbox: EventIn[] = []
+  #isNew: boolean
 
-  constructor(viewer: string) {
+  /** @param isNew Nobody has heard of this viewer yet: there is no profile to ask for before their first event. */
+  constructor(viewer: string, isNew = false) {
     this.viewer = viewer
+    this.#isNew = isNew
   }
 
   get current(): Clip | undefined {
@@ -77,7 +80,7 @@ export class Feed {
   /** Ask for the first list. Returns how to stop. */
   start(): () => void {
     void this.reload()
-    return connection.onBack(() => void this.#flush())
+    return connection.onBack(() => void this.#resume())
   }
 
   async reload(): Promise<void> {
@@ -87,6 +90,11 @@ export class Feed {
     this.loading = false
     await items.want(this.clips.slice(0, NUM_NEXT + 1).map((clip) => clip.id))
     this.firstTopics = this.topics
+  }
+
+  /** The service is back: send what was kept, then ask what comes next. */
+  async #resume(): Promise<void> {
+    if (await this.#flush()) await Promise.all([this.#react(), this.#learn()])
   }
 
   /** The viewer has come to a clip of the feed. */
@@ -147,6 +155,7 @@ export class Feed {
     this.#outbox = []
     try {
       await ask(api.POST('/v1/events', { body: { events } }))
+      this.#isNew = false
       return true
     } catch (thrown) {
       const error = asApiError(thrown)
@@ -165,7 +174,7 @@ export class Feed {
         api.POST('/v1/users/{user_id}/recommendations', {
           params: { path: { user_id: this.viewer } },
           body: {
-            n: NUM_NEXT,
+            n: this.clips.length ? NUM_NEXT : NUM_NEXT + 1,
             scenario: 'home',
             exclude: this.clips.slice(0, this.at + 1).map((clip) => clip.id),
             session: [],
@@ -208,6 +217,10 @@ export class Feed {
   }
 
   async #learn(): Promise<void> {
+    if (this.#isNew) {
+      this.profile = this.#nothing()
+      return
+    }
     try {
       const path = { user_id: this.viewer }
       this.profile = await ask(api.GET('/v1/users/{user_id}/profile', { params: { path } }))
@@ -215,8 +228,12 @@ export class Feed {
       const error = asApiError(thrown)
       // A viewer of whom nothing is known yet has no profile; the first event makes them.
       if (error.status === 404) {
-        this.profile = { user_id: this.viewer, num_events: 0, topics: [], modalities: {} }
+        this.profile = this.#nothing()
       } else if (!error.isOffline) this.error = error
     }
+  }
+
+  #nothing(): Profile {
+    return { user_id: this.viewer, num_events: 0, topics: [], modalities: {} }
   }
 }
