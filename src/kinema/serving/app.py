@@ -14,8 +14,8 @@ from kinema.serving.administration import Administration
 from kinema.serving.auth import Guard
 from kinema.serving.bounds import Bounds
 from kinema.serving.console_files import FOLDER, Console, read_files
-from kinema.serving.document import ERRORS, install_document
 from kinema.serving.direct import DirectPaths
+from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
 from kinema.serving.gallery import Gallery, ViewDesk

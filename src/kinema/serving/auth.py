@@ -198,7 +198,7 @@ class Guard:
         return None if claims is None else Principal(name, claims.scopes, name, "jwt")
 
 
-async def principal_of(request: Request) -> Principal:  # noqa: RUF029  # the framework runs others in a thread
+async def principal_of(request: Request) -> Principal:  # the framework runs others in a thread
     """Who asks; for `Depends`.
 
     Raises:

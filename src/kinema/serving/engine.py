@@ -115,11 +115,16 @@ class Engine:
         """
         return self.keeper.world
 
+    def newest_world(self) -> World:
+        """The same, with everything that a process of this machine has acknowledged until now."""
+        self.keeper.follow()
+        return self.world
+
     # Answers
 
     def recommend(self, asked: Asked) -> tuple[str, Answered, World, "Future[None]"]:
         """A slate: its id, the answer, the world it came from, and when it is logged."""
-        world = self.world
+        world = self.newest_world()
         its_id = new_id(asked.timestamp_ms)
         answered = world.recommend(replace(asked, draw=its_id, weights=self.weights.of(asked.user)))
         logged = self.log(its_id, answered.slate, world, asked, variant=answered.variant)
@@ -129,7 +134,7 @@ class Engine:
         self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str], user: str = ""
     ) -> tuple[str, Answered, World, "Future[None]"]:
         """Items like an item; see `recommend`."""
-        world, moment = self.world, now_ms()
+        world, moment = self.newest_world(), now_ms()
         self.known_item(item)
         its_id = new_id(moment)
         how: dict[str, Any] = {"num_items": num_items, "modality": modality, "exclude": exclude}
@@ -139,13 +144,13 @@ class Engine:
 
     def audience(self, item: str, *, num_users: int) -> tuple[Audience, World]:
         """Users who should see an item."""
-        world = self.world
+        world = self.newest_world()
         self.known_item(item)
         return world.audience(item, num_users=num_users), world
 
     def search(self, text: str, *, user: str, **options: Any) -> tuple[str, SearchResult, World, "Future[None]"]:
         """Items that answer a question; see `recommend`."""
-        world, moment = self.world, now_ms()
+        world, moment = self.newest_world(), now_ms()
         found = world.search(text, user=user, **options)
         its_id = new_id(moment)
         logged = LoggedSlate(

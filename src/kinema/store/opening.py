@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+from kinema.store.changes import Changes
 from kinema.store.service_protocols import ServiceStore
 from kinema.store.sql import SqlStore
 
 
-def open_store(url_or_path: str | Path) -> ServiceStore:
+def open_store(url_or_path: str | Path, *, changes: Path | None = None) -> ServiceStore:
     """Open a store; a new one is made where there is none.
 
     Args:
         url_or_path: A SQLite file, or a URL: ``postgresql://USER@HOST/NAME``, ``mysql://USER@HOST/NAME``,
             ``mongodb://USER@HOST/NAME``.
+        changes: By which this machine's processes tell each other that they have written, see `kinema.store.changes`; one of SQLite
+            is beside its file in any case.
 
     Raises:
         ConfigError: The URL names a database that is not served.
@@ -26,8 +29,15 @@ def open_store(url_or_path: str | Path) -> ServiceStore:
         -1
         >>> store.close()
     """
-    if str(url_or_path).startswith(("mongodb://", "mongodb+srv://")):
-        from kinema.store.mongo import MongoStore  # noqa: PLC0415  # only who uses it pays for it
+    store = _opened(url_or_path)
+    if changes is not None and not (isinstance(store, SqlStore) and store.is_file):
+        store.changes = Changes(changes)
+    return store
 
-        return MongoStore.open(str(url_or_path))
-    return SqlStore.open(url_or_path)
+
+def _opened(url_or_path: str | Path) -> ServiceStore:
+    if not str(url_or_path).startswith(("mongodb://", "mongodb+srv://")):
+        return SqlStore.open(url_or_path)
+    from kinema.store.mongo import MongoStore  # noqa: PLC0415  # only who uses it pays for it
+
+    return MongoStore.open(str(url_or_path))

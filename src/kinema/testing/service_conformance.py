@@ -16,7 +16,7 @@ import polars as pl
 from kinema.errors import ConflictError, DataError
 from kinema.schema import Event, EventKind, Item, Reject, User
 from kinema.store.protocols import SourceMark, WriteCounts
-from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
+from kinema.store.service_protocols import Arrival, LoggedSlate, ServiceStore, StoreState
 from kinema.testing.store_conformance import some_events
 
 
@@ -53,7 +53,7 @@ class ServiceConformance:
         """Before the first event."""
         store = self.open_store(tmp_path)
         assert store.state() == StoreState(seq=-1, items=0, users=0, documents=0)
-        assert store.events_after(-1).height == 0
+        assert store.events_after(-1) == []
         assert (store.item_page(), store.user_page(), store.documents("keys")) == ([], [], [])
         assert store.slates().height == 0
         store.close()
@@ -85,16 +85,47 @@ class ServiceConformance:
         store.write_events(some_events(slate_id="s1", position=[0, 1, 2]), create_items=True)
         store.write_events(some_events(kind="watch", watch_ms=5, value=0.5))
         every = store.events_after(-1)
-        names = ["seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position"]
-        assert every.columns == names
-        assert every["seq"].is_sorted()
-        assert every["timestamp_ms"].to_list() == [3000, 1000, 2000] * 2
-        assert every.row(1) == (every["seq"][1], 1, 1, 1000, "click", None, None, "s1", 1)
-        assert every.row(3)[1:] == (0, 0, 3000, "watch", 0.5, 5, None, None)
-        assert every["seq"][-1] <= store.state().seq
-        behind = store.events_after(every["seq"][1], limit=2)
-        assert behind.equals(every[2:4])
-        assert store.events_after(store.state().seq).height == 0
+        numbers = [event.seq for event in every]
+        assert numbers == sorted(numbers)
+        assert [event.timestamp_ms for event in every] == [3000, 1000, 2000] * 2
+        assert every[1] == Arrival(numbers[1], 1, 1, 1000, "click", slate_id="s1", position=1)
+        assert every[3] == Arrival(numbers[3], 0, 0, 3000, "watch", value=0.5, watch_ms=5)
+        assert numbers[-1] <= store.state().seq
+        assert store.events_after(numbers[1], limit=2) == every[2:4]
+        assert store.events_after(store.state().seq) == []
+        store.close()
+
+    def test_events_and_slates_are_written_together(self, tmp_path: Path) -> None:
+        """As one by one: new users are made, what is known changes nothing, an event of an unknown item is set aside."""
+        store = self.open_store(tmp_path)
+        store.write_items(pl.DataFrame({"id": ["a", "b"]}))
+        click = Event("u1", "a", 1000, EventKind.CLICK, id="e1", slate_id="s1", position=0, context={"tv": 1})
+        watch = Event("ü", "b", 2000, EventKind.WATCH, value=0.5, watch_ms=7, session_id="s")
+        before = store.changes.read()
+        assert store.write_served([click, watch], [some_slate()]) == WriteCounts(new=2)
+        assert store.changes.read()[0] > before[0]
+        assert store.write_served([click, replace(watch, user="u1")], [some_slate()]) == WriteCounts(new=1, known=1)
+        store.write_served([], [some_slate("s2")])
+        assert store.user_events("u1") == [click, replace(watch, user="u1")]
+        assert store.slates()["id"].to_list() == ["s1", "s2"]
+        unknown, other = replace(click, item="z", id="e2"), replace(click, id="e3")
+        assert store.write_served([unknown, other], [some_slate("s3")]) == WriteCounts(new=1, rejected=1)
+        assert store.write_served([unknown], [], create_items=True) == WriteCounts(new=1)
+        assert store.slate("s3") == some_slate("s3")
+        assert store.write_events(some_events(user=["u1", "x", "ü"], item=["a", "b", "z"])).new == 3
+        assert [user.id for _, user in store.user_page()] == ["u1", "ü", "x"]
+        store.erase_user("ü")
+        store.delete_item("b")
+        assert store.write_served([watch], []) == WriteCounts(rejected=1)
+        assert store.write_served([replace(watch, item="a")], []) == WriteCounts(new=1)
+        assert [user.id for _, user in store.user_page()] == ["u1", "x", "ü"]
+        for wrong in (replace(click, id="e" * 257), replace(click, user="u" * 257, id="")):
+            try:
+                store.write_served([wrong], [some_slate("s4")])
+            except DataError as error:
+                assert "id must have 1 to 256 characters, has 257" in str(error)  # noqa: PT017 (runs without pytest too)
+            else:
+                raise AssertionError("an id that is too long was kept")
         store.close()
 
     def test_pages_go_through_all_items_and_users(self, tmp_path: Path) -> None:
@@ -341,7 +372,7 @@ class ServiceConformance:
         pages.append(store.event_page(after=pages[0][-1][0], limit=4))
         assert [len(page) for page in pages] == [4, 2]
         numbers = [seq for page in pages for seq, _ in page]
-        assert numbers == store.events_after(-1)["seq"].to_list()
+        assert numbers == [event.seq for event in store.events_after(-1)]
         assert pages[0][0][1] == Event("u1", "b", 3000, EventKind.CLICK, id="e1", watch_ms=5)
         assert pages[1][-1][1] == Event("u1", "a", 2000, EventKind.LIKE, context={"tv": 1})
         chosen = store.event_page(user_id="u1", item_id="a", kinds=[EventKind.CLICK, EventKind.SHARE])
@@ -376,7 +407,7 @@ class ServiceConformance:
         """Those alone; what was taken back may come again."""
         store = self.open_store(tmp_path)
         store.write_events(some_events(id=["e1", "e2", "e3"]), create_items=True)
-        numbers = store.events_after(-1)["seq"].to_list()
+        numbers = [event.seq for event in store.events_after(-1)]
         before = store.state()
         assert store.delete_events([numbers[0], numbers[2], 10_000]) == 2
         assert store.state() == replace(before, users=before.users + 1)

@@ -61,7 +61,6 @@ class ServiceParts:
         """Do work that takes seconds."""
         return await asyncio.get_running_loop().run_in_executor(self.long_pool, lambda: work(*given, **named))
 
-
     async def run_logged(self, work: Callable[[], Logged]) -> bytes:
         """Make an answer in the pool and wait until it is logged; the event loop is woken once, when it may be sent."""
         loop = asyncio.get_running_loop()

@@ -137,7 +137,7 @@ def shown(parts: ServiceParts, who: Principal, attributes: Mapping[str, Any]) ->
 
 
 def _profile(engine: Engine, user_id: str) -> ProfileOut:
-    found = engine.world.interests(user_id, weights=engine.weights.of(user_id))
+    found = engine.newest_world().interests(user_id, weights=engine.weights.of(user_id))
     topics = [
         TopicOut(name=one.name, share=one.share, num_events=one.num_events, weight=one.weight) for one in found.topics
     ]
