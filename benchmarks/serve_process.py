@@ -1,10 +1,12 @@
 """The service that `benchmarks/serve.py` loads, or a bare endpoint of the same framework, in a process of its own.
 
-python benchmarks/serve_process.py --project FOLDER --port 8000
+python benchmarks/serve_process.py --project FOLDER --port 8000 [--workers 2]
 python benchmarks/serve_process.py --bare ANSWER.json --port 8000
 """
 
 import argparse
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,10 +51,28 @@ def main() -> None:
     parser.add_argument("--project", type=Path)
     parser.add_argument("--bare", type=Path)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="answers computed at once in a process")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     options = parser.parse_args()
+    if options.workers > 1:
+        run_workers(options.workers)
+        return
+    from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # brings the web framework
+    from kinema.steps.serving import bound_socket  # noqa: PLC0415  # the same
+
     app = bare(options.bare) if options.bare else service(options.project, threads=options.threads)
-    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="error", access_log=False)
+    config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, http=BoundedProtocol)
+    uvicorn.Server(config).run(sockets=[bound_socket("127.0.0.1", options.port, shared=True)])
+
+
+def run_workers(num: int) -> None:
+    """Several of these processes, until killed."""
+    place = sys.argv.index("--workers")
+    command = [sys.executable, __file__, *sys.argv[1:place], *sys.argv[place + 2 :]]
+    running = [subprocess.Popen(command) for _ in range(num)]
+    signal.signal(signal.SIGTERM, lambda *_: [one.terminate() for one in running])
+    for one in running:
+        one.wait()
 
 
 if __name__ == "__main__":
