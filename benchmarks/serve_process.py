@@ -5,8 +5,7 @@ python benchmarks/serve_process.py --bare ANSWER.json --port 8000
 """
 
 import argparse
-import signal
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
@@ -53,26 +52,22 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1, help="answers computed at once in a process")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument("--worker", type=int, help="one of them")
     options = parser.parse_args()
-    if options.workers > 1:
-        run_workers(options.workers)
-        return
     from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # brings the web framework
+    from kinema.serving.dealt import DealtServer  # noqa: PLC0415  # the same
     from kinema.steps.serving import bound_socket  # noqa: PLC0415  # the same
+    from kinema.steps.serving_workers import run_workers  # noqa: PLC0415  # the same
 
+    if options.workers > 1 and options.worker is None:
+        run_workers([sys.executable, *sys.argv], bound_socket("127.0.0.1", options.port), num=options.workers)
+        return
     app = bare(options.bare) if options.bare else service(options.project, threads=options.threads)
     config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, http=BoundedProtocol)
-    uvicorn.Server(config).run(sockets=[bound_socket("127.0.0.1", options.port, shared=True)])
-
-
-def run_workers(num: int) -> None:
-    """Several of these processes, until killed."""
-    place = sys.argv.index("--workers")
-    command = [sys.executable, __file__, *sys.argv[1:place], *sys.argv[place + 2 :]]
-    running = [subprocess.Popen(command) for _ in range(num)]
-    signal.signal(signal.SIGTERM, lambda *_: [one.terminate() for one in running])
-    for one in running:
-        one.wait()
+    if options.worker is not None:
+        DealtServer(config, socket.socket(fileno=options.worker)).run()
+    else:
+        uvicorn.Server(config).run(sockets=[bound_socket("127.0.0.1", options.port)])
 
 
 if __name__ == "__main__":
