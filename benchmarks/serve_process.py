@@ -35,11 +35,12 @@ def service(folder: Path, *, threads: int) -> FastAPI:
     from kinema.project import Project  # noqa: PLC0415
     from kinema.serving.app import create_app  # noqa: PLC0415
     from kinema.serving.engine import Engine  # noqa: PLC0415
+    from kinema.serving.keeper import settle_memory  # noqa: PLC0415
     from kinema.serving.options import ServiceOptions  # noqa: PLC0415
     from serve_world import GeneratedWorlds  # noqa: PLC0415
 
     project = Project.open(folder)
-    engine = Engine(store=project.store, worlds=GeneratedWorlds(project))
+    engine = Engine(store=project.store, worlds=GeneratedWorlds(project), taken=settle_memory)
     engine.start()
     return create_app(engine, ServiceOptions(is_open=True, threads=threads))
 

@@ -5,7 +5,7 @@ An answer takes no lock. What keeps the world up to date is in `kinema.serving.k
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -54,6 +54,7 @@ class Engine:
         telemetry: Told what is served and what arrives.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long a written item may wait for the world that knows it.
+        taken: Called when another world answers.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Engine:
         telemetry: Telemetry | None = None,
         follow_seconds: float = 0.25,
         wait_seconds: float = 20.0,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.telemetry = telemetry or Telemetry()
@@ -79,6 +81,7 @@ class Engine:
             prepare=self._prepare,
             follow_seconds=follow_seconds,
             wait_seconds=wait_seconds,
+            taken=taken,
         )
         self.writer = Writer(store, applied=self.keeper.catch_up)
 

@@ -4,6 +4,7 @@ Two threads: the follower looks several times a second how far the store has com
 the world that answers; items and models take a new one, and the old one answers until it is there.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,7 @@ class Keeper:
         prepare: Called with a world before it answers, and with the one that answers when documents have changed.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long to wait for a world at most.
+        taken: Called when another world answers.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Keeper:
         prepare: Callable[[World], None],
         follow_seconds: float,
         wait_seconds: float,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._worlds = worlds
@@ -60,6 +63,7 @@ class Keeper:
         self._seen = (-1, -1)
         self._follow_seconds = follow_seconds
         self._wait_seconds = wait_seconds
+        self._taken = taken
         self._world: World | None = None
         self._applying = threading.RLock()
         self._changed = threading.Condition()
@@ -257,3 +261,15 @@ class Keeper:
         self._telemetry.set_catalogue(len(world.catalogue))
         with self._changed:
             self._changed.notify_all()
+        self._taken()
+
+
+def settle_memory() -> None:
+    """Leave what there is now to itself, for a process that does nothing but serve.
+
+    A world is some hundred thousand objects that stay, and the collector of garbage stops all threads for a fifth of a second when it
+    looks through them. It does so here, once for each world, and then looks only at what has come since.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -4,7 +4,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kinema.errors import ConfigError
 from kinema.extras import require
@@ -34,28 +34,39 @@ class WholeProject(ServedProject, MediaProject, Protocol):
     """The part of `kinema.project.Project` that the service needs."""
 
 
-def make_engine(project: ServedProject) -> "Engine":
-    """An engine for a project, started."""
+def make_engine(project: ServedProject, *, owns_process: bool = False) -> "Engine":
+    """An engine for a project, started.
+
+    Args:
+        project: Open.
+        owns_process: Nothing else happens in this process, see `kinema.serving.keeper.settle_memory`.
+    """
     from kinema.serving.engine import Engine  # noqa: PLC0415  # brings the web framework
+    from kinema.serving.keeper import settle_memory  # noqa: PLC0415  # the same
 
     serving = project.settings.serving
+    how: dict[str, Any] = {"taken": settle_memory} if owns_process else {}
     engine = Engine(
         store=project.store,
         worlds=ProjectWorlds(project),
         follow_seconds=serving.follow_seconds,
         wait_seconds=serving.wait_seconds,
+        **how,
     )
     engine.start()
     return engine
 
 
-def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False) -> "FastAPI":
+def make_app(
+    project: WholeProject, *, is_open: bool = False, log: bool = False, owns_process: bool = False
+) -> "FastAPI":
     """The application of a project.
 
     Args:
         project: Open.
         is_open: Serve without keys.
         log: Write a line for each request.
+        owns_process: See `make_engine`.
 
     Raises:
         MissingExtraError: The extra ``serve`` is not installed.
@@ -67,7 +78,7 @@ def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False)
     if project.media_root is None:
         project.store.set_meta("media_root", "media")
     options = service_options(project, is_open=is_open, log=log)
-    engine = make_engine(project)
+    engine = make_engine(project, owns_process=owns_process)
     return create_app(
         engine,
         options,
@@ -204,7 +215,7 @@ def serve_project(
         run_workers([*command, *options], listener, num=num)
         return
     sys.setswitchinterval(_SWITCH_SECONDS)
-    app = make_app(project, is_open=is_open, log=form != "off")
+    app = make_app(project, is_open=is_open, log=form != "off", owns_process=True)
     config = uvicorn.Config(
         app,
         log_config=None,
