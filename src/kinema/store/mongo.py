@@ -70,8 +70,7 @@ class MongoStore:
                     database[name].create_index([(column, 1) for column in columns])
         except errors.PyMongoError as error:
             store.close()
-            shown = re.sub(r"//[^/@]*@", "//***@", url).split("?")[0]
-            reason = str(error).split(",")[0]
+            shown, reason = re.sub(r"//[^/@]*@", "//***@", url).split("?")[0], str(error).split(",")[0]
             raise DataError(
                 f"cannot open the store '{shown}': {reason}; check its address, user and password"
             ) from None

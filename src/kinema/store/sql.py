@@ -260,10 +260,10 @@ class SqlStore:
                 return found
         with self._writing(events=bool(events), others=create_items) as connection:
             slate_log.write_slates(connection, slates)
-            if not events:
-                return WriteCounts()
-            how: dict[str, Any] = {"mark": None, "rejects": (), "create_items": create_items, "strict": False}
-            return writes.write_events(connection, self._item_ids, self._user_ids, event_log.event_frame(events), **how)
+            known, frame = (self._item_ids, self._user_ids), event_log.event_frame(events)
+            return (
+                writes.write_events(connection, *known, frame, create_items=create_items) if events else WriteCounts()
+            )
 
     def slate(self, slate_id: str) -> LoggedSlate | None:
         """One slate."""
