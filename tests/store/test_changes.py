@@ -3,11 +3,13 @@ import sys
 import threading
 
 from kinema.store.changes import Changes
+from kinema.store.opening import open_store
 
 _TELLER = """
 import sys
 from pathlib import Path
 from kinema.store.changes import Changes
+from kinema.store.opening import open_store
 changes = Changes(Path(sys.argv[1]))
 for _ in range(500):
     changes.tell(events=True, others=True)
@@ -65,3 +67,17 @@ def test_numbers_stay_when_the_processes_end(tmp_path):
     assert again.read() == (1, 0)
     assert (tmp_path / "changes").stat().st_size == 16
     again.close()
+
+
+def test_stores_of_one_file_tell_each_other_and_others_by_the_file_they_are_given(tmp_path, monkeypatch):
+    one, other = (open_store(tmp_path / "store.db", changes=tmp_path / "own") for _ in range(2))
+    before = other.changes.read()
+    one.set_meta("a", 1)
+    assert other.changes.read() == (before[0], before[1] + 1)
+    assert not (tmp_path / "own").exists()
+    with monkeypatch.context() as served:
+        served.setattr("kinema.store.opening.beside", lambda _: None)
+        third = open_store(tmp_path / "store.db", changes=tmp_path / "own")
+    assert (tmp_path / "own").exists()
+    for store in (one, other, third):
+        store.close()

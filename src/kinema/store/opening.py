@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kinema.store.changes import Changes
+from kinema.store.dialect import beside, read_url
 from kinema.store.service_protocols import ServiceStore
 from kinema.store.sql import SqlStore
 
@@ -29,15 +30,14 @@ def open_store(url_or_path: str | Path, *, changes: Path | None = None) -> Servi
         -1
         >>> store.close()
     """
-    store = _opened(url_or_path)
-    if changes is not None and not (isinstance(store, SqlStore) and store.is_file):
+    if str(url_or_path).startswith(("mongodb://", "mongodb+srv://")):
+        from kinema.store.mongo import MongoStore  # noqa: PLC0415  # only who uses it pays for it
+
+        store: ServiceStore = MongoStore.open(str(url_or_path))
+    else:
+        store = SqlStore.open(url_or_path)
+        if beside(read_url(url_or_path)) is not None:
+            return store
+    if changes is not None:
         store.changes = Changes(changes)
     return store
-
-
-def _opened(url_or_path: str | Path) -> ServiceStore:
-    if not str(url_or_path).startswith(("mongodb://", "mongodb+srv://")):
-        return SqlStore.open(url_or_path)
-    from kinema.store.mongo import MongoStore  # noqa: PLC0415  # only who uses it pays for it
-
-    return MongoStore.open(str(url_or_path))

@@ -92,11 +92,6 @@ class SqlStore:
             )
         return store
 
-    @property
-    def is_file(self) -> bool:
-        """Whether it is one file of this machine."""
-        return self._served is not None
-
     def write_items(
         self,
         frame: pl.DataFrame,
