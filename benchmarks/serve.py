@@ -1,16 +1,16 @@
 """How many recommendations a second the service gives, how long one takes, and what of that is the model.
 
-    python benchmarks/serve.py [--items 10000 100000] [--seconds 10] [--rounds 3] [--soak 0]
+    python benchmarks/serve.py [--items 10000 100000] [--workers 1 2] [--seconds 10] [--rounds 3] [--soak 0]
 
 Everything on this machine in one run, per size of the catalogue, medians of the rounds:
 
-- the service (`serve_process.py`): `wrk` asks as 1, 8 and 32 clients, nine requests for ten recommendations to one event; users have
+- the service (`serve_process.py`), as one process and as two that share a store, each with one thread that answers: `wrk` asks as 1, 8 and 32 clients, nine requests for ten recommendations to one event; users have
   histories of about 50 (`serve_world.py`). Every answer is a slate logged durably, with reasons. The first seconds warm it up;
 - a bare endpoint of the same framework that returns one of those answers as a constant, with the same clients;
 - the model without HTTP, in a process of its own, one thread: reading a history and the matrix products that score the catalogue
   (`Scorer.score` of the sequential branch: the forward pass and one product), and the fused score of all branches, which is what a slate
   is ranked by; and the whole pipeline without HTTP;
-- memory of the service's process after the load.
+- memory of the service's processes after the load, all together: pages that they share are counted once.
 
 Aims: p99 <= 25 ms with 8 clients and 10,000 items on 2 cores; one request costs at most 3 times the bare model. With ``--soak S`` the
 service is loaded for S seconds more at half of its best rate, told by memory and latency of each tenth. Needs ``wrk``; writes
@@ -81,7 +81,7 @@ def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     return found | {"errors": sum(one["errors"] for one in rounds), "p99_ms_rounds": [one["p99_ms"] for one in rounds]}
 
 
-def measure(num_items: int, *, seconds: int, rounds: int, soak: int) -> dict[str, Any]:
+def measure(num_items: int, *, workers: list[int], seconds: int, rounds: int, soak: int) -> dict[str, Any]:
     """One size of the catalogue."""
     from serve_world import built_project  # noqa: PLC0415  # the same
 
@@ -91,28 +91,33 @@ def measure(num_items: int, *, seconds: int, rounds: int, soak: int) -> dict[str
         shutil.copytree(built, project)
         answer = Path(temporary) / "answer.json"
         found: dict[str, Any] = {"model": bare_model(project)}
-        with running("--project", str(project), path="/health/ready") as process:
-            url = f"http://127.0.0.1:{_PORT}/v1/users/u00001/recommendations?n=10"
-            answer.write_bytes(urllib.request.urlopen(url).read())
-            loaded(clients=4, seconds=WARM_SECONDS, num_items=num_items)
-            how: dict[str, Any] = {"seconds": seconds, "num_items": num_items}
-            found["service"] = {
-                str(clients): medians([loaded(clients=clients, seed=2 + number, **how) for number in range(rounds)])
-                for clients in CLIENTS
-            }
-            found["resident_mb"] = round(psutil.Process(process.pid).memory_info().rss / 1e6, 1)
-            if soak:
-                found["soak"] = soaked(process.pid, soak, num_items)
+        how: dict[str, Any] = {"seconds": seconds, "num_items": num_items}
+        for num in workers:
+            with running("--project", str(project), "--workers", str(num), path="/health/ready") as process:
+                url = f"http://127.0.0.1:{_PORT}/v1/users/u00001/recommendations?n=10"
+                answer.write_bytes(urllib.request.urlopen(url).read())
+                loaded(clients=4, seconds=WARM_SECONDS, num_items=num_items)
+                name = "service" if num == 1 else f"service of {num} processes"
+                found[name] = {
+                    str(clients): medians([loaded(clients=clients, seed=2 + number, **how) for number in range(rounds)])
+                    for clients in CLIENTS
+                } | {"memory_mb": memory_mb(process.pid)}
+                if soak and num == workers[-1]:
+                    found["soak"] = soaked(process.pid, soak, num_items)
         with running("--bare", str(answer), path="/bare"):
             found["bare"] = {
                 str(clients): medians([loaded(clients=clients, bare="/bare", **how) for _ in range(rounds)])
                 for clients in CLIENTS
             }
-    whole = 1000 / found["service"]["8"]["per_second"]
-    found["request_by_model"] = {
-        "one product": round(whole / found["model"]["forward and one product ms"], 2),
-        "all branches": round(whole / found["model"]["all branches fused ms"], 2),
-    }
+    model = found["model"]
+    for name in [name for name in found if name.startswith("service")]:
+        # Milliseconds of one core for a request, where all cores that answer are busy.
+        num = 1 if name == "service" else int(name.split()[2])
+        whole = 1000 * min(num, os.cpu_count() or 1) / found[name]["8"]["per_second"]
+        found[name]["request_by_model"] = {
+            "one product": round(whole / model["forward and one product ms"], 2),
+            "all branches": round(whole / model["all branches fused ms"], 2),
+        }
     return found
 
 
@@ -125,14 +130,21 @@ def bare_model(project: Path) -> dict[str, float]:
     return found
 
 
+def memory_mb(process: int) -> float:
+    """What a process and its children take, each page once."""
+    own = psutil.Process(process)
+    shares = [one.memory_full_info() for one in (own, *own.children(recursive=True))]
+    return round(sum(getattr(one, "pss", one.rss) for one in shares) / 1e6, 1)
+
+
 def soaked(process: int, seconds: int, num_items: int) -> list[dict[str, Any]]:
     """Ten equal stretches under load: latency and memory of each. One client leaves about half of what eight get unused."""
     rows = []
     for stretch in range(10):
         found = loaded(clients=1, seconds=max(1, seconds // 10), num_items=num_items, seed=100 + stretch)
-        memory = round(psutil.Process(process).memory_info().rss / 1e6, 1)
         rows.append(
-            {name: found[name] for name in ("per_second", "p50_ms", "p99_ms", "errors")} | {"resident_mb": memory}
+            {name: found[name] for name in ("per_second", "p50_ms", "p99_ms", "errors")}
+            | {"memory_mb": memory_mb(process)}
         )
     return rows
 
@@ -141,6 +153,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="processes, each measured")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--soak", type=int, default=0, help="seconds of a steady load after the rounds")
@@ -151,7 +164,8 @@ def main() -> None:
     kept = json.loads(RESULT.read_text())["items"] if RESULT.is_file() else {}
     for num_items in options.items:
         print(f"{num_items:,} items", flush=True)
-        found = measure(num_items, seconds=options.seconds, rounds=options.rounds, soak=options.soak)
+        how = {"seconds": options.seconds, "rounds": options.rounds, "soak": options.soak}
+        found = measure(num_items, workers=options.workers, **how)
         print(json.dumps(found, indent=1))
         kept[str(num_items)] = found | {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "load_before": round(load, 2)}
         machine = {"cpus": os.cpu_count(), "python": platform.python_version()}

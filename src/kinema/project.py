@@ -123,7 +123,7 @@ class Project:
     @cached_property
     def store(self) -> ServiceStore:
         """The project's data."""
-        return open_store(self.settings.store.place(self.folder))
+        return open_store(self.settings.store.place(self.folder), changes=self.folder / "store.changes")
 
     @property
     def artifacts(self) -> Path:

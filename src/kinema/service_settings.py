@@ -35,7 +35,9 @@ class ServingSettings(ServiceSection):
     workers: int = Field(
         default=1, ge=1, le=64, description="processes that share the port, each with the model and the catalogue"
     )
-    threads: int = Field(default=2, ge=1, le=64, description="answers computed at once in a process")
+    threads: int = Field(
+        default=1, ge=1, le=64, description="answers computed at once in a process; for more cores take more workers"
+    )
     max_batch: int = Field(default=1000, ge=1, le=100_000, description="events in one request")
     max_upload_mb: int = Field(default=512, ge=1, le=100_000, description="largest clip that may be uploaded")
     max_image_mb: int = Field(default=20, ge=1, le=1000, description="largest picture that may be searched with")

@@ -6,7 +6,8 @@ import pytest
 from kinema.errors import DataError
 from kinema.schema import Event, EventKind
 from kinema.serving.problems import Problem
-from kinema.serving.writer import Writer, event_frame
+from kinema.serving.writer import Writer
+from kinema.store.event_log import event_frame
 from kinema.store.service_protocols import LoggedSlate
 from small_service import small_project
 
@@ -25,15 +26,14 @@ class Slow:
     def __init__(self, store):
         self.store = store
         self.go = threading.Event()
-        self.sizes = []
+        self.sizes, self.rounds = [], []
 
-    def write_events(self, frame, *, create_items=False):
-        self.go.wait(10)
-        self.sizes.append(frame.height)
-        return self.store.write_events(frame, create_items=create_items)
-
-    def write_slates(self, slates):
-        self.store.write_slates(slates)
+    def write_served(self, events, slates, *, create_items=False):
+        if events:
+            self.go.wait(10)
+            self.sizes.append(len(events))
+        self.rounds.append((len(events), len(slates)))
+        return self.store.write_served(events, slates, create_items=create_items)
 
 
 @pytest.fixture
@@ -100,6 +100,43 @@ def test_a_slate_is_logged_once(writer, store, slow):
     assert store.slates().height == 1
 
 
+def test_events_and_slates_that_wait_share_one_transaction(writer, slow, store):
+    first = writer.events([event("a")])
+    while writer.num_waiting:
+        pass
+    version, written = store.changes.read(), [writer.events([event("b")]), writer.slate(slate("s1"))]
+    slow.go.set()
+    for done in (first, *written):
+        done.result(10)
+    assert store.changes.read()[0] == version[0] + 2
+    assert slow.rounds == [(1, 0), (1, 1)]
+
+
+def test_a_slate_that_waits_with_a_refused_event_is_logged(writer, slow, store):
+    first = writer.events([event("a")])
+    while writer.num_waiting:
+        pass
+    bad, good = writer.events([event("gone")]), writer.slate(slate("s1"))
+    slow.go.set()
+    first.result(10)
+    good.result(10)
+    with pytest.raises(Problem, match="1 of 1 events name an item that is gone"):
+        bad.result(10)
+    assert store.slate("s1") == slate("s1")
+
+
+def test_one_that_cannot_be_kept_fails_alone(writer, slow, store):
+    first = writer.events([event("a")])
+    while writer.num_waiting:
+        pass
+    bad, good = writer.events([event("a", its_id="e" * 257)]), writer.slate(slate("s1"))
+    slow.go.set()
+    first.result(10)
+    good.result(10)
+    with pytest.raises(DataError, match="event id must have 1 to 256 characters, has 257"):
+        bad.result(10)
+
+
 def test_what_waits_is_written_before_the_end(store, slow):
     writer = Writer(slow, applied=lambda: None)
     writer.start()
@@ -113,11 +150,8 @@ def test_what_waits_is_written_before_the_end(store, slow):
 
 def test_a_store_that_fails_is_told_to_everyone_who_waits():
     class Broken:
-        def write_events(self, *_, **__):
-            raise OSError("disk full")
-
-        def write_slates(self, _):
-            raise DataError("no")
+        def write_served(self, events, _slates, **_):
+            raise OSError("disk full") if events else DataError("no")
 
     writer = Writer(Broken(), applied=lambda: None)
     writer.start()

@@ -96,13 +96,13 @@ def test_an_index_is_made_when_nobody_writes(url):
         return {one["name"] for one in inspect(store._engine).get_indexes("events")}
 
     with store._writer.begin():
-        assert store.events_after(-1).height == 3
+        assert len(store.events_after(-1)) == 3
         assert "events_by_seq" not in indexes()
-    assert store.events_after(0).height == 2
+    assert len(store.events_after(0)) == 2
     assert len(store.user_events("u1")) == 2
     assert indexes() >= {"events_by_seq", "events_by_user"}
     again = SqlStore.open(url)
-    assert again.events_after(1).height == 1
+    assert len(again.events_after(1)) == 1
     again.close()
     store.close()
 

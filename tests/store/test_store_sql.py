@@ -69,7 +69,7 @@ def test_a_store_of_a_former_release_is_upgraded_in_place(tmp_path):
     assert (store.version(), store.meta("media_root"), store.mark("k").done) == (3, "media", True)
     assert store.events()["kind"].to_list() == ["watch", "click"]
     assert store.state() == StoreState(seq=1, items=0, users=0, documents=0)
-    assert store.events_after(0)["item"].to_list() == [1]
+    assert [event.item for event in store.events_after(0)] == [1]
     assert store.write_events(some_events(timestamp_ms=[2000, 1, 2], user="u", item="a")) == WriteCounts(new=2, known=1)
     assert store.delete_item("a")
     store.write_slates([some_slate()])

@@ -27,7 +27,7 @@ from kinema.cli.output import project_option
 @click.option(
     "--workers", type=click.IntRange(1, 64), help="Processes that share the port.  [default: 1, or kinema.toml]"
 )
-@click.option("--worker", "is_worker", is_flag=True, hidden=True)
+@click.option("--worker", type=int, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Say the address as JSON on standard output.")
 @project_option
 def serve(folder: Path | None, *, as_json: bool, **how: Any) -> None:
@@ -47,4 +47,4 @@ def serve(folder: Path | None, *, as_json: bool, **how: Any) -> None:
         )
 
     with Project.find(folder) as opened:
-        serve_project(opened, **how, started=None if how["is_worker"] else started)
+        serve_project(opened, **how, started=started)

@@ -14,6 +14,7 @@ from kinema.serving.administration import Administration
 from kinema.serving.auth import Guard
 from kinema.serving.bounds import Bounds
 from kinema.serving.console_files import FOLDER, Console, read_files
+from kinema.serving.direct import DirectPaths
 from kinema.serving.document import ERRORS, install_document
 from kinema.serving.documentation import install_documentation
 from kinema.serving.engine import Engine
@@ -174,6 +175,7 @@ def _surround(app: FastAPI, engine: Engine, options: ServiceOptions, access: Acc
     """Middleware, from the inside out: who asks, within which bounds, headers, the log, what is counted."""
     told, desk = engine.telemetry, _sign_in(engine, options)
     app.state.sign_in = desk
+    app.add_middleware(DirectPaths, parts=app.state.parts)
     app.add_middleware(
         Guard,
         access=access,

@@ -7,6 +7,7 @@ refuses what a web page on another site has its reader's browser send there.
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final, Literal, Self
 
 from anyio.to_thread import run_sync
@@ -198,8 +199,8 @@ class Guard:
         return None if claims is None else Principal(name, claims.scopes, name, "jwt")
 
 
-def principal_of(request: Request) -> Principal:
-    """Who asks; for `Depends`.
+async def principal_of(request: Request) -> Principal:
+    """Who asks; for `Depends`, which would run a plain function in a thread.
 
     Raises:
         Problem: 401: the path is public and nobody said who they are.
@@ -247,6 +248,7 @@ def _host_of(text: str) -> str:
     return text.partition(":")[0]
 
 
+@lru_cache(maxsize=1000)
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True

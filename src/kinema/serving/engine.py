@@ -5,7 +5,7 @@ An answer takes no lock. What keeps the world up to date is in `kinema.serving.k
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -54,6 +54,7 @@ class Engine:
         telemetry: Told what is served and what arrives.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long a written item may wait for the world that knows it.
+        taken: Called when another world answers.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Engine:
         telemetry: Telemetry | None = None,
         follow_seconds: float = 0.25,
         wait_seconds: float = 20.0,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.telemetry = telemetry or Telemetry()
@@ -79,6 +81,7 @@ class Engine:
             prepare=self._prepare,
             follow_seconds=follow_seconds,
             wait_seconds=wait_seconds,
+            taken=taken,
         )
         self.writer = Writer(store, applied=self.keeper.catch_up)
 
@@ -115,11 +118,16 @@ class Engine:
         """
         return self.keeper.world
 
+    def newest_world(self) -> World:
+        """The same, with everything that a process of this machine has acknowledged until now."""
+        self.keeper.follow()
+        return self.world
+
     # Answers
 
     def recommend(self, asked: Asked) -> tuple[str, Answered, World, "Future[None]"]:
         """A slate: its id, the answer, the world it came from, and when it is logged."""
-        world = self.world
+        world = self.newest_world()
         its_id = new_id(asked.timestamp_ms)
         answered = world.recommend(replace(asked, draw=its_id, weights=self.weights.of(asked.user)))
         logged = self.log(its_id, answered.slate, world, asked, variant=answered.variant)
@@ -129,7 +137,7 @@ class Engine:
         self, item: str, *, num_items: int, modality: str | None, exclude: Sequence[str], user: str = ""
     ) -> tuple[str, Answered, World, "Future[None]"]:
         """Items like an item; see `recommend`."""
-        world, moment = self.world, now_ms()
+        world, moment = self.newest_world(), now_ms()
         self.known_item(item)
         its_id = new_id(moment)
         how: dict[str, Any] = {"num_items": num_items, "modality": modality, "exclude": exclude}
@@ -139,13 +147,13 @@ class Engine:
 
     def audience(self, item: str, *, num_users: int) -> tuple[Audience, World]:
         """Users who should see an item."""
-        world = self.world
+        world = self.newest_world()
         self.known_item(item)
         return world.audience(item, num_users=num_users), world
 
     def search(self, text: str, *, user: str, **options: Any) -> tuple[str, SearchResult, World, "Future[None]"]:
         """Items that answer a question; see `recommend`."""
-        world, moment = self.world, now_ms()
+        world, moment = self.newest_world(), now_ms()
         found = world.search(text, user=user, **options)
         its_id = new_id(moment)
         logged = LoggedSlate(

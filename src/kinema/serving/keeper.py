@@ -4,13 +4,13 @@ Two threads: the follower looks several times a second how far the store has com
 the world that answers; items and models take a new one, and the old one answers until it is there.
 """
 
+import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-
-import polars as pl
+from typing import Final
 
 from kinema.errors import KinemaError
 from kinema.logs import get_logger
@@ -19,9 +19,10 @@ from kinema.serving.placements import Placements
 from kinema.serving.problems import Problem
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import World, Worlds
-from kinema.store.service_protocols import ServiceStore, StoreState
+from kinema.store.service_protocols import Arrival, ServiceStore, StoreState
 
 _LOG = get_logger("serving")
+_MOST_AT_ONCE: Final = 10_000
 
 
 class Keeper:
@@ -36,6 +37,7 @@ class Keeper:
         prepare: Called with a world before it answers, and with the one that answers when documents have changed.
         follow_seconds: How often what other processes wrote is looked for.
         wait_seconds: How long to wait for a world at most.
+        taken: Called when another world answers.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Keeper:
         prepare: Callable[[World], None],
         follow_seconds: float,
         wait_seconds: float,
+        taken: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._worlds = worlds
@@ -57,8 +60,10 @@ class Keeper:
         self._documents_changed = documents_changed
         self._prepare = prepare
         self._documents_read = -1
+        self._seen = (-1, -1)
         self._follow_seconds = follow_seconds
         self._wait_seconds = wait_seconds
+        self._taken = taken
         self._world: World | None = None
         self._applying = threading.RLock()
         self._changed = threading.Condition()
@@ -146,29 +151,48 @@ class Keeper:
         """Take in every event that the store has and the world has not."""
         with self._applying:
             if self._world is not None:
+                written = self._store.changes.read()[0]
                 self._apply(self._world)
+                self._seen = (written, self._seen[1])
+
+    def follow(self) -> None:
+        """Take in what any process of this machine has written until now; cheap where that is nothing."""
+        events, others = self._store.changes.read()
+        if (events, others) == self._seen:
+            return
+        try:
+            if events != self._seen[0]:
+                self.catch_up()
+            if others != self._seen[1]:
+                with self._applying:
+                    self._look(self._store.state())
+                    self._seen = (self._seen[0], others)
+        except Exception as error:  # noqa: BLE001  # the world goes on as it is, and the next answer tries again
+            _LOG.warning("following the store failed", error=type(error).__name__)
 
     def _apply(self, world: World) -> None:
         while True:
-            events = self._store.events_after(world.seq)
-            if not events.height:
+            events = self._store.events_after(world.seq, limit=_MOST_AT_ONCE)
+            if not events:
                 return
-            newest_user = int(events["user"].max())  # type: ignore[arg-type]  # a column of integers
-            if newest_user >= len(world.people):
+            if max(event.user for event in events) >= len(world.people):
                 for number, user in self._store.user_page(after=len(world.people) - 1, limit=1_000_000):
                     world.people.add(number, user.id, user.attributes)
             world.record(events)
-            world.seq = int(events["seq"][-1])
+            world.seq = events[-1].seq
             if world is self._world:
                 self._tell(events)
+            if len(events) < _MOST_AT_ONCE:
+                return
 
-    def _tell(self, events: pl.DataFrame) -> None:
+    def _tell(self, events: Sequence[Arrival]) -> None:
         """Count what arrived, and what came of which slates."""
-        self._telemetry.count_events(accepted=events.height)
-        self._telemetry.set_newest_event(int(events["timestamp_ms"].max()))  # type: ignore[arg-type]  # a column of integers
-        for kind, watch_ms, slate_id in zip(events["kind"], events["watch_ms"], events["slate_id"], strict=True):
-            scenario, variant = self._placements.get(slate_id) if slate_id else ("", "")
-            self._telemetry.observe_event(EventKind(kind), scenario=scenario, variant=variant, watch_ms=watch_ms)
+        self._telemetry.count_events(accepted=len(events))
+        self._telemetry.set_newest_event(max(event.timestamp_ms for event in events))
+        for event in events:
+            scenario, variant = self._placements.get(event.slate_id) if event.slate_id else ("", "")
+            kind = EventKind(event.kind)
+            self._telemetry.observe_event(kind, scenario=scenario, variant=variant, watch_ms=event.watch_ms)
 
     def _follow(self) -> None:
         while not self._stopping.wait(self._follow_seconds):
@@ -237,3 +261,15 @@ class Keeper:
         self._telemetry.set_catalogue(len(world.catalogue))
         with self._changed:
             self._changed.notify_all()
+        self._taken()
+
+
+def settle_memory() -> None:
+    """Leave what there is now to itself, for a process that does nothing but serve.
+
+    A world is some hundred thousand objects that stay, and the collector of garbage stops all threads for a fifth of a second when it
+    looks through them. It does so here, once for each world, and then looks only at what has come since.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -32,7 +32,7 @@ class ServiceOptions:
         feedback_kinds: FeedbackType of gorse's clients -> what it is here, beside `kinema.serving.gorse_mapping.KINDS`.
     """
 
-    threads: int = 2
+    threads: int = 1
     max_batch: int = 1000
     max_upload_bytes: int = 512 << 20
     max_image_bytes: int = 20 << 20

@@ -117,14 +117,19 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(KinemaError)
     async def kinema(_: Request, error: KinemaError) -> JSONResponse:
-        status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-        if status == 500:
-            return _of_failure(error).response()
-        return Problem(status, str(error), code=NOT_BUILT if isinstance(error, NotBuiltError) else None).response()
+        return problem_of(error).response()
 
     @app.exception_handler(Exception)
     async def failure(_: Request, error: Exception) -> JSONResponse:
         return _of_failure(error).response()
+
+
+def problem_of(error: KinemaError) -> Problem:
+    """What an error of ours is answered with."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if status == 500:
+        return _of_failure(error)
+    return Problem(status, str(error), code=NOT_BUILT if isinstance(error, NotBuiltError) else None)
 
 
 def _allowed(request: Request) -> list[str]:

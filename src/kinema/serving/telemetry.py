@@ -12,7 +12,7 @@ from collections import Counter as Counts
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -30,6 +30,19 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _RETRIEVE: Final = "retrieve:"
+
+
+class _Children(dict[tuple[Any, ...], Any]):
+    """Of a metric, by the values of its labels: finding one in the metric itself takes longer than counting."""
+
+    def __init__(self, metric: Counter | Gauge | Histogram) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[Any, ...]) -> Any:
+        """One that is asked for the first time."""
+        child = self[labels] = self._metric.labels(*labels)
+        return child
 
 
 class Telemetry:
@@ -54,8 +67,8 @@ class Telemetry:
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a finished request."""
-        self._requests.labels(route, method, status).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._requests[route, method, status].inc()
+        self._request_seconds[route,].observe(seconds)
 
     def observe_slate(self, slate: Slate, *, scenario: str, variant: str = "", num_cold: int = 0) -> None:
         """Count a slate that was served.
@@ -66,14 +79,14 @@ class Telemetry:
             variant: Of the scenario; empty without an experiment.
             num_cold: How many of its items had no events yet.
         """
-        self._slates.labels(*self._online.place(scenario, variant)).inc()
+        self._slates[self._online.place(scenario, variant)].inc()
         self._served.inc(len(slate.items))
         self._served_cold.inc(num_cold)
         self._window.add(tuple(one.id for one in slate.items), num_cold)
         for step in slate.trace:
-            self._stage_seconds.labels(step.stage).observe(step.milliseconds / 1000)
+            self._stage_seconds[step.stage,].observe(step.milliseconds / 1000)
             if step.stage.startswith(_RETRIEVE):
-                self._candidates.labels(step.stage.removeprefix(_RETRIEVE)).inc(step.num_out)
+                self._candidates[step.stage.removeprefix(_RETRIEVE),].inc(step.num_out)
 
     def observe_event(
         self, kind: EventKind, *, scenario: str = "", variant: str = "", watch_ms: int | None = None
@@ -88,19 +101,19 @@ class Telemetry:
         """
         place = self._online.place(scenario, variant)
         if kind is EventKind.IMPRESSION:
-            self._impressions.labels(*place).inc()
+            self._impressions[place].inc()
             self._online.add(place, impressions=1)
         elif kind is EventKind.CLICK:
-            self._clicks.labels(*place).inc()
+            self._clicks[place].inc()
             self._online.add(place, clicks=1)
         if watch_ms:
-            self._watch_seconds.labels(*place).inc(watch_ms / 1000)
+            self._watch_seconds[place].inc(watch_ms / 1000)
 
     def count_events(self, *, accepted: int = 0, known: int = 0, rejected: int = 0) -> None:
         """Count events that arrived: new ones, ones that were there already, ones that were refused."""
         for outcome, number in (("accepted", accepted), ("known", known), ("rejected", rejected)):
             if number:
-                self._events.labels(outcome).inc(number)
+                self._events[outcome,].inc(number)
 
     def set_newest_event(self, timestamp_ms: int) -> None:
         """Tell when the newest event happened that recommendations know of, UTC milliseconds."""
@@ -124,7 +137,7 @@ class Telemetry:
 
     def set_queue(self, name: str, length: int) -> None:
         """Tell how much waits: ``events`` to be written, ``media`` to be understood."""
-        self._queue.labels(name).set(length)
+        self._queue[name,].set(length)
 
     def count_auth_failure(self, reason: str) -> None:
         """Count a refusal: ``missing``, ``invalid`` or ``forbidden``."""
@@ -149,24 +162,34 @@ class Telemetry:
 
     def _build_metrics(self) -> None:
         own, place = self.registry, ("scenario", "variant")
-        self._requests = Counter("kinema_requests", "Requests answered", ("route", "method", "status"), registry=own)
-        self._request_seconds = Histogram(
-            "kinema_request_seconds", "Time to answer", ("route",), registry=own, buckets=_REQUEST_SECONDS
+        self._requests = _Children(
+            Counter("kinema_requests", "Requests answered", ("route", "method", "status"), registry=own)
         )
-        self._stage_seconds = Histogram(
-            "kinema_stage_seconds", "Time in a stage of the pipeline", ("stage",), registry=own, buckets=_STAGE_SECONDS
+        self._request_seconds = _Children(
+            Histogram("kinema_request_seconds", "Time to answer", ("route",), registry=own, buckets=_REQUEST_SECONDS)
         )
-        self._candidates = Counter("kinema_candidates", "Candidates proposed", ("source",), registry=own)
-        self._slates = Counter("kinema_slates", "Slates served", place, registry=own)
+        self._stage_seconds = _Children(
+            Histogram(
+                "kinema_stage_seconds",
+                "Time in a stage of the pipeline",
+                ("stage",),
+                registry=own,
+                buckets=_STAGE_SECONDS,
+            )
+        )
+        self._candidates = _Children(Counter("kinema_candidates", "Candidates proposed", ("source",), registry=own))
+        self._slates = _Children(Counter("kinema_slates", "Slates served", place, registry=own))
         self._served = Counter("kinema_served_items", "Places of slates served", registry=own)
         self._served_cold = Counter("kinema_served_cold_items", "The same, of items without events", registry=own)
-        self._impressions = Counter("kinema_impressions", "Items seen in slates", place, registry=own)
-        self._clicks = Counter("kinema_clicks", "Clicks on items of slates", place, registry=own)
-        self._watch_seconds = Counter("kinema_watch_seconds", "Time watched out of slates", place, registry=own)
-        self._events = Counter("kinema_events", "Events that arrived", ("outcome",), registry=own)
+        self._impressions = _Children(Counter("kinema_impressions", "Items seen in slates", place, registry=own))
+        self._clicks = _Children(Counter("kinema_clicks", "Clicks on items of slates", place, registry=own))
+        self._watch_seconds = _Children(
+            Counter("kinema_watch_seconds", "Time watched out of slates", place, registry=own)
+        )
+        self._events = _Children(Counter("kinema_events", "Events that arrived", ("outcome",), registry=own))
         self._auth_failures = Counter("kinema_auth_failures", "Requests refused", ("reason",), registry=own)
         self._rate_limited = Counter("kinema_rate_limited", "Requests that came too often", ("scope",), registry=own)
-        self._queue = Gauge("kinema_queue_length", "What waits", ("queue",), registry=own)
+        self._queue = _Children(Gauge("kinema_queue_length", "What waits", ("queue",), registry=own))
         self._catalogue = Gauge("kinema_catalogue_items", "Items that may be served", registry=own)
         self._model = Gauge("kinema_model_info", "The model that answers", ("version",), registry=own)
         self._model_age = self._clock("kinema_model_age_seconds", "Since the model was trained")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kinema.recommend.audience import Audience
@@ -23,7 +22,7 @@ from kinema.recommend.scenario import Scenario
 from kinema.recommend.search import SearchResult
 from kinema.schema import EventKind, Slate
 from kinema.store.features import MomentShares
-from kinema.store.service_protocols import StoreState
+from kinema.store.service_protocols import Arrival, StoreState
 
 GUEST: Final = "guest:"
 """Begins the name under which slates of a guest's session are logged."""
@@ -158,7 +157,7 @@ class World(Protocol):
     def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
         """What a user is interested in."""
 
-    def record(self, events: pl.DataFrame) -> None:
+    def record(self, events: Sequence[Arrival]) -> None:
         """Take in events, as `kinema.store.service_protocols.ServiceStore.events_after` returns them."""
 
     def warm(self) -> None:

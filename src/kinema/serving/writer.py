@@ -7,11 +7,10 @@ share the next one. Whoever waits for a result knows that it is in the store, an
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-import orjson
 import polars as pl
 
 from kinema.errors import KinemaError
@@ -23,20 +22,6 @@ from kinema.store.service_protocols import LoggedSlate, ServiceStore
 _LOG = get_logger("serving")
 _MOST_AT_ONCE: Final = 256
 _MOST_WAITING: Final = 10_000
-_COLUMNS: Final = {
-    "user": pl.String,
-    "item": pl.String,
-    "timestamp_ms": pl.Int64,
-    "kind": pl.String,
-    "id": pl.String,
-    "value": pl.Float64,
-    "watch_ms": pl.Int64,
-    "session_id": pl.String,
-    "slate_id": pl.String,
-    "position": pl.Int64,
-    "propensity": pl.Float64,
-    "context": pl.String,
-}
 
 
 @dataclass(frozen=True)
@@ -105,13 +90,10 @@ class Writer:
         goes_on = True
         while goes_on:
             jobs, goes_on = self._next()
-            slates = [job for job in jobs if isinstance(job.what, LoggedSlate)]
-            for create_items in (False, True):
-                chosen = [job for job in jobs if isinstance(job.what, tuple) and job.create_items == create_items]
+            created = [job for job in jobs if job.create_items]
+            for chosen in ([job for job in jobs if not job.create_items], created):
                 if chosen:
-                    self._write_events(chosen, create_items=create_items)
-            if slates:
-                self._write_slates(slates)
+                    self._write_round(chosen)
 
     def _next(self) -> tuple[list[_Job], bool]:
         """What is written together, and whether more may come."""
@@ -129,32 +111,29 @@ class Writer:
             jobs.append(job)
         return jobs, True
 
-    def _write_events(self, jobs: list[_Job], *, create_items: bool) -> None:
+    def _write_round(self, jobs: list[_Job]) -> None:
+        """Write what came together: events and slates in one transaction."""
+        asking = [job for job in jobs if isinstance(job.what, tuple)]
         events = [event for job in jobs if isinstance(job.what, tuple) for event in job.what]
+        slates = [job.what for job in jobs if isinstance(job.what, LoggedSlate)]
         try:
-            refused = self._store.write_events(event_frame(events), create_items=create_items).rejected
-            self._applied()
+            refused = self._store.write_served(events, slates, create_items=jobs[0].create_items).rejected
+            if events:
+                self._applied()
         except Exception as error:  # noqa: BLE001  # whoever waits is told, whatever it is
             if len(jobs) == 1 or not isinstance(error, KinemaError):
                 _fail(jobs, error)
                 return
-            refused = len(events)
-        if refused and len(jobs) == 1:
-            told = f"{refused} of {len(events)} events name an item that is gone"
-            _fail(jobs, Problem(404, told, field="item_id"))
-        elif refused:  # one of them is to blame; what was written is known when it comes again
-            for job in jobs:
-                self._write_events([job], create_items=create_items)
-        else:
-            _tell(jobs)
-
-    def _write_slates(self, jobs: list[_Job]) -> None:
-        try:
-            self._store.write_slates([job.what for job in jobs if isinstance(job.what, LoggedSlate)])
-        except Exception as error:  # noqa: BLE001  # the same
-            _fail(jobs, error)
+            for job in jobs:  # one of them is to blame; what was written is known when it comes again
+                self._write_round([job])
             return
-        _tell(jobs)
+        _tell([job for job in jobs if not refused or isinstance(job.what, LoggedSlate)])
+        if refused and len(asking) == 1:
+            told = f"{refused} of {len(events)} events name an item that is gone"
+            _fail(asking, Problem(404, told, field="item_id"))
+        elif refused:
+            for job in asking:
+                self._write_round([job])
 
 
 def _tell(jobs: list[_Job]) -> None:
@@ -168,18 +147,6 @@ def _fail(jobs: list[_Job], error: Exception) -> None:
     for job in jobs:
         if job.done.set_running_or_notify_cancel():
             job.done.set_exception(error)
-
-
-def event_frame(events: Sequence[Event]) -> pl.DataFrame:
-    """Events as a store takes them.
-
-    Example:
-        >>> from kinema.schema import EventKind
-        >>> event_frame([Event("u1", "v1", 7, EventKind.CLICK)]).select("user", "item", "kind").row(0)
-        ('u1', 'v1', 'click')
-    """
-    rows = [asdict(event) | {"context": orjson.dumps(dict(event.context)).decode()} for event in events]
-    return pl.DataFrame(rows, schema=_COLUMNS)
 
 
 def item_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST
@@ -38,7 +37,7 @@ from kinema.steps.understanding import understand_texts
 from kinema.store.features import MomentShares
 from kinema.store.histories import Histories
 from kinema.store.profiles import ProfileSchema
-from kinema.store.service_protocols import ServiceStore, StoreState
+from kinema.store.service_protocols import Arrival, ServiceStore, StoreState
 
 if TYPE_CHECKING:
     from kinema.flm.model import FLM
@@ -216,10 +215,9 @@ class LiveWorld:
         hidden_V[[numbers[item] for item in self._placing.hidden if item in numbers]] = True
         self.catalogue.hidden_V[:] = hidden_V
 
-    def record(self, events: pl.DataFrame) -> None:
+    def record(self, events: Sequence[Arrival]) -> None:
         """Take in events; those of items that this reading does not know wait for the next."""
-        columns = (events[name].to_list() for name in ("user", "item", "timestamp_ms", "kind"))
-        for user, item, timestamp_ms, kind in zip(*columns, strict=True):
+        for _, user, item, timestamp_ms, kind, *_ in events:
             if item >= len(self.catalogue):
                 continue
             if self.maker.ranking is not None:

@@ -4,7 +4,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kinema.errors import ConfigError
 from kinema.extras import require
@@ -34,28 +34,39 @@ class WholeProject(ServedProject, MediaProject, Protocol):
     """The part of `kinema.project.Project` that the service needs."""
 
 
-def make_engine(project: ServedProject) -> "Engine":
-    """An engine for a project, started."""
+def make_engine(project: ServedProject, *, owns_process: bool = False) -> "Engine":
+    """An engine for a project, started.
+
+    Args:
+        project: Open.
+        owns_process: Nothing else happens in this process, see `kinema.serving.keeper.settle_memory`.
+    """
     from kinema.serving.engine import Engine  # noqa: PLC0415  # brings the web framework
+    from kinema.serving.keeper import settle_memory  # noqa: PLC0415  # the same
 
     serving = project.settings.serving
+    how: dict[str, Any] = {"taken": settle_memory} if owns_process else {}
     engine = Engine(
         store=project.store,
         worlds=ProjectWorlds(project),
         follow_seconds=serving.follow_seconds,
         wait_seconds=serving.wait_seconds,
+        **how,
     )
     engine.start()
     return engine
 
 
-def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False) -> "FastAPI":
+def make_app(
+    project: WholeProject, *, is_open: bool = False, log: bool = False, owns_process: bool = False
+) -> "FastAPI":
     """The application of a project.
 
     Args:
         project: Open.
         is_open: Serve without keys.
         log: Write a line for each request.
+        owns_process: See `make_engine`.
 
     Raises:
         MissingExtraError: The extra ``serve`` is not installed.
@@ -67,7 +78,7 @@ def make_app(project: WholeProject, *, is_open: bool = False, log: bool = False)
     if project.media_root is None:
         project.store.set_meta("media_root", "media")
     options = service_options(project, is_open=is_open, log=log)
-    engine = make_engine(project)
+    engine = make_engine(project, owns_process=owns_process)
     return create_app(
         engine,
         options,
@@ -162,7 +173,7 @@ def serve_project(
     is_open: bool = False,
     log: str | None = None,
     workers: int | None = None,
-    is_worker: bool = False,
+    worker: int | None = None,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a project until interrupted.
@@ -174,7 +185,7 @@ def serve_project(
         is_open: Serve without keys; only on loopback.
         log: ``json``, ``text`` or ``off``; None takes the settings'.
         workers: Processes; None takes the settings'.
-        is_worker: One of several that share the port.
+        worker: It is one of several: the file from which it takes connections.
         started: Told the address once requests are answered.
 
     Raises:
@@ -185,26 +196,26 @@ def serve_project(
 
     from kinema.serving.auth import check_open  # noqa: PLC0415  # the same
     from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # the same
+    from kinema.serving.dealt import DealtServer  # noqa: PLC0415  # the same
     from kinema.serving.privacy import Pseudonyms, Redaction, read_pseudonym_key  # noqa: PLC0415  # the same
     from kinema.serving.request_log import configure_service_logs  # noqa: PLC0415  # the same
 
     serving = project.settings.serving
     address, form = host or serving.host, log or serving.log
     check_open(address, is_open)
-    num = 1 if is_worker else workers or serving.workers
-    listener = bound_socket(address, serving.port if port is None else port, shared=num > 1 or is_worker)
-    url = f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}"
+    num = 1 if worker is not None else workers or serving.workers
+    listener = bound_socket(address, serving.port if port is None else port) if worker is None else _dealer(worker)
     redaction = Redaction(Pseudonyms(read_pseudonym_key(project.folder)), serving.personal_fields)
     configure_service_logs(level="warning" if form == "off" else "info", as_json=form != "text", redaction=redaction)
+    if started is not None and worker is None:
+        started(f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}")
     if num > 1:
-        options = ["--host", address, "--port", str(listener.getsockname()[1]), "--log", form]
-        if started is not None:
-            started(url)
-        run_workers(project.folder, [*options, *(["--open"] if is_open else [])], num=num)
-        listener.close()
+        command = [sys.executable, "-m", "kinema.cli.main", "serve", "--project", str(project.folder)]
+        options = ["--host", address, "--log", form, *(["--open"] if is_open else [])]
+        run_workers([*command, *options], listener, num=num)
         return
     sys.setswitchinterval(_SWITCH_SECONDS)
-    app = make_app(project, is_open=is_open, log=form != "off")
+    app = make_app(project, is_open=is_open, log=form != "off", owns_process=True)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -213,18 +224,30 @@ def serve_project(
         timeout_graceful_shutdown=10,
         http=BoundedProtocol,
     )
-    if started is not None:
-        started(url)
-    uvicorn.Server(config).run(sockets=[listener])
+    if worker is None:
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        DealtServer(config, listener).run()
 
 
-def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def _dealer(worker: int) -> socket.socket:
+    """What a worker takes connections from.
+
+    Raises:
+        ConfigError: It was not started by the process that listens.
+    """
+    try:
+        return socket.socket(fileno=worker)
+    except OSError:
+        raise ConfigError("--worker is for the processes that 'kinema serve --workers' starts") from None
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
     """A socket, bound before anything is loaded: a port that is taken is said at once.
 
     Args:
         host: Address.
         port: 0 takes a free one.
-        shared: Other processes of this service listen on it, too.
 
     Raises:
         ConfigError: It cannot be had.
@@ -232,8 +255,6 @@ def bound_socket(host: str, port: int, *, shared: bool = False) -> socket.socket
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -103,6 +103,11 @@ def open_engines(url: URL, *, patience_s: float) -> tuple[Engine, Engine]:
             return dialect_sqlite.open_engines(url, patience_s=patience_s)
 
 
+def beside(url: URL) -> str | None:
+    """The file whose neighbours the processes of a store may share; None where it is on a server, or in memory."""
+    return url.database if url.drivername == "sqlite" and url.database not in (None, "", ":memory:") else None
+
+
 def shown(url: URL) -> str:
     """A URL for people: neither its password nor its options, which may hold one.
 

@@ -89,7 +89,7 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
     cursor = connection.connection.cursor()
     for part in frame.iter_slices(_ROWS_PER_SLICE):
         size = _ROWS_PER_STATEMENT if part.height >= _ROWS_PER_STATEMENT else 1
-        text, order = _insert_statement(table, names, size)
+        text, order = insert_statement(table, names, size)
         cells: list[Any] = [None] * (part.height * width)
         for place, name in enumerate(order):
             cells[place::width] = part[name].to_list()
@@ -98,7 +98,7 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
         cursor.executemany(text, [cells[start : start + step] for start in range(0, split, step)])
         inserted += cursor.rowcount
         if split < len(cells):
-            single, _ = _insert_statement(table, names, 1)
+            single, _ = insert_statement(table, names, 1)
             cursor.executemany(single, [cells[start : start + width] for start in range(split, len(cells), width)])
             inserted += cursor.rowcount
     cursor.close()
@@ -107,7 +107,7 @@ def insert_new(connection: Connection, table: Table, frame: pl.DataFrame) -> int
 
 def insert_few(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
     """The same for a few rows."""
-    text, order = _insert_statement(table, tuple(names), 1)
+    text, order = insert_statement(table, tuple(names), 1)
     cursor = connection.connection.cursor()
     cursor.executemany(text, [[row.get(name) for name in order] for row in rows])
     inserted: int = cursor.rowcount
@@ -116,7 +116,7 @@ def insert_few(connection: Connection, table: Table, names: Sequence[str], rows:
 
 
 @cache
-def _insert_statement(table: Table, names: tuple[str, ...], num_rows: int) -> tuple[str, tuple[str, ...]]:
+def insert_statement(table: Table, names: tuple[str, ...], num_rows: int) -> tuple[str, tuple[str, ...]]:
     """SQL text with one mark per value, and the order of the columns in it."""
     rows: list[dict[str, Any]] = [{name: bindparam(f"{name}__{row}") for name in names} for row in range(num_rows)]
     statement = insert(table).values(rows).on_conflict_do_nothing()

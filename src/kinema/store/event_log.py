@@ -1,16 +1,18 @@
 """Writing and reading the ``events`` table."""
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, and_, desc, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, desc, func, or_, select
 
 from kinema.schema import EVENT_COLUMNS, Event, EventKind
 from kinema.store.dialect import dialect_of, insert_few, insert_new
 from kinema.store.event_keys import event_key, event_keys
+from kinema.store.service_protocols import Arrival
 from kinema.store.tables import EVENTS, ITEMS, KIND_CODES, USERS
 from kinema.store.text_json import read_object
 from kinema.store.vocabulary import check_lengths
@@ -94,6 +96,27 @@ def stored_event(event: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
+def event_row(event: Event) -> dict[str, Any]:
+    """An event by column; its context is JSON text."""
+    row: dict[str, Any] = {name: getattr(event, name) for name in EVENT_COLUMNS}
+    return row | {"kind": str(event.kind), "context": _json(dict(event.context)) if event.context else "{}"}
+
+
+def event_frame(events: Sequence[Event]) -> pl.DataFrame:
+    """Events as `kinema.store.protocols.Store.write_events` takes them.
+
+    Example:
+        >>> event_frame([Event("u1", "v1", 7, EventKind.CLICK)]).select("user", "item", "kind").row(0)
+        ('u1', 'v1', 'click')
+    """
+    types = _TYPES | dict.fromkeys(("user", "item", "kind"), pl.String) | {"position": pl.Int64}
+    return pl.DataFrame([event_row(event) for event in events], schema={name: types[name] for name in EVENT_COLUMNS})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def read_events(
     connection: Connection, *, kinds: Sequence[EventKind] | None, columns: Sequence[str] | None
 ) -> pl.DataFrame:
@@ -116,19 +139,23 @@ def read_events(
     return events
 
 
-def read_arrivals(connection: Connection, seq: int, *, limit: int) -> pl.DataFrame:
+def read_arrivals(connection: Connection, seq: int, *, limit: int) -> list[Arrival]:
     """Events that arrived after one; see `kinema.store.service_protocols.ServiceStore.events_after`."""
-    statement = (
-        select(*[EVENTS.c[name] for name in _ARRIVAL]).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
-    )
-    # Column by column: for the one event that a service asks for at a time, any expression of Polars costs more than the reading.
-    columns = zip(*connection.execute(statement), strict=True)
-    given = dict(zip(_ARRIVAL, columns, strict=False)) or dict.fromkeys(_ARRIVAL, ())
-    types = {name: _TYPES.get(name, pl.Int64) for name in _ARRIVAL} | {"kind": pl.String}
-    return pl.DataFrame({**given, "kind": [_NAMES[code] for code in given["kind"]]}, schema=types)
+    rows = connection.execute(_ARRIVALS, {"its_seq": seq, "its_limit": limit})
+    return [as_arrival(row) for row in rows]
 
 
-_ARRIVAL: Final = ("seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position")
+def as_arrival(row: Sequence[Any]) -> Arrival:
+    """An event from a row with the columns of `Arrival`, the kind as its code."""
+    return Arrival(row[0], row[1], row[2], row[3], _NAMES[row[4]], row[5], row[6], row[7], row[8])
+
+
+_ARRIVALS: Final = (
+    select(*[EVENTS.c[name] for name in Arrival._fields])
+    .where(EVENTS.c.seq > bindparam("its_seq"))
+    .order_by(EVENTS.c.seq)
+    .limit(bindparam("its_limit"))
+)
 
 
 def read_user_events(connection: Connection, user_id: str, *, limit: int, before_ms: int | None = None) -> list[Event]:

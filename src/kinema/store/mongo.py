@@ -16,16 +16,17 @@ from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, R
 from kinema.store import mongo_events, mongo_removal
 from kinema.store import mongo_reads as reads
 from kinema.store import mongo_writes as writes
+from kinema.store.changes import Changes
 from kinema.store.documents import check_version, document_text
+from kinema.store.event_log import event_frame
 from kinema.store.mongo_turn import STATE, Turn, make_state, taking_turn
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
-from kinema.store.service_protocols import Document, LoggedSlate, StoreState
+from kinema.store.service_protocols import Arrival, Document, LoggedSlate, StoreState
 from kinema.store.tables import KIND_CODES
 from kinema.store.vocabulary import check_lengths
 
 SCHEMA_VERSION: Final = 1
 _PATIENCE_MS: Final = 5000
-_ARRIVAL: Final = ("seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position")
 _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "items": (("id",),),
     "users": (("id",),),
@@ -39,6 +40,7 @@ class MongoStore:
     """A `kinema.store.service_protocols.ServiceStore` in MongoDB; safe to share between threads and processes."""
 
     def __init__(self, client: Any, database: Any, *, patience_s: float) -> None:
+        self.changes = Changes(None)
         self._client = client
         self._database = database
         self._patience_s = patience_s
@@ -68,8 +70,7 @@ class MongoStore:
                     database[name].create_index([(column, 1) for column in columns])
         except errors.PyMongoError as error:
             store.close()
-            shown = re.sub(r"//[^/@]*@", "//***@", url).split("?")[0]
-            reason = str(error).split(",")[0]
+            shown, reason = re.sub(r"//[^/@]*@", "//***@", url).split("?")[0], str(error).split(",")[0]
             raise DataError(
                 f"cannot open the store '{shown}': {reason}; check its address, user and password"
             ) from None
@@ -115,7 +116,7 @@ class MongoStore:
         strict: bool = False,
     ) -> WriteCounts:
         """Append events."""
-        with self._turn() as turn:
+        with self._turn(events=True) as turn:
             return writes.write_events(
                 turn, frame, mark=mark, rejects=rejects, create_items=create_items, strict=strict
             )
@@ -157,10 +158,10 @@ class MongoStore:
         where |= {} if before_ms is None else {"timestamp_ms": {"$lt": before_ms}}
         return mongo_events.newest_events(self._database, where, user_id=user_id, limit=limit)
 
-    def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
+    def events_after(self, seq: int, *, limit: int = 10_000) -> list[Arrival]:
         """Events that arrived later than one, in the order of arrival."""
         where = {"seq": {"$gt": seq, "$lt": self._state()["seq"]}}
-        return reads.event_frame(self._database.events.find(where).sort([("seq", 1)]).limit(limit), _ARRIVAL)
+        return [reads.as_arrival(doc) for doc in self._database.events.find(where).sort([("seq", 1)]).limit(limit)]
 
     def event_page(
         self,
@@ -239,6 +240,14 @@ class MongoStore:
         for place, one in enumerate(given):
             doc = reads.slate_doc(one, order=order + place)
             self._database.slates.update_one({"_id": one.id}, {"$setOnInsert": doc}, upsert=True)
+
+    def write_served(
+        self, events: Sequence[Event], slates: Sequence[LoggedSlate], *, create_items: bool = False
+    ) -> WriteCounts:
+        """Append a few events, then log slates."""
+        found = self.write_events(event_frame(events), create_items=create_items) if events else WriteCounts()
+        self.write_slates(slates)
+        return found
 
     def slate(self, slate_id: str) -> LoggedSlate | None:
         """One slate."""
@@ -346,6 +355,7 @@ class MongoStore:
 
     def close(self) -> None:
         """Release the database."""
+        self.changes.close()
         self._client.close()
 
     def _state(self) -> dict[str, int]:
@@ -365,9 +375,10 @@ class MongoStore:
         return self._database[name].find(where).sort([("_id", 1)]).limit(limit)
 
     @contextmanager
-    def _turn(self) -> Iterator[Turn]:
+    def _turn(self, *, events: bool = False) -> Iterator[Turn]:
         with self._lock, taking_turn(self._database, patience_s=self._patience_s) as turn:
             yield turn
+        self.changes.tell(events=events, others=True)
 
 
 def _of_kinds(kinds: Sequence[EventKind] | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, Reject, User
-from kinema.store.service_protocols import Document, LoggedSlate
+from kinema.store.service_protocols import Arrival, Document, LoggedSlate
 from kinema.store.tables import KIND_CODES
 from kinema.store.text_json import read_object
 
@@ -80,6 +80,11 @@ def as_event(doc: Mapping[str, Any], *, user: str, item: str) -> Event:
     content = {name: doc.get(name) for name in EVENT_COLUMNS}
     given = {"user": user, "item": item, "kind": EventKind(NAMES[doc["kind"]]), "id": doc.get("id", "")}
     return Event(**content | given | {"context": read_object(doc.get("context"))})
+
+
+def as_arrival(doc: Mapping[str, Any]) -> Arrival:
+    """An event by numbers."""
+    return Arrival._make(NAMES[doc["kind"]] if name == "kind" else doc.get(name) for name in Arrival._fields)
 
 
 def slate_doc(slate: LoggedSlate, *, order: int) -> dict[str, Any]:

@@ -15,12 +15,13 @@ Guarantees:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
 from kinema.schema import Event, EventKind, Item, User
-from kinema.store.protocols import Store
+from kinema.store.changes import Changes
+from kinema.store.protocols import Store, WriteCounts
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,32 @@ class StoreState:
     items: int
     users: int
     documents: int
+
+
+class Arrival(NamedTuple):
+    """An event as a running service takes it in: what happened by numbers, in the order of arrival.
+
+    Attributes:
+        seq: Arrival number.
+        user: Number of the user.
+        item: Number of the item.
+        timestamp_ms: When it happened, UTC milliseconds.
+        kind: What, as text.
+        value: See `kinema.schema.Event`.
+        watch_ms: Time watched.
+        slate_id: Of the slate that it came from.
+        position: Place in that slate.
+    """
+
+    seq: int
+    user: int
+    item: int
+    timestamp_ms: int
+    kind: str
+    value: float | None = None
+    watch_ms: int | None = None
+    slate_id: str | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,21 +140,23 @@ class Documents(Protocol):
 
 
 class ServiceStore(Store, Documents, Protocol):
-    """A store that a service can run on."""
+    """A store that a service can run on.
+
+    Attributes:
+        changes: How often this machine's processes have written, without asking the database.
+    """
+
+    changes: Changes
 
     def state(self) -> StoreState:
         """How far the store has come."""
 
-    def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
+    def events_after(self, seq: int, *, limit: int = 10_000) -> list[Arrival]:
         """Events that arrived later than one, in the order of arrival.
 
         Args:
             seq: Arrival number; -1 for all.
-            limit: Most rows.
-
-        Returns:
-            ``seq``, ``user`` and ``item`` as numbers, ``timestamp_ms``, ``kind`` as text, ``value``, ``watch_ms``,
-            ``slate_id``, ``position``.
+            limit: Most of them.
         """
 
     def event_page(
@@ -177,6 +206,20 @@ class ServiceStore(Store, Documents, Protocol):
 
     def write_slates(self, slates: Sequence[LoggedSlate]) -> None:
         """Log slates; one whose id is logged already is left as it is."""
+
+    def write_served(
+        self, events: Sequence[Event], slates: Sequence[LoggedSlate], *, create_items: bool = False
+    ) -> WriteCounts:
+        """Append a few events and log slates; where the store has transactions, in one.
+
+        Args:
+            events: As `write_events` takes them.
+            slates: As `write_slates` does.
+            create_items: See `write_events`.
+
+        Returns:
+            What became of the events.
+        """
 
     def slate(self, slate_id: str) -> LoggedSlate | None:
         """One slate."""

@@ -23,24 +23,28 @@ _SCHEMA: Final[dict[str, Any]] = {name: pl.Int64 if name == "timestamp_ms" else 
 
 def write_slates(connection: Connection, slates: Sequence[LoggedSlate]) -> None:
     """Log slates; one whose id is logged already is left as it is."""
-    for one in slates:
-        for text, of in ((one.id, "slate"), (one.scenario, "scenario"), (one.user or "-", "user")):
-            check_length(text, of=of)
-    rows = [
-        {
-            "id": one.id,
-            "user": one.user or None,
-            "timestamp_ms": one.timestamp_ms,
-            "scenario": one.scenario,
-            "variant": one.variant or None,
-            "model_version": one.model_version or None,
-            "items": _json(one.items),
-            "propensities": _json(one.propensities),
-            "context": _json(one.context) if one.context else None,
-        }
-        for one in slates
-    ]
-    insert_few(connection, SLATES, rows)
+    insert_few(connection, SLATES, [slate_row(one) for one in slates])
+
+
+def slate_row(slate: LoggedSlate) -> dict[str, Any]:
+    """A slate as it is kept.
+
+    Raises:
+        DataError: Its id, its user's or its scenario is empty or too long.
+    """
+    for text, of in ((slate.id, "slate"), (slate.scenario, "scenario"), (slate.user or "-", "user")):
+        check_length(text, of=of)
+    return {
+        "id": slate.id,
+        "user": slate.user or None,
+        "timestamp_ms": slate.timestamp_ms,
+        "scenario": slate.scenario,
+        "variant": slate.variant or None,
+        "model_version": slate.model_version or None,
+        "items": _json(slate.items),
+        "propensities": _json(slate.propensities),
+        "context": _json(slate.context) if slate.context else None,
+    }
 
 
 def read_slate(connection: Connection, slate_id: str) -> LoggedSlate | None:

@@ -16,12 +16,16 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from kinema.errors import DataError, StaleArtifactError
 from kinema.schema import Event, EventKind, Item, Reject, User
-from kinema.store import bookkeeping, catalogue, documents, event_log, event_pages, removal, slates, writes
-from kinema.store.dialect import dialect_of, open_engines, read_url, shown
+from kinema.store import bookkeeping, catalogue, documents, event_log, event_pages, removal, writes
+from kinema.store import slates as slate_log
+from kinema.store.changes import Changes
+from kinema.store.dialect import beside, dialect_of, open_engines, read_url, shown
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
 from kinema.store.schema_upgrade import found_version, make_tables
-from kinema.store.service_protocols import Document, LoggedSlate, StoreState
+from kinema.store.served import ServedWriter
+from kinema.store.service_protocols import Arrival, Document, LoggedSlate, StoreState
 from kinema.store.tables import EVENTS, ITEMS, REJECTS, SCHEMA_VERSION, USERS
+from kinema.store.turns import Turns
 from kinema.store.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -42,9 +46,13 @@ class SqlStore:
         >>> store.close()
     """
 
-    def __init__(self, reader: Engine, writer: Engine) -> None:
+    def __init__(self, reader: Engine, writer: Engine, *, patience_s: float = 60) -> None:
         self._engine = reader
         self._writer = writer
+        file = beside(reader.url)
+        self.changes = Changes(None if file is None else Path(f"{file}-changes"))
+        self._turns = Turns(None if file is None else Path(f"{file}-turn"), patience_s=patience_s)
+        self._served = None if file is None else ServedWriter(writer, patience_s=patience_s)
         self._dialect = dialect_of(reader)
         self._lock = threading.Lock()
         self._item_ids = Vocabulary(ITEMS)
@@ -69,7 +77,7 @@ class SqlStore:
             StaleArtifactError: The store was made by a later release.
         """
         url = read_url(url_or_path)
-        store = cls(*open_engines(url, patience_s=patience_s))
+        store = cls(*open_engines(url, patience_s=patience_s), patience_s=patience_s)
         try:
             found = store._schema_version()
         except DatabaseError as error:
@@ -123,7 +131,7 @@ class SqlStore:
         strict: bool = False,
     ) -> WriteCounts:
         """Append events."""
-        with self._writing() as connection:
+        with self._writing(events=True, others=create_items) as connection:
             return writes.write_events(
                 connection,
                 self._item_ids,
@@ -169,7 +177,7 @@ class SqlStore:
         """How often what happened with an item, day by day."""
         return self._read(lambda connection: event_pages.item_activity(connection, item_id, since_ms=since_ms))
 
-    def events_after(self, seq: int, *, limit: int = 10_000) -> pl.DataFrame:
+    def events_after(self, seq: int, *, limit: int = 10_000) -> list[Arrival]:
         """Events that arrived later than one, in the order of arrival."""
         self._need_index("events_by_seq")
         return self._read(lambda connection: event_log.read_arrivals(connection, seq, limit=limit))
@@ -234,20 +242,35 @@ class SqlStore:
 
     def write_slates(self, given: Sequence[LoggedSlate]) -> None:
         """Log slates."""
-        with self._writing() as connection:
-            slates.write_slates(connection, given)
+        self.write_served((), given)
+
+    def write_served(
+        self, events: Sequence[Event], slates: Sequence[LoggedSlate], *, create_items: bool = False
+    ) -> WriteCounts:
+        """Append a few events and log slates, in one transaction."""
+        if self._served is not None and not create_items:
+            with self._turn(events=bool(events)):
+                found = self._served.write(events, slates)
+            if found is not None:
+                return found
+        with self._writing(events=bool(events), others=create_items) as connection:
+            slate_log.write_slates(connection, slates)
+            known, frame = (self._item_ids, self._user_ids), event_log.event_frame(events)
+            return (
+                writes.write_events(connection, *known, frame, create_items=create_items) if events else WriteCounts()
+            )
 
     def slate(self, slate_id: str) -> LoggedSlate | None:
         """One slate."""
-        return self._read(lambda connection: slates.read_slate(connection, slate_id))
+        return self._read(lambda connection: slate_log.read_slate(connection, slate_id))
 
     def slates(self, *, since_ms: int = 0, scenario: str | None = None) -> pl.DataFrame:
         """Slates from a moment on, oldest first."""
-        return self._read(lambda connection: slates.read_slates(connection, since_ms=since_ms, scenario=scenario))
+        return self._read(lambda connection: slate_log.read_slates(connection, since_ms=since_ms, scenario=scenario))
 
     def user_slates(self, user_id: str, *, limit: int = 1000) -> list[LoggedSlate]:
         """The newest slates of one user, oldest first."""
-        return self._read(lambda connection: slates.read_user_slates(connection, user_id, limit=limit))
+        return self._read(lambda connection: slate_log.read_user_slates(connection, user_id, limit=limit))
 
     def document(self, room: str, key: str) -> Document | None:
         """One document."""
@@ -316,6 +339,10 @@ class SqlStore:
 
     def close(self) -> None:
         """Release the database."""
+        if self._served is not None:
+            self._served.close()
+        self._turns.close()
+        self.changes.close()
         self._engine.dispose()
 
     def _schema_version(self) -> int:
@@ -337,9 +364,9 @@ class SqlStore:
             return ask(connection)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _writing(self, *, events: bool = False, others: bool = True) -> Iterator[Connection]:
         """One transaction; where it fails nothing of it is left, in the database or in the vocabularies."""
-        with self._lock:
+        with self._turn(events=events, others=others):
             try:
                 with self._explained(), self._writer.begin() as connection:
                     yield connection
@@ -347,6 +374,13 @@ class SqlStore:
                 self._item_ids.forget()
                 self._user_ids.forget()
                 raise
+
+    @contextmanager
+    def _turn(self, *, events: bool, others: bool = False) -> Iterator[None]:
+        """Alone to write, of all threads and processes; they are told whether it was events, or others things that they follow."""
+        with self._lock, self._turns.turn():
+            yield
+            self.changes.tell(events=events, others=others)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

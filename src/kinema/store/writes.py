@@ -44,10 +44,10 @@ def write_events(
     user_ids: Vocabulary,
     frame: pl.DataFrame,
     *,
-    mark: SourceMark | None,
-    rejects: Sequence[Reject],
-    create_items: bool,
-    strict: bool,
+    mark: SourceMark | None = None,
+    rejects: Sequence[Reject] = (),
+    create_items: bool = False,
+    strict: bool = False,
 ) -> WriteCounts:
     """Append events."""
     source = _start(connection, mark, EVENTS)

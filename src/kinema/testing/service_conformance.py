@@ -16,33 +16,12 @@ import polars as pl
 from kinema.errors import ConflictError, DataError
 from kinema.schema import Event, EventKind, Item, Reject, User
 from kinema.store.protocols import SourceMark, WriteCounts
-from kinema.store.service_protocols import LoggedSlate, ServiceStore, StoreState
+from kinema.store.service_protocols import Arrival, LoggedSlate, ServiceStore, StoreState
+from kinema.testing.served_conformance import ServedConformance, some_slate
 from kinema.testing.store_conformance import some_events
 
 
-def some_slate(
-    its_id: str = "s1", *, user: str = "u1", timestamp_ms: int = 1000, scenario: str = "home"
-) -> LoggedSlate:
-    """A slate of two items.
-
-    Example:
-        >>> some_slate().items
-        ('a', 'ü/2')
-    """
-    return LoggedSlate(
-        id=its_id,
-        user=user,
-        timestamp_ms=timestamp_ms,
-        scenario=scenario,
-        variant="b",
-        model_version="flm-7",
-        items=("a", "ü/2"),
-        propensities=(1.0, 1 / 3),
-        context={"device": "tv"},
-    )
-
-
-class ServiceConformance:
+class ServiceConformance(ServedConformance):
     """The guarantees of `kinema.store.service_protocols`, one test each."""
 
     def open_store(self, place: Path) -> ServiceStore:
@@ -53,7 +32,7 @@ class ServiceConformance:
         """Before the first event."""
         store = self.open_store(tmp_path)
         assert store.state() == StoreState(seq=-1, items=0, users=0, documents=0)
-        assert store.events_after(-1).height == 0
+        assert store.events_after(-1) == []
         assert (store.item_page(), store.user_page(), store.documents("keys")) == ([], [], [])
         assert store.slates().height == 0
         store.close()
@@ -85,16 +64,14 @@ class ServiceConformance:
         store.write_events(some_events(slate_id="s1", position=[0, 1, 2]), create_items=True)
         store.write_events(some_events(kind="watch", watch_ms=5, value=0.5))
         every = store.events_after(-1)
-        names = ["seq", "user", "item", "timestamp_ms", "kind", "value", "watch_ms", "slate_id", "position"]
-        assert every.columns == names
-        assert every["seq"].is_sorted()
-        assert every["timestamp_ms"].to_list() == [3000, 1000, 2000] * 2
-        assert every.row(1) == (every["seq"][1], 1, 1, 1000, "click", None, None, "s1", 1)
-        assert every.row(3)[1:] == (0, 0, 3000, "watch", 0.5, 5, None, None)
-        assert every["seq"][-1] <= store.state().seq
-        behind = store.events_after(every["seq"][1], limit=2)
-        assert behind.equals(every[2:4])
-        assert store.events_after(store.state().seq).height == 0
+        numbers = [event.seq for event in every]
+        assert numbers == sorted(numbers)
+        assert [event.timestamp_ms for event in every] == [3000, 1000, 2000] * 2
+        assert every[1] == Arrival(numbers[1], 1, 1, 1000, "click", slate_id="s1", position=1)
+        assert every[3] == Arrival(numbers[3], 0, 0, 3000, "watch", value=0.5, watch_ms=5)
+        assert numbers[-1] <= store.state().seq
+        assert store.events_after(numbers[1], limit=2) == every[2:4]
+        assert store.events_after(store.state().seq) == []
         store.close()
 
     def test_pages_go_through_all_items_and_users(self, tmp_path: Path) -> None:
@@ -341,7 +318,7 @@ class ServiceConformance:
         pages.append(store.event_page(after=pages[0][-1][0], limit=4))
         assert [len(page) for page in pages] == [4, 2]
         numbers = [seq for page in pages for seq, _ in page]
-        assert numbers == store.events_after(-1)["seq"].to_list()
+        assert numbers == [event.seq for event in store.events_after(-1)]
         assert pages[0][0][1] == Event("u1", "b", 3000, EventKind.CLICK, id="e1", watch_ms=5)
         assert pages[1][-1][1] == Event("u1", "a", 2000, EventKind.LIKE, context={"tv": 1})
         chosen = store.event_page(user_id="u1", item_id="a", kinds=[EventKind.CLICK, EventKind.SHARE])
@@ -376,7 +353,7 @@ class ServiceConformance:
         """Those alone; what was taken back may come again."""
         store = self.open_store(tmp_path)
         store.write_events(some_events(id=["e1", "e2", "e3"]), create_items=True)
-        numbers = store.events_after(-1)["seq"].to_list()
+        numbers = [event.seq for event in store.events_after(-1)]
         before = store.state()
         assert store.delete_events([numbers[0], numbers[2], 10_000]) == 2
         assert store.state() == replace(before, users=before.users + 1)

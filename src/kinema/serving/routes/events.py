@@ -22,16 +22,10 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
     A single event that cannot be taken is answered with its error; of a batch, the good ones are taken and the others named. An
     event with an ``event_id`` that is known changes nothing, so a request may be repeated.
     """
-    engine, arrived = parts.engine, now_ms()
     if isinstance(body, EventIn):
-        event = as_event(body, arrived)
-        try:
-            check_item(engine, event)
-        except Problem:
-            engine.telemetry.count_events(rejected=1)
-            raise
-        await written(engine.write([event]))
+        await take(parts.engine, body)
         return EventsOut(accepted=1)
+    engine, arrived = parts.engine, now_ms()
     if len(body.events) > parts.max_batch:
         raise Problem(
             413, f"events must be at most {parts.max_batch:,} in a request, are {len(body.events):,}", field="events"
@@ -56,6 +50,21 @@ async def post_events(parts: Parts, body: Annotated[EventBody, Body()]) -> Event
         )
     await written(engine.write(good))
     return EventsOut(accepted=len(good), rejected=rejected)
+
+
+async def take(engine: Engine, given: EventIn) -> None:
+    """Log one event; it is durable, and in every next answer, afterwards.
+
+    Raises:
+        Problem: 404, its item is not there.
+    """
+    event = as_event(given, now_ms())
+    try:
+        check_item(engine, event)
+    except Problem:
+        engine.telemetry.count_events(rejected=1)
+        raise
+    await written(engine.write([event]))
 
 
 def as_event(given: EventIn, arrived_ms: int) -> Event:

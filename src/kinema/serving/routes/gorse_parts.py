@@ -14,11 +14,11 @@ BATCHES: Final = 10
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
-def _count(number: Annotated[int, Query(alias="n", ge=0, description="how many")] = 10) -> int:
+async def _count(number: Annotated[int, Query(alias="n", ge=0, description="how many")] = 10) -> int:
     return min(number, MOST)
 
 
-def _cursor(
+async def _cursor(
     cursor: Annotated[str, Query(max_length=40, pattern=r"^[0-9]{0,18}$", description="of an earlier page")] = "",
     capital: Annotated[
         str, Query(alias="Cursor", max_length=40, pattern=r"^[0-9]{0,18}$", include_in_schema=False)
@@ -27,7 +27,7 @@ def _cursor(
     return int(cursor or capital or -1)
 
 
-def _kinds(request: Request) -> Mapping[str, EventKind]:
+async def _kinds(request: Request) -> Mapping[str, EventKind]:
     found: Mapping[str, EventKind] = request.app.state.feedback_kinds
     return found
 

@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from kinema.schema import Item
 from kinema.serving.engine import Engine
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import not_found
-from kinema.serving.routes.parts import Cursor, HowMany, ItemId, PageSize, Parts, written
-from kinema.serving.routes.slates import slate_items
+from kinema.serving.routes.parts import Cursor, HowMany, ItemId, Logged, PageSize, Parts
+from kinema.serving.routes.slates import JSON, similar_body
 from kinema.serving.wire import AudienceMember, AudienceOut, Deleted, ItemIn, ItemOut, ItemPage, Mark, SimilarOut
 
 router = APIRouter(prefix="/v1/items", tags=["items"], route_class=JsonRoute)
@@ -45,27 +46,23 @@ async def delete_item(parts: Parts, item_id: ItemId) -> Deleted:
     return Deleted()
 
 
-@router.get("/{item_id}/similar", summary="Items like an item")
+@router.get("/{item_id}/similar", summary="Items like an item", response_model=SimilarOut)
 async def get_similar(
     parts: Parts,
     item_id: ItemId,
     num_items: HowMany = 10,
     modality: Annotated[str | None, Query(max_length=64, description="compare this modality alone")] = None,
     user_id: Annotated[Mark, Query(description="who looks: kept with the logged slate")] = "",
-) -> SimilarOut:
+) -> Response:
     """The items nearest to an item, by content and behaviour or by one modality."""
-    its_id, answered, world, logged = await parts.run(
-        parts.engine.similar, item_id, num_items=num_items, modality=modality, exclude=(), user=user_id
-    )
-    await written(logged)
-    return SimilarOut(
-        item_id=item_id,
-        recommendation_id=its_id,
-        variant=answered.variant,
-        model_version=world.version,
-        items=slate_items(answered.slate, explain=True, debug=False),
-        notice=answered.slate.notice or None,
-    )
+
+    def made() -> Logged:
+        its_id, answered, world, logged = parts.engine.similar(
+            item_id, num_items=num_items, modality=modality, exclude=(), user=user_id
+        )
+        return similar_body(item_id, its_id, answered, world), logged
+
+    return Response(await parts.run_logged(made), media_type=JSON)
 
 
 @router.get("/{item_id}/audience", summary="Users who should see an item")

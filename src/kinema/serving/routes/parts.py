@@ -1,6 +1,7 @@
 """What every route needs: the engine of the application, and work done beside the event loop."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from kinema.serving.segments import read_segment
 from kinema.serving.wire import NO_CONTROL, Id, Word
 
 T = TypeVar("T")
+Logged = tuple[bytes, "Future[None]"]
+"""An answer, and what is done once its slate is durable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +61,44 @@ class ServiceParts:
         """Do work that takes seconds."""
         return await asyncio.get_running_loop().run_in_executor(self.long_pool, lambda: work(*given, **named))
 
+    async def run_logged(self, work: Callable[[], Logged]) -> bytes:
+        """Make an answer in the pool and wait until it is logged; the event loop is woken once, when it may be sent."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+
+        def finish(body: bytes, error: BaseException | None) -> None:
+            if answer.done():  # nobody waits any longer
+                return
+            if error is None:
+                answer.set_result(body)
+            else:
+                answer.set_exception(error)
+
+        def tell(body: bytes, error: BaseException | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the service has ended
+                loop.call_soon_threadsafe(finish, body, error)
+
+        def make() -> None:
+            try:
+                body, logged = work()
+            except Exception as error:  # noqa: BLE001  # it is raised where it is waited for
+                tell(b"", error)
+            else:
+                logged.add_done_callback(lambda done: tell(body, done.exception()))
+
+        queued = self.pool.submit(make)
+        try:
+            return await answer
+        finally:
+            queued.cancel()
+
 
 async def written(done: "Future[None]") -> None:
     """Wait until something is durable."""
     await asyncio.wrap_future(done)
 
 
-def _parts(request: Request) -> ServiceParts:
+async def _parts(request: Request) -> ServiceParts:
     found: ServiceParts = request.app.state.parts
     return found
 

@@ -44,7 +44,7 @@ _BODY: Final = {
 }
 
 
-def _options(
+async def _options(
     num_items: HowMany = 10,
     user_id: Annotated[Mark | None, Query(description="whose taste counts a little")] = None,
     user_weight: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,

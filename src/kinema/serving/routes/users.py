@@ -13,8 +13,8 @@ from kinema.serving.engine import Engine, now_ms
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import not_found
-from kinema.serving.routes.parts import Cursor, HowMany, PageSize, Parts, ServiceParts, UserId, Who, written
-from kinema.serving.routes.slates import recommend_out
+from kinema.serving.routes.parts import Cursor, HowMany, Logged, PageSize, Parts, ServiceParts, UserId, Who
+from kinema.serving.routes.slates import JSON, recommend_body
 from kinema.serving.wire import (
     Deleted,
     Export,
@@ -137,7 +137,7 @@ def shown(parts: ServiceParts, who: Principal, attributes: Mapping[str, Any]) ->
 
 
 def _profile(engine: Engine, user_id: str) -> ProfileOut:
-    found = engine.world.interests(user_id, weights=engine.weights.of(user_id))
+    found = engine.newest_world().interests(user_id, weights=engine.weights.of(user_id))
     topics = [
         TopicOut(name=one.name, share=one.share, num_events=one.num_events, weight=one.weight) for one in found.topics
     ]
@@ -209,7 +209,7 @@ def _export(engine: Engine, user_id: str) -> Export:
 
 
 async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Response:
-    """A logged slate. It is written as JSON here: the framework would check each answer against its model once more."""
+    """A logged slate."""
     moment = now_ms()
     session = [
         (one.item_id, one.kind, moment if one.timestamp_ms is None else one.timestamp_ms) for one in body.session
@@ -225,10 +225,18 @@ async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Res
         context=body.context,
         reasons=body.explain,
     )
-    its_id, answered, world, logged = await parts.run(parts.engine.recommend, asked)
-    await written(logged)
-    answer = recommend_out(its_id, answered, world, scenario=body.scenario, explain=body.explain, debug=body.debug)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(await recommended(parts, asked, debug=body.debug), media_type=JSON)
+
+
+async def recommended(parts: ServiceParts, asked: Asked, *, debug: bool) -> bytes:
+    """The body of an answer, once its slate is durable. It is made by the thread that answers, so that the event loop stays free."""
+
+    def made() -> Logged:
+        its_id, answered, world, logged = parts.engine.recommend(asked)
+        how: dict[str, Any] = {"scenario": asked.scenario, "explain": asked.reasons, "debug": debug}
+        return recommend_body(its_id, answered, world, **how), logged
+
+    return await parts.run_logged(made)
 
 
 def _known(engine: Engine, user_id: str) -> UserOut:
