@@ -18,11 +18,8 @@ from kinema.retrieval.top import Candidates, as_candidates, best_places, nothing
 from kinema.store.features import ModalityFeatures
 
 _UNIT: Final = 1e-5
-_FEW_LISTS: Final = 4
+_FEW_LISTS: Final = 16
 """A catalogue of fewer items than so many lists of near ones is compared as a whole."""
-_MANY_LISTS: Final = 16
-"""One of fewer than so many is, too, where several of a history's lists are missing: that costs less than to make them all at once."""
-_MADE_AT_ONCE: Final = 2
 
 
 def unit_rows(vectors_VD: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -120,7 +117,7 @@ class ContentRetriever:
         if self.pooling == "mean":
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
             return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
-        if self._has_lists(watched_H):
+        if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
             items_N, scores_N = self._nearby.scores(watched_H, weights_H, query.allowed_V)
             if len(items_N) >= num:
                 places_K = best_places(scores_N, num, None, items_N)
@@ -129,13 +126,3 @@ class ContentRetriever:
         return as_candidates(
             (weighted_HD @ self.vectors_VD.T).max(axis=0), num, query.allowed_V & self.present, source=self.name
         )
-
-    def _has_lists(self, watched_H: NDArray[np.integer]) -> bool:
-        """Whether lists of near items answer for a history; some of those that are missing are made for the next time."""
-        if len(self.vectors_VD) <= _FEW_LISTS * self.num_near:
-            return False
-        if len(self.vectors_VD) > _MANY_LISTS * self.num_near:
-            return True
-        missing = self._nearby.missing(watched_H)
-        self._nearby.make(missing[:_MADE_AT_ONCE])
-        return len(missing) <= _MADE_AT_ONCE

@@ -83,30 +83,20 @@ class Nearby:
             found = {item: self._kept[item] for item in wanted if item in self._kept}
             for item in found:
                 self._kept.move_to_end(item)
-        found |= self.make([item for item in dict.fromkeys(wanted) if item not in found])
-        return [found[item] for item in wanted]
-
-    def missing(self, items_H: NDArray[np.integer]) -> list[int]:
-        """The items whose lists are not kept."""
-        with self._lock:
-            return [item for item in dict.fromkeys(items_H.tolist()) if item not in self._kept]
-
-    def make(self, missing: list[int]) -> dict[int, tuple[NDArray[np.int32], NDArray[np.float32]]]:
-        """Find the lists of some items, and keep them."""
-        made = {}
+        missing = [item for item in dict.fromkeys(wanted) if item not in found]
         if missing and self._index is not None:
             for item in missing:
                 near_N, cosines_N = self._index.search(self._vectors_VD[item], self._num_near)
-                made[item] = self._filled(near_N, cosines_N)
+                found[item] = self._filled(near_N, cosines_N)
         elif missing:
             for item, cosines_V in zip(missing, self._vectors_VD[missing] @ self._vectors_VD.T, strict=True):
                 near_N = top(cosines_V, self._num_near, self._present_V)
-                made[item] = self._filled(near_N, cosines_V[near_N])
+                found[item] = self._filled(near_N, cosines_V[near_N])
         with self._lock:
-            self._kept.update(made)
+            self._kept.update({item: found[item] for item in missing})
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
-        return made
+        return [found[item] for item in wanted]
 
 
 @compiled
