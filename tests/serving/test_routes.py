@@ -126,6 +126,12 @@ def test_a_batch_without_a_good_event_is_an_error(client):
             "timestamp_ms",
             "must be a moment, UTC milliseconds or ISO 8601, is 'now'",
         ),
+        (
+            {"user_id": "u", "item_id": "a", "kind": "like", "timestamp_ms": "2199-01-01T00:00:00Z"},
+            (422, "invalid"),
+            "timestamp_ms",
+            "timestamp_ms must be at most a day ahead of the service's clock, is",
+        ),
     ],
 )
 def test_a_bad_event_is_told_what_is_wrong(client, body, answer, field, message):

@@ -1,6 +1,6 @@
 """``/v1/events``: what happened. What is accepted is durable, and in the users' next answers."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body
 from pydantic import ValidationError
@@ -11,6 +11,9 @@ from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.routes.parts import Parts, written
 from kinema.serving.wire import EventBody, EventIn, EventsOut, RejectedEvent
+
+MOST_AHEAD_MS: Final = 86_400_000
+"""How far the clocks of those who log events may be ahead."""
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=JsonRoute)
 
@@ -56,10 +59,10 @@ async def take(engine: Engine, given: EventIn) -> None:
     """Log one event; it is durable, and in every next answer, afterwards.
 
     Raises:
-        Problem: 404, its item is not there.
+        Problem: 404, its item is not there; 422, it lies ahead.
     """
-    event = as_event(given, now_ms())
     try:
+        event = as_event(given, now_ms())
         check_item(engine, event)
     except Problem:
         engine.telemetry.count_events(rejected=1)
@@ -68,7 +71,20 @@ async def take(engine: Engine, given: EventIn) -> None:
 
 
 def as_event(given: EventIn, arrived_ms: int) -> Event:
-    """An event as the store keeps it."""
+    """An event as the store keeps it.
+
+    Raises:
+        Problem: 422, it lies ahead by more than clocks differ; it would be everybody's newest event until then.
+    """
+    if given.timestamp_ms is not None and given.timestamp_ms > arrived_ms + MOST_AHEAD_MS:
+        days = (given.timestamp_ms - arrived_ms) / MOST_AHEAD_MS
+        raise Problem(
+            422,
+            f"timestamp_ms must be at most a day ahead of the service's clock, is {days:,.1f} days ahead; "
+            "leave it out for the moment of arrival",
+            code="invalid",
+            field="timestamp_ms",
+        )
     return Event(
         user=given.user_id,
         item=given.item_id,
