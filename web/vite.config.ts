@@ -33,5 +33,6 @@ export default defineConfig({
       ['/v1', '/health/live', '/health/ready', '/openapi.json', '/docs'].map((path) => [path, service]),
     ),
   },
-  test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },
+  // Few workers: on a busy machine many of them start too slowly and are given up.
+  test: { environment: 'happy-dom', include: ['src/**/*.test.ts'], pool: 'threads', maxWorkers: 2 },
 })
