@@ -33,5 +33,11 @@ export default defineConfig({
       ['/v1', '/health/live', '/health/ready', '/openapi.json', '/docs'].map((path) => [path, service]),
     ),
   },
-  test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },
+  test: {
+    environment: 'happy-dom',
+    include: ['src/**/*.test.ts'],
+    // One worker for all files: on a busy machine each further one may start too slowly and be given up. Tests leave nothing behind.
+    isolate: false,
+    fileParallelism: false,
+  },
 })

@@ -1,14 +1,6 @@
-import { onUnauthorized, request } from '$lib/api/client'
-import { ApiError } from '$lib/api/errors'
+import { api, ask, onUnauthorized, type Schema } from '$lib/api/client'
 
-export type Scope = 'read' | 'write' | 'admin' | 'personal'
-
-interface SessionAnswer {
-  open: boolean
-  active: boolean
-  scopes: Scope[]
-  name?: string | null
-}
+export type Scope = Schema<'Scope'>
 
 /** Who sits in front of the console: nobody in particular (an open service), or the holder of a key. */
 class Session {
@@ -36,32 +28,22 @@ class Session {
 
   /** Ask the service whether there is a session. */
   async start(): Promise<void> {
-    try {
-      this.#take((await (await request('/v1/session')).json()) as SessionAnswer)
-    } catch (thrown) {
-      if (!(thrown instanceof ApiError) || thrown.status !== 401) throw thrown
-      this.status = 'out'
-    }
+    this.#take(await ask(api.GET('/v1/session')))
   }
 
   /** Exchange a key for a cookie that no script can read. */
   async login(key: string): Promise<void> {
-    const answer = await request('/v1/session', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ key }),
-    })
-    this.#take((await answer.json()) as SessionAnswer)
+    this.#take(await ask(api.POST('/v1/session', { body: { key } })))
   }
 
   async logout(): Promise<void> {
-    await request('/v1/session', { method: 'DELETE' })
+    await ask(api.DELETE('/v1/session'))
     this.ended = false
     this.status = 'out'
     this.scopes = []
   }
 
-  #take(answer: SessionAnswer): void {
+  #take(answer: Schema<'SessionOut'>): void {
     this.isOpen = answer.open
     this.scopes = answer.scopes
     this.name = answer.name ?? ''

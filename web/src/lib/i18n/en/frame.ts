@@ -42,6 +42,7 @@ export default {
   loginWrong: 'This key is not known, or has expired.',
   loginEnded: 'Your session has ended. Please sign in again.',
   connected: 'Connected',
+  away: 'Away',
   offline: 'No answer from the service, trying again',
   back: 'The service is back',
   missingTitle: 'There is no such page',

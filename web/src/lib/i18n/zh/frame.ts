@@ -43,6 +43,7 @@ export default {
   loginWrong: '密钥无效或已过期。',
   loginEnded: '会话已结束，请重新登录。',
   connected: '已连接',
+  away: '离线',
   offline: '服务没有响应，正在重试',
   back: '服务已恢复',
   missingTitle: '没有这个页面',
