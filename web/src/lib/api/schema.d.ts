@@ -4191,9 +4191,28 @@ export interface components {
             n: number;
             /**
              * Categories
+             * @description only items with one of these
              * @default []
              */
             categories: string[];
+            /**
+             * Languages
+             * @description only items in one of these
+             * @default []
+             */
+            languages: string[];
+            /**
+             * Min Duration Ms
+             * @description only items that last at least so long
+             * @default null
+             */
+            min_duration_ms: number | null;
+            /**
+             * Max Duration Ms
+             * @description only items that last at most so long
+             * @default null
+             */
+            max_duration_ms: number | null;
             /**
              * Published Since
              * @default null
@@ -5217,6 +5236,12 @@ export interface operations {
                  * @example nature
                  */
                 category?: string[] | null;
+                /** @description only items in these */
+                language?: string[] | null;
+                /** @description only items that last at least so long */
+                min_duration_ms?: number | null;
+                /** @description only items that last at most so long */
+                max_duration_ms?: number | null;
                 published_since?: number | string | null;
                 hide_seen?: boolean;
             };
@@ -5276,6 +5301,12 @@ export interface operations {
                  * @example nature
                  */
                 category?: string[] | null;
+                /** @description only items in these */
+                language?: string[] | null;
+                /** @description only items that last at least so long */
+                min_duration_ms?: number | null;
+                /** @description only items that last at most so long */
+                max_duration_ms?: number | null;
                 published_since?: number | string | null;
                 hide_seen?: boolean;
             };
@@ -5310,6 +5341,9 @@ export interface operations {
                     user_weight?: number;
                     n?: number;
                     category?: string[];
+                    language?: string[];
+                    min_duration_ms?: number;
+                    max_duration_ms?: number;
                     published_since?: number;
                     hide_seen?: boolean;
                 };
