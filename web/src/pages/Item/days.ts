@@ -1,5 +1,5 @@
 import type { Schema } from '$lib/api/client'
-import { number } from '$lib/format'
+import { number, shortDay } from '$lib/format'
 import type { Key } from '$lib/i18n/i18n.svelte'
 
 const DAY_MS = 86_400_000
@@ -14,7 +14,7 @@ export const KINDS: Record<string, { name: Key; colour: string }> = {
   follow: { name: 'item.kindFollow', colour: '--k4' },
   purchase: { name: 'item.kindPurchase', colour: '--k7' },
   rating: { name: 'item.kindRating', colour: '--k3' },
-  skip: { name: 'item.kindSkip', colour: '--ink-3' },
+  skip: { name: 'item.kindSkip', colour: '--k6' },
   dislike: { name: 'item.kindDislike', colour: '--bad' },
   impression: { name: 'item.kindImpression', colour: '--c-popularity' },
 }
@@ -27,13 +27,13 @@ export interface Course {
   total: number
 }
 
-/** Every day from the first with events to today; days without are zero. */
-export function courseOf(days: readonly Schema<'DayOut'>[], now = Date.now()): Course {
+/** Every day from the first with events to the last; days without are zero. */
+export function courseOf(days: readonly Schema<'DayOut'>[]): Course {
   const first = days[0]
-  if (!first) return { days: [], kinds: [], total: 0 }
-  const last = Math.max(Date.parse(days.at(-1)?.day ?? first.day), Math.floor(now / DAY_MS) * DAY_MS)
+  const last = days.at(-1)
+  if (!first || !last) return { days: [], kinds: [], total: 0 }
   const begin = Date.parse(first.day)
-  const length = Math.round((last - begin) / DAY_MS) + 1
+  const length = Math.round((Date.parse(last.day) - begin) / DAY_MS) + 1
   const named = Array.from({ length }, (_, place) => new Date(begin + place * DAY_MS).toISOString().slice(0, 10))
   const counted = new Map(days.map((one) => [one.day, one.counts as Record<string, number>]))
   const kinds = Object.keys(KINDS)
@@ -45,10 +45,10 @@ export function courseOf(days: readonly Schema<'DayOut'>[], now = Date.now()): C
 /** What people did stands on each other; how often it was shown is a line above it. */
 export function chartOf(course: Course, nameOf: (kind: string) => string, colour: (token: string) => string) {
   return {
-    legend: {},
+    legend: { type: 'scroll' },
     grid: { top: 36 },
     tooltip: { trigger: 'axis', valueFormatter: (value: unknown) => number(Number(value)) },
-    xAxis: { type: 'category', data: course.days },
+    xAxis: { type: 'category', data: course.days, axisLabel: { formatter: shortDay } },
     yAxis: { type: 'value', minInterval: 1 },
     series: course.kinds.map(({ kind, counts }) => {
       const paint = colour(KINDS[kind]?.colour ?? '--ink-3')
