@@ -53,6 +53,11 @@ export function day(milliseconds: number): string {
   return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(milliseconds)
 }
 
+/** A moment as time of day. */
+export function timeOfDay(milliseconds: number): string {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: 'short' }).format(milliseconds)
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_557_600_000],
   ['month', 2_629_800_000],
