@@ -22,6 +22,11 @@ export function points(change: number): string {
   return new Intl.NumberFormat(locale(), { signDisplay: 'exceptZero', maximumFractionDigits: 0 }).format(change * 100)
 }
 
+/** 0.25 -> +0.25 */
+export function signed(value: number): string {
+  return new Intl.NumberFormat(locale(), { signDisplay: 'exceptZero', maximumFractionDigits: 2 }).format(value)
+}
+
 /** 65000 -> 1:05 */
 export function clock(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
