@@ -18,9 +18,8 @@ export interface Stage {
   detail: Step['detail']
 }
 
-export interface Mark {
-  kind: 'pinned' | 'varied' | 'new' | 'drawn'
-}
+/** What a rule did to an item of the slate; that it is pinned, its source says. */
+export type Mark = 'varied' | 'new' | 'drawn'
 
 const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : []
@@ -52,9 +51,8 @@ export const totalMs = (trace: readonly Step[]): number => trace.reduce((sum, st
 /** What the rules did to single items of the slate, from the details of the stages. */
 export function marksOf(trace: readonly Step[]): Map<string, Mark[]> {
   const marks = new Map<string, Mark[]>()
-  const mark = (item: string, kind: Mark['kind']) => marks.set(item, [...(marks.get(item) ?? []), { kind }])
+  const mark = (item: string, what: Mark) => marks.set(item, [...(marks.get(item) ?? []), what])
   for (const { stage, detail } of trace) {
-    if (stage === 'pin') texts(Object.values(detail['pinned'] ?? {})).forEach((item) => mark(item, 'pinned'))
     if (stage === 'rerank') {
       texts(detail['lifted_in']).forEach((item) => mark(item, 'varied'))
       texts(detail['let_in_new']).forEach((item) => mark(item, 'new'))

@@ -1,5 +1,4 @@
 export default {
-  title: 'User',
   lead: 'One user, and what Kinema makes of them.',
   chooseTitle: 'Users',
   chooseLead:
@@ -7,7 +6,6 @@ export default {
   find: 'Find a user',
   findPlaceholder: 'Part of an id',
   attributes: 'Attributes',
-  id: 'Id',
   noAttributes: 'no attributes',
   openExact: 'Open “{id}”',
   recent: 'Opened lately',
@@ -24,7 +22,6 @@ export default {
   masked: 'Ids and personal fields are masked: this key lacks the scope “personal”.',
   numEvents: '{n} {n|interaction|interactions} known',
   slate: 'What they would be shown now',
-  slateNote: '{n} of {total} · {time}',
   scenario: 'Scenario',
   notLogged: 'Asked for here only: nothing is logged as shown to them.',
   emptySlate: 'Nothing may be shown',
@@ -35,7 +32,6 @@ export default {
   up: '{n} up',
   down: '{n} down',
   came: 'came in',
-  markPinned: 'pinned',
   markVaried: 'let in for variety',
   markNew: 'place for new items',
   markDrawn: 'drawn by chance',

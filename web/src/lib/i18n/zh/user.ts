@@ -1,14 +1,12 @@
 import type en from '../en/user'
 
 export default {
-  title: '用户',
   lead: '一位用户，以及 Kinema 对其的理解。',
   chooseTitle: '用户',
   chooseLead: '打开一位用户，查看其行为、Kinema 的理解，以及推荐的缘由。',
   find: '查找用户',
   findPlaceholder: '编号的一部分',
   attributes: '属性',
-  id: '编号',
   noAttributes: '无属性',
   openExact: '打开“{id}”',
   recent: '最近打开',
@@ -25,7 +23,6 @@ export default {
   masked: '编号和个人字段已遮盖：此密钥没有“personal”权限。',
   numEvents: '已知 {n} 次互动',
   slate: '此刻会推荐的内容',
-  slateNote: '{total} 中的 {n} 个 · {time}',
   scenario: '场景',
   notLogged: '仅供查看：不会记录为已向用户展示。',
   emptySlate: '没有可展示的内容',
@@ -36,7 +33,6 @@ export default {
   up: '上升 {n}',
   down: '下降 {n}',
   came: '新进入',
-  markPinned: '置顶',
   markVaried: '为多样性选入',
   markNew: '新内容席位',
   markDrawn: '随机抽取',
