@@ -43,14 +43,14 @@ afterEach(() => translator.choose('en'))
 describe('what may be concluded', () => {
   it('is a clear difference, relative to the control', () => {
     expect(conclusions(report({}))).toEqual([
-      'Click rate: “b” is higher than the control: +20% (95 %: +10.2% to +29.8%), p < 0.001.',
+      'Click rate: “b” is higher than the control: +20% (95 %: +10.2% to +29.8%), p < 0.001.',
     ])
   })
 
   it('is that nothing can be told, and what it would take', () => {
     const open = report({ p_value: 0.38, interval: interval(-0.005, -0.016, 0.006), users_needed: 10_064 })
     expect(conclusions(open)).toEqual([
-      'Click rate: no difference can be told from chance: −5% (95 %: −16% to +6%), p = 0.38. One of 14% would be found four ' +
+      'Click rate: no difference can be told from chance: −5% (95 %: −16% to +6%), p = 0.38. One of 14% would be found four ' +
         'times of five. This one would take about 10,064 users; so far there are 1,000.',
     ])
   })
