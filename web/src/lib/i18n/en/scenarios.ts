@@ -217,6 +217,9 @@ export default {
   variantShare: 'Share of the users',
   variantShareHint: '{rest} stay as they are: the control.',
   variantName: 'Name of the variant',
+  variantNameHint: 'Slates and reports carry it.',
+  noSlatesText:
+    'Nobody has seen a slate of it yet. The comparison appears with the first ones; this page looks again by itself.',
   hours: 'Events count for (hours)',
   hoursHint: 'after a slate was shown',
   advice:

@@ -215,6 +215,8 @@ export default {
   variantShare: '用户占比',
   variantShareHint: '其余 {rest} 保持现状，作为对照组。',
   variantName: '方案名称',
+  variantNameHint: '列表日志和报告以此区分。',
+  noSlatesText: '还没有人看到它的列表。有了第一批数据后会在此显示比较，本页会自动刷新。',
   hours: '事件有效期（小时）',
   hoursHint: '从列表展示时起',
   advice: '请在开始前选定指标和结束时间：每天查看、一见差异就停止，会“发现”并不存在的效果。',
