@@ -23,6 +23,10 @@ export interface Plot {
   write: Write
   /** Parts of a whole, upon each other. */
   stacked?: boolean
+  /** Where the axis ends; where the numbers end if left out. */
+  top?: number
+  /** Whole numbers. */
+  whole?: boolean
   /** A value that should not be passed. */
   limit?: { value: number; name: string }
   /** What stands there until there is something to show. */
@@ -144,6 +148,7 @@ function freshness(told: Series, bins: Bins): Plot[] {
         values: binned(values, bins, 'most'),
       })),
       write: (value) => number(value),
+      whole: true,
       empty: t('health.noQueues'),
     },
   ]
@@ -158,10 +163,17 @@ function reach(told: Series, bins: Bins): Plot[] {
       title: t('health.coverage'),
       note: t('health.coverageNote'),
       label: t('health.coverageLabel'),
-      lines: [
-        { name: t('health.shown'), values: binned(told.coverage, bins), colour: colourOf('--k1') },
-        { name: t('health.cold'), values: binned(told.cold_share, bins), colour: colourOf('--k4') },
-      ],
+      lines: [{ name: t('health.coverage'), values: binned(told.coverage, bins), colour: colourOf('--k1') }],
+      write: share,
+      top: 1,
+      empty: t('health.noSlates'),
+    },
+    {
+      id: 'cold',
+      title: t('health.cold'),
+      note: t('health.coldNote'),
+      label: t('health.coldLabel'),
+      lines: [{ name: t('health.cold'), values: binned(told.cold_share, bins), colour: colourOf('--k4') }],
       write: share,
       empty: t('health.noSlates'),
     },
@@ -197,7 +209,7 @@ export function hasNumbers(plot: Plot): boolean {
   return plot.lines.some((line) => line.values.some((value) => value !== null))
 }
 
-const FEW = 30
+const FEW = 3
 
 /** How the chart library is asked for it. */
 export function optionOf(plot: Plot, bins: Bins): Record<string, unknown> {
@@ -208,8 +220,17 @@ export function optionOf(plot: Plot, bins: Bins): Record<string, unknown> {
     grid: { top: plot.lines.length > 1 ? 34 : 12 },
     legend: { show: plot.lines.length > 1, type: 'plain' },
     tooltip: { trigger: 'axis', valueFormatter: write },
-    xAxis: { type: 'time', axisLabel: { hideOverlap: true } },
-    yAxis: { type: 'value', min: 0, splitNumber: 3, axisLabel: { formatter: write } },
+    xAxis: { type: 'time', axisLabel: { hideOverlap: true, formatter: '{HH}:{mm}' } },
+    yAxis: {
+      type: 'value',
+      min: 0,
+      splitNumber: 3,
+      axisLabel: { formatter: (value: number) => (value ? write(value) : '0') },
+      // An axis of nothing would end at 120 %.
+      ...(plot.top || !top ? { max: plot.top ?? 1 } : {}),
+      ...(plot.top ? { interval: plot.top / 4 } : {}),
+      ...(plot.whole ? { minInterval: 1 } : {}),
+    },
     series: plot.lines.map((line, place) => ({
       name: line.name,
       type: 'line',
@@ -219,7 +240,7 @@ export function optionOf(plot: Plot, bins: Bins): Record<string, unknown> {
       symbol: line.values.filter((value) => value !== null).length < FEW ? 'circle' : 'none',
       symbolSize: 4,
       ...(line.colour ? { color: line.colour } : {}),
-      ...(plot.stacked ? { stack: 'all', areaStyle: { opacity: 0.32 }, lineStyle: { width: 1 } } : {}),
+      ...(plot.stacked ? { stack: 'all', areaStyle: { opacity: 0.6 }, lineStyle: { width: 0 } } : {}),
       ...(limit && place === 0 ? { markLine: markLine(limit) } : {}),
     })),
   }
