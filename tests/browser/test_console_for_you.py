@@ -1,5 +1,4 @@
 import re
-from collections import Counter
 
 from playwright.sync_api import expect
 
