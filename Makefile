@@ -5,12 +5,13 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: help serve demo test check format docs bench bench-quality bench-quality-short console console-check console-types clean
+.PHONY: help serve demo test test-browser check format docs bench bench-quality bench-quality-short bench-console console console-check console-types screenshots clean
 
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
 	@echo 'make serve   answer recommendations and search over HTTP from the demo project (make demo first)'
-	@echo 'make test    all tests'
+	@echo 'make test    all tests but those in a browser'
+	@echo 'make test-browser  the console in chromium: each page, axe, budget (skipped where there is no chromium)'
 	@echo 'make check   format, lint, types, import contracts, known vulnerabilities'
 	@echo 'make format  rewrite the code in the house format'
 	@echo 'make docs    build the documentation into build/site'
@@ -19,6 +20,8 @@ help:
 	@echo 'make bench-quality-short  two small sets, one seed, a minute of training: ten minutes'
 	@echo 'make console        build the web console from web/ into the package (needs Node; using Kinema does not)'
 	@echo 'make console-check  lint, types and tests of the console, and that what is committed is what it builds to'
+	@echo 'make bench-console  what the console costs a browser, into benchmarks/results/console.json'
+	@echo 'make screenshots    every page of the console on the demo project, into docs/images/console'
 	@echo 'make console-types  write the types of the API anew, from the OpenAPI document'
 	@echo 'make clean   remove the environment and everything generated'
 
@@ -38,7 +41,19 @@ serve: $(STAMP)
 	@$(BIN)/kinema serve --open --project demo/project
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
+
+test-browser: $(STAMP)
+	@$(BIN)/python -m pytest tests/browser
+
+bench-console: $(STAMP) demo/project/kinema.toml
+	@$(BIN)/python benchmarks/console.py --project demo/project
+
+screenshots: $(STAMP) demo/project/kinema.toml
+	@$(BIN)/python benchmarks/console_screenshots.py --project demo/project
+
+demo/project/kinema.toml: | $(STAMP)
+	@$(BIN)/kinema demo demo
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

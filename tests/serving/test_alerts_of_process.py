@@ -38,6 +38,7 @@ CALM = Point(
     cold_share=0.1,
     items=10.0,
     seen={},
+    watched={},
 )
 
 

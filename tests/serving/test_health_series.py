@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from kinema.schema import Slate, SlateItem, TraceStep
+from kinema.schema import EventKind, Slate, SlateItem, TraceStep
 from kinema.serving.health_points import Spread, read_point
 from kinema.serving.health_series import KEPT_SECONDS, STEP_SECONDS, HealthRecorder
 from kinema.serving.telemetry import Telemetry
@@ -89,6 +89,20 @@ def test_freshness_and_coverage_are_told_or_null(recorder, telemetry, clock):
     assert told.coverage == [None, 0.25]
     assert told.cold_share == [None, 1.0]
     assert told.queues == {"media": [0.0, 7.0]}
+
+
+def test_what_came_of_slates_is_told_by_scenario_all_variants_in_one(recorder, telemetry, clock):
+    for _ in range(20):
+        telemetry.observe_event(EventKind.IMPRESSION, scenario="home", variant="a")
+        telemetry.observe_event(EventKind.IMPRESSION, scenario="home", variant="b")
+    telemetry.observe_event(EventKind.CLICK, scenario="home", variant="b")
+    telemetry.observe_event(EventKind.WATCH, scenario="related", watch_ms=25_000)
+    look(recorder, clock)
+    look(recorder, clock)
+    told = recorder.series().reactions
+    assert told["home"].impressions_per_second == [4.0, 0.0]
+    assert told["home"].clicks_per_second == [0.1, 0.0]
+    assert told["related"].watch_seconds_per_second == [2.5, 0.0]
 
 
 def test_only_the_last_hour_is_kept_and_later_looks_can_be_asked_for(recorder, clock):

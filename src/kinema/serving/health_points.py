@@ -88,6 +88,7 @@ class Point:
         cold_share: Share of items without events in them.
         items: That may be served.
         seen: Scenario and variant -> impressions and clicks since the start.
+        watched: The same -> seconds that were watched since the start.
     """
 
     at: float
@@ -107,6 +108,7 @@ class Point:
     cold_share: float
     items: float
     seen: Mapping[tuple[str, str], tuple[float, float]]
+    watched: Mapping[tuple[str, str], float]
 
     @property
     def num_requests(self) -> float:
@@ -149,6 +151,10 @@ def read_point(telemetry: Telemetry, *, at: float, is_ready: bool) -> Point:
         cold_share=_one(told, "kinema_cold_share_ratio"),
         items=_one(told, "kinema_catalogue_items"),
         seen={(place[0], place[1]): (number, clicks.get(place, 0.0)) for place, number in shown.items()},
+        watched={
+            (place[0], place[1]): seconds
+            for place, seconds in _by(told, "kinema_watch_seconds_total", "scenario", "variant").items()
+        },
     )
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from operator import attrgetter
@@ -16,7 +16,7 @@ from typing import Final
 from kinema.logs import get_logger
 from kinema.serving.alerts import Alarms, Alert, Past
 from kinema.serving.health_points import Point, Spread, read_point
-from kinema.serving.health_wire import HealthSeriesOut, LatencyOut
+from kinema.serving.health_wire import HealthSeriesOut, LatencyOut, ReactionsOut
 from kinema.serving.telemetry import Telemetry
 
 STEP_SECONDS: Final = 10.0
@@ -99,6 +99,7 @@ class HealthRecorder:
             index_age_seconds=[_known(two.index_age) for two in later],
             coverage=[_known(two.coverage) for two in later],
             cold_share=[_known(two.cold_share) for two in later],
+            reactions={name: _reactions(pairs, name) for name in _scenarios(later)},
             queues={name: [two.queues.get(name, 0.0) for two in later] for name in queues},
         )
 
@@ -118,6 +119,32 @@ def _latency(spreads: Iterable[Spread]) -> LatencyOut:
         p95=[_known(1000 * one.quantile(0.95)) for one in found],
         p99=[_known(1000 * one.quantile(0.99)) for one in found],
     )
+
+
+def _scenarios(points: Iterable[Point]) -> Sequence[str]:
+    """Of which something was seen or watched, in the order of their first event."""
+    return list(dict.fromkeys(place[0] for one in points for place in (*one.seen, *one.watched)))
+
+
+def _reactions(pairs: Sequence[tuple[Point, Point]], scenario: str) -> ReactionsOut:
+    """All variants of a scenario in one."""
+    return ReactionsOut(
+        impressions_per_second=_rates(pairs, lambda point: _shown(point, 0), scenario),
+        clicks_per_second=_rates(pairs, lambda point: _shown(point, 1), scenario),
+        watch_seconds_per_second=_rates(pairs, lambda point: _by_scenario(point.watched.items()), scenario),
+    )
+
+
+def _shown(point: Point, part: int) -> Mapping[str, float]:
+    """Scenario -> impressions (0) or clicks (1)."""
+    return _by_scenario((place, counts[part]) for place, counts in point.seen.items())
+
+
+def _by_scenario(counts: Iterable[tuple[tuple[str, str], float]]) -> Mapping[str, float]:
+    found: dict[str, float] = defaultdict(float)
+    for (scenario, _), number in counts:
+        found[scenario] += number
+    return found
 
 
 def _rates(

@@ -20,6 +20,14 @@ class LatencyOut(Answer):
     p99: Numbers
 
 
+class ReactionsOut(Answer):
+    """What came of the slates of one scenario between two moments, by the events that name them."""
+
+    impressions_per_second: list[float]
+    clicks_per_second: list[float]
+    watch_seconds_per_second: list[float] = Field(description="time watched; 3 is three people at once")
+
+
 class HealthSeriesOut(Answer):
     """What one process counted, moment by moment, oldest first. Percentiles are read off the buckets of `/metrics`."""
 
@@ -36,6 +44,7 @@ class HealthSeriesOut(Answer):
     index_age_seconds: Numbers = Field(description="since the vectors were computed that are searched")
     coverage: Numbers = Field(description="share of the catalogue in the last slates")
     cold_share: Numbers = Field(description="share of items without events in the last slates")
+    reactions: Mapping[str, ReactionsOut] = Field(description="scenario -> impressions, clicks and watch time")
     queues: Mapping[str, list[float]] = Field(description="what waits: events to be written, media to be understood")
 
 

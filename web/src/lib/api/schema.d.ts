@@ -2385,6 +2385,13 @@ export interface components {
              */
             cold_share: (number | null)[];
             /**
+             * Reactions
+             * @description scenario -> impressions, clicks and watch time
+             */
+            reactions: {
+                [key: string]: components["schemas"]["ReactionsOut"];
+            };
+            /**
              * Queues
              * @description what waits: events to be written, media to be understood
              */
@@ -3223,6 +3230,21 @@ export interface components {
             };
             /** Milliseconds Per Case */
             milliseconds_per_case: number | null;
+        };
+        /**
+         * ReactionsOut
+         * @description What came of the slates of one scenario between two moments, by the events that name them.
+         */
+        ReactionsOut: {
+            /** Impressions Per Second */
+            impressions_per_second: number[];
+            /** Clicks Per Second */
+            clicks_per_second: number[];
+            /**
+             * Watch Seconds Per Second
+             * @description time watched; 3 is three people at once
+             */
+            watch_seconds_per_second: number[];
         };
         /**
          * RecommendIn
