@@ -28,6 +28,7 @@ from kinema.store.vocabulary import check_lengths
 
 SCHEMA_VERSION: Final = 1
 _PATIENCE_MS: Final = 5000
+_SAFE: Final = {"appname": "kinema", "w": "majority", "journal": True, "readConcernLevel": "majority"}
 _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "items": (("id",),),
     "users": (("id",),),
@@ -389,13 +390,10 @@ def _of_kinds(kinds: Sequence[EventKind] | None) -> dict[str, Any]:
 
 def _connect(url: str) -> tuple[Any, Any]:
     """A client, which has asked nothing yet, and the database that the URL names."""
-    safe = {"w": "majority", "journal": True, "readConcernLevel": "majority"}
     try:
         name = require("pymongo.uri_parser").parse_uri(url)["database"]
         if name is not None:
-            client = require("pymongo").MongoClient(
-                url, serverSelectionTimeoutMS=_PATIENCE_MS, appname="kinema", **safe
-            )
+            client = require("pymongo").MongoClient(url, **_SAFE, serverSelectionTimeoutMS=_PATIENCE_MS)
             return client, client[name]
     except (require("pymongo").errors.PyMongoError, ValueError):
         pass

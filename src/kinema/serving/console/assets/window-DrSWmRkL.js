@@ -1,0 +1,1 @@
+function e(e,t,n,r,i=8){let a=Math.floor(Math.max(0,e)/n),o=Math.ceil((Math.max(0,e)+t)/n);return{start:Math.max(0,Math.min(r,a)-i),end:Math.min(r,o+i)}}export{e as t};
