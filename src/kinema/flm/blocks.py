@@ -18,7 +18,7 @@ BlockKind = Literal["plain", "ligr"]
 BLOCKS: Final[tuple[BlockKind, ...]] = ("plain", "ligr")
 
 _GATE_START: Final = 1.0
-_SMOOTHING: Final = 0.6
+SMOOTHING: Final = 0.6
 """Weight that a position loses per newer one in what is slow."""
 
 
@@ -52,7 +52,7 @@ def _smoothing(length: int) -> NDArray[np.float32]:
         [[1.0, 0.0], [0.375, 0.625]]
     """
     ages_LL = np.arange(length)[:, None] - np.arange(length)
-    weights_LL = np.where(ages_LL >= 0, _SMOOTHING ** np.maximum(ages_LL, 0), 0.0)
+    weights_LL = np.where(ages_LL >= 0, SMOOTHING ** np.maximum(ages_LL, 0), 0.0)
     return np.asarray(weights_LL / weights_LL.sum(axis=1, keepdims=True), dtype=np.float32)
 
 

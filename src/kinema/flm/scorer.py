@@ -19,13 +19,15 @@ from torch import Tensor
 from kinema.errors import DataError
 from kinema.flm.batch import newest, pad_rows
 from kinema.flm.best_rows import best
+from kinema.flm.fused import Fused, Tables
 from kinema.flm.imputation import Borrowed
 from kinema.flm.memory import ItemMemory
+from kinema.flm.memory_query import check_items
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
-from kinema.flm.products import products
+from kinema.flm.one_history import OneHistory
 from kinema.flm.reading import Reading
-from kinema.flm.timing import Moments, TimeKind, moments
+from kinema.flm.timing import Moments, TimeKind, buckets_of_one, moments
 from kinema.store.histories import Histories
 
 Branch = Literal["fused", "content", "collaborative", "sequential", "memory", "imputed_memory", "popularity"]
@@ -111,7 +113,7 @@ class Scorer:
         self._items_VD = torch.from_numpy(item_vectors_VD)
         self._content_VD = torch.from_numpy(content_vectors_VD)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[bytes, bytes | None], Mapping[str, Tensor]] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, bytes | None], Mapping[str, NDArray[np.float32]]] = OrderedDict()
         self._blank_V = self._cold_V & ~(item_vectors_VD.any(axis=1) | content_vectors_VD.any(axis=1))
 
     @property
@@ -192,39 +194,26 @@ class Scorer:
     def _fused(self, logits: Mapping[str, NDArray[np.float32]], histories: Histories) -> NDArray[np.float32]:
         scores_CV = self.mixture.blend(logits, histories.lengths, self._cold_V)
         if self._blank_V.any():
-            scores_CV[:, self._blank_V] = self.mixture.least(self._floors, histories.lengths)[:, None] - 1
+            scores_CV[:, self._blank_V] = self.mixture.least(self._fused_of_one.floors, histories.lengths)[:, None] - 1
         return scores_CV
 
     def _scores_of(
-        self, history: Histories, states: Mapping[str, Tensor], items_K: NDArray[np.integer]
+        self, history: Histories, states: Mapping[str, NDArray[np.float32]], items_K: NDArray[np.integer]
     ) -> NDArray[np.float32]:
         """What `score` gives for some items, float32 [K]: what is not asked about is not computed."""
-        logits: dict[str, NDArray[np.float32]] = {}
         asked_K: NDArray[np.int64] = np.asarray(items_K, dtype=np.int64)
-        bias_K = self.bias_V[asked_K]
-        for name in self.mixture.branches:
-            if name in ("sequential", "collaborative", "content"):
-                state_D = (states[name][0] / self._temperature).numpy()
-                vectors_VD = self.content_vectors_VD if name == "content" else self.item_vectors_VD
-                logits[name] = (products(vectors_VD, asked_K, state_D) + bias_K)[None]
-            elif name == "popularity":
-                logits[name] = self.prior_V[asked_K][None]
-            else:
-                smoothing_VV = self._smoothing_VV if name == "imputed_memory" else None
-                logits[name] = self.memory.scores_of(history.of(0), asked_K, smoothing_VV=smoothing_VV)[None]
-        scores_1K = self.mixture.blend(logits, history.lengths, self._cold_V[asked_K])
-        blank_K = self._blank_V[asked_K]
-        if blank_K.any():
-            scores_1K[:, blank_K] = self.mixture.least(self._floors, history.lengths)[:, None] - 1
-        scores_K: NDArray[np.float32] = scores_1K[0]
-        return scores_K
+        check_items(asked_K, self.num_items)
+        memories = {
+            name: self.memory.scores_of(history.of(0), asked_K, smoothing_VV=smoothing_VV)
+            for name, smoothing_VV in (("memory", None), ("imputed_memory", self._smoothing_VV))
+            if name in self.mixture.branches
+        }
+        return self._fused_of_one.scores_of(len(history.items), states, asked_K, memories)
 
     @cached_property
-    def _floors(self) -> dict[str, float]:
-        """No branch gives any item less: states and item vectors are of length 1, and a memory gives nothing below 0."""
-        neural = float(self.bias_V.min(initial=0)) - 1 / self._temperature
-        floors = dict.fromkeys(("sequential", "collaborative", "content"), neural)
-        return floors | {"popularity": float(self.prior_V.min(initial=0)), "memory": 0.0, "imputed_memory": 0.0}
+    def _fused_of_one(self) -> Fused:
+        sides = self.item_vectors_VD, self.content_vectors_VD, self.bias_V, self.prior_V
+        return Fused(self.mixture, Tables(*sides, self._cold_V, self._blank_V), self._temperature)
 
     def read(
         self,
@@ -254,16 +243,32 @@ class Scorer:
                     self._kept.popitem(last=False)
         return self._reading(history, states)
 
-    def _reading(self, history: Histories, states: Mapping[str, Tensor]) -> Reading:
-        return Reading(states[self.side][0].numpy(), lambda items_K: self._scores_of(history, states, items_K))
+    def _reading(self, history: Histories, states: Mapping[str, NDArray[np.float32]]) -> Reading:
+        return Reading(states[self.side], lambda items_K: self._scores_of(history, states, items_K))
 
     def _states_of_one(
         self, history: Histories, profile_P: NDArray[np.float32] | None, moment_ms: int | None
-    ) -> Mapping[str, Tensor]:
-        profiles_1P = None if profile_P is None else profile_P[None]
-        moments_1 = None if moment_ms is None else np.array([moment_ms], dtype=np.int64)
-        (chunk,) = self._chunks(history, profiles_1P, moments_1)
-        return self._states(chunk)
+    ) -> Mapping[str, NDArray[np.float32]]:
+        if self._one is None:
+            profiles_1P = None if profile_P is None else profile_P[None]
+            moments_1 = None if moment_ms is None else np.array([moment_ms], dtype=np.int64)
+            (chunk,) = self._chunks(history, profiles_1P, moments_1)
+            return {name: state_1D[0].numpy() for name, state_1D in self._states(chunk).items()}
+        newest_L = history.of(0)[-self._max_length :]
+        times_L = history.timestamps_ms[len(history.timestamps_ms) - len(newest_L) :]
+        items_LD = self.item_vectors_VD[newest_L]
+        return {
+            "sequential": self._one.sequential(
+                items_LD, profile_P, buckets_of_one(self._time_bias, times_L, moment_ms)
+            ),
+            "collaborative": self._one.collaborative(items_LD),
+            "content": self._one.content(self.content_vectors_VD[newest_L]),
+        }
+
+    @cached_property
+    def _one(self) -> OneHistory | None:
+        """The network for one user at a time; None where only torch knows all of its parts."""
+        return OneHistory.of(self._network)
 
     def branch_logits(
         self,

@@ -10,7 +10,9 @@ Shape suffixes: B rows, L history length, M = L + 1 positions (the profile stand
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 TimeKind = Literal["none", "history", "query"]
@@ -52,6 +54,32 @@ def moments(kind: TimeKind, read_BL: Tensor, next_BM: Tensor) -> Moments | None:
     if kind == "none":
         return None
     return Moments(read_BL, next_BM if kind == "query" else torch.cat([next_BM[:, :1], read_BL], dim=1))
+
+
+def buckets_of_one(kind: TimeKind, read_L: NDArray[np.int64], asked_ms: int | None) -> NDArray[np.int64] | None:
+    """The sizes of gaps, as `TimeBias` counts them, between the positions of one history.
+
+    Args:
+        kind: One of `TIME_KINDS`.
+        read_L: When each interaction happened, ms, oldest first.
+        asked_ms: The moment of the question; None stands for that of the newest interaction.
+
+    Returns:
+        int64 [M, M], of which a position reads those up to its own; None for ``none``.
+
+    Example:
+        >>> buckets_of_one("query", np.array([0, 1000]), 5000).tolist()
+        [[33, 0, 0], [33, 1, 0], [33, 3, 3]]
+    """
+    if kind == "none":
+        return None
+    newest = read_L[-1:] if asked_ms is None else np.array([asked_ms], dtype=np.int64)
+    next_M = np.concatenate([read_L, newest if len(newest) else np.zeros(1, dtype=np.int64)])
+    asked_M = next_M if kind == "query" else np.concatenate([next_M[:1], read_L])
+    gaps_ML = np.maximum(asked_M[:, None] - read_L, 0) // _MS_PER_SECOND
+    buckets_MM = np.full((len(asked_M), len(asked_M)), _BUCKETS, dtype=np.int64)
+    buckets_MM[:, 1:] = np.minimum(np.frexp(gaps_ML.astype(np.float64))[1], _BUCKETS - 1)
+    return buckets_MM
 
 
 class TimeBias(nn.Module):
