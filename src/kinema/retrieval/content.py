@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.asked_before import AskedBefore
 from kinema.retrieval.ivf import IvfIndex
 from kinema.retrieval.nearby import Nearby
 from kinema.retrieval.query import Query
@@ -106,6 +107,10 @@ class ContentRetriever:
     def _nearby(self) -> Nearby:
         return Nearby(self.vectors_VD, self.present, num_near=self.num_near, index=self.index)
 
+    @cached_property
+    def _asked_before(self) -> AskedBefore:
+        return AskedBefore(self.name)
+
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items that have content; none where no item of the history has any."""
         recent_H = query.items[::-1][: self.num_recent]
@@ -122,7 +127,11 @@ class ContentRetriever:
             if len(items_N) >= num:
                 places_K = best_places(scores_N, num, None, items_N)
                 return Candidates(self.name, items_N[places_K], scores_N[places_K])
-        weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
-        return as_candidates(
-            (weighted_HD @ self.vectors_VD.T).max(axis=0), num, query.allowed_V & self.present, source=self.name
-        )
+
+        def nearest() -> NDArray[np.float32]:
+            weighted_HD = weights_H[:, None] * self.vectors_VD[watched_H]
+            found_V: NDArray[np.float32] = (weighted_HD @ self.vectors_VD.T).max(axis=0)
+            return found_V
+
+        question, present_V = recent_H.tobytes(), self.present
+        return self._asked_before.best(question, nearest, num, query.allowed_V, present_V=present_V)

@@ -4,12 +4,14 @@ Up to about 100,000 items this is as fast as an approximate index on a CPU and m
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.retrieval.asked_before import AskedBefore
 from kinema.retrieval.query import Query
-from kinema.retrieval.top import Candidates, as_candidates, nothing
+from kinema.retrieval.top import Candidates, nothing
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,13 @@ class ExactRetriever:
     vectors_VD: NDArray[np.float32]
     name: str = "flm"
 
+    @cached_property
+    def _asked_before(self) -> AskedBefore:
+        return AskedBefore(self.name)
+
     def __call__(self, query: Query, num: int) -> Candidates:
         """The ``num`` nearest allowed items; none without a user vector."""
         if query.user_vector_D is None:
             return nothing(self.name)
-        return as_candidates(self.vectors_VD @ query.user_vector_D, num, query.allowed_V, source=self.name)
+        vector_D = query.user_vector_D
+        return self._asked_before.best(vector_D.tobytes(), lambda: self.vectors_VD @ vector_D, num, query.allowed_V)

@@ -1,0 +1,80 @@
+"""The best of the catalogue for questions that come again: who asks for another page has watched nothing in between.
+
+Of a question the best are kept before anything is ruled out, so that what a request rules out can change from one to the next.
+
+Shape suffixes: V items, N kept ones, K results.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinema.retrieval.top import Candidates, as_candidates, top
+
+_MOST: Final = 2048
+"""Questions that are kept, with some kilobytes each."""
+_DEPTH: Final = 384
+"""Best items of each: those that are asked for, and as many as one has watched of them."""
+
+ScoresOfAll = Callable[[], NDArray[np.float32]]
+
+
+class AskedBefore:
+    """Best items by question, of vectors that do not change.
+
+    Args:
+        source: The retriever that asks.
+
+    Example:
+        >>> kept, scores = AskedBefore("flm"), np.float32([0.1, 0.9, 0.5])
+        >>> everything = np.ones(3, dtype=bool)
+        >>> kept.best(b"a", lambda: scores, 2, everything).items_K.tolist()
+        [1, 2]
+        >>> kept.best(b"a", lambda: 1 / 0, 2, np.array([True, False, True])).items_K.tolist()
+        [2, 0]
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._kept: OrderedDict[bytes, tuple[NDArray[np.int32], NDArray[np.float32]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def best(
+        self,
+        question: bytes,
+        scores: ScoresOfAll,
+        num: int,
+        allowed_V: NDArray[np.bool_],
+        *,
+        present_V: NDArray[np.bool_] | None = None,
+    ) -> Candidates:
+        """What `as_candidates` gives of the scores.
+
+        Args:
+            question: What the scores depend on.
+            scores: Finds them, float32 [V].
+            num: How many are wanted.
+            allowed_V: bool, of this request.
+            present_V: bool, the items that can ever be found; None for all.
+        """
+        with self._lock:
+            found = self._kept.get(question)
+        scores_V = None
+        if found is None:
+            scores_V = scores()
+            best_N = top(scores_V, _DEPTH, present_V)
+            found = best_N.astype(np.int32), scores_V[best_N]
+            with self._lock:
+                self._kept[question] = found
+                while len(self._kept) > _MOST:
+                    self._kept.popitem(last=False)
+        items_N, scores_N = found
+        places_K = np.flatnonzero(allowed_V[items_N])[:num]
+        if len(places_K) < num and len(items_N) == _DEPTH:
+            usable_V = allowed_V if present_V is None else allowed_V & present_V
+            return as_candidates(scores() if scores_V is None else scores_V, num, usable_V, source=self._source)
+        return Candidates(self._source, items_N[places_K].astype(np.int64), scores_N[places_K])
