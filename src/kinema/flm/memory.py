@@ -17,7 +17,7 @@ from scipy import sparse
 
 from kinema.errors import DataError
 from kinema.flm.memory_counts import row_sums, strongest, transitions
-from kinema.flm.memory_kernels import add_entries, add_rows, between, newest_of, rows_of, taken_out
+from kinema.flm.memory_kernels import add_entries, add_rows, between, cleared, newest_of, rows_of, taken_out
 from kinema.flm.memory_query import Followed, Scales, Scratch, Standing, check_items, decayed_query, grown
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
@@ -327,7 +327,7 @@ class ItemMemory:
             size = add_entries(entries, weight, lent, touched_T, size)
         touched_T = touched_T[:size]
         yield Followed(touched_T, scales.columns_V, lent.raw_V)
-        lent.raw_V[touched_T] = 0
+        cleared(touched_T, lent.raw_V)
         # What another error leaves behind is not given back, and thrown away with it.
         self._scratch.give_back(lent)
 

@@ -92,7 +92,7 @@ def add_rows(
     room = spare
     for item in items_Q:
         room += rows.starts[item + 1] - rows.starts[item]
-    touched_T = np.empty(min(room, len(lent.raw_V)), dtype=np.int64)
+    touched_T = np.empty(min(room, len(lent.raw_V)) + 1, dtype=np.int64)
     size = 0
     if _SPARSE * room <= len(lent.raw_V):
         for q in range(len(items_Q)):
@@ -105,11 +105,12 @@ def add_rows(
         weight = weights_Q[q]
         for entry in range(rows.starts[items_Q[q]], rows.starts[items_Q[q] + 1]):
             raw_V[rows.columns[entry]] += weight * rows.values[entry]
-    for item in range(len(raw_V)):
-        if raw_V[item] != 0:
-            lent.places_V[item] = size
-            touched_T[size] = item
-            size += 1
+    for item in range(
+        len(raw_V)
+    ):  # written whether it was touched or not: nobody can guess which, and a wrong guess costs more
+        lent.places_V[item] = size
+        touched_T[size] = item
+        size += int(raw_V[item] != 0)
     return touched_T, size
 
 
@@ -154,6 +155,13 @@ def taken_out(touched_T: NDArray[np.int64], raw_V: NDArray[np.float32]) -> NDArr
         sums_T[t] = raw_V[touched_T[t]]
         raw_V[touched_T[t]] = 0
     return sums_T
+
+
+@compiled
+def cleared(touched_T: NDArray[np.int64], raw_V: NDArray[np.float32]) -> None:
+    """Leave zeros where something was touched."""
+    for item in touched_T:
+        raw_V[item] = 0
 
 
 @compiled

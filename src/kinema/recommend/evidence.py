@@ -26,6 +26,7 @@ NUM_CONNECTED: Final = 20
 CLEAR_LIKENESS: Final = 1.5
 CLEAR_STANDING: Final = 1.0
 CLEAR_COSINE: Final = 0.7
+_RECENCIES_H1: Final = RECENCY ** np.arange(NUM_CONNECTED)[:, None]
 _LEAST: Final = 1e-9
 _FEW: Final = 32
 """So many values are compared with all others one by one; for more, all are sorted."""
@@ -154,7 +155,7 @@ def connections(
     newest_H = history.of(0)[::-1][:NUM_CONNECTED]
     counts_HK = memory.links(newest_H, items)
     # The heaviest counts, and of equals the newest.
-    first_K = (counts_HK * RECENCY ** np.arange(len(newest_H))[:, None]).argmax(axis=0)
+    first_K = (counts_HK * _RECENCIES_H1[: len(newest_H)]).argmax(axis=0)
     counts_K = counts_HK[first_K, np.arange(len(items))]
     watched_K = np.where(counts_K > 0, newest_H[first_K], -1)
     return [

@@ -23,6 +23,7 @@ from kinema.retrieval.memory import MemoryRetriever
 from kinema.retrieval.merge import Merged, merge
 from kinema.retrieval.popularity import PopularityRetriever
 from kinema.retrieval.query import Query, Retriever
+from kinema.retrieval.top import Candidates
 from kinema.schema import Candidate
 
 _RETRIEVERS: Final[Mapping[str, str]] = {"model": "flm"}
@@ -97,7 +98,7 @@ def retrieve(
             num_allowed,
             len(candidates),
             removed={"not proposed": num_allowed - len(candidates)},
-            first=[catalogue.ids[one.item] for one in candidates[:3]],
+            first=[catalogue.ids[item] for item in _first_items(candidates)],
         )
 
     for one in retrievers:
@@ -118,7 +119,7 @@ def retrieve(
         num_in,
         len(merged.items_K),
         removed={"proposed by several": num_in - len(merged.items_K)},
-        only={name: int(alone) for name, alone in _alone(merged).items() if alone},
+        only={name: alone for name, alone in merged.alone().items() if alone},
     )
     return merged, weights
 
@@ -130,7 +131,7 @@ def _lifted(catalogue: Catalogue, query: Query, scenario: Scenario) -> list[Cand
     return [Candidate(item, LIFTED, lift) for item, lift in numbers if item is not None and query.allowed_V[item]]
 
 
-def _alone(merged: Merged) -> dict[str, int]:
-    proposed_SK = merged.ranks_SK >= 0
-    single_SK = proposed_SK & (proposed_SK.sum(axis=0) == 1)
-    return dict(zip(merged.sources, single_SK.sum(axis=1).tolist(), strict=True))
+def _first_items(candidates: Sequence[Candidate]) -> list[int]:
+    """Numbers of the first three."""
+    first = candidates[:3]
+    return first.items_K.tolist() if isinstance(first, Candidates) else [one.item for one in first]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.compiled import compiled
 from kinema.reranking.quotas import Places, Quota
 
 
@@ -54,20 +55,36 @@ def diversify(
     else:
         near_KK = diversity * (vectors_KD @ vectors_KD.T).astype(np.float64)
         values_K *= 1.0 - diversity
+    if not quotas:
+        return _chosen(values_K, near_KK, size)
     costs_K = np.full(len(values_K), -np.inf)
-    places = Places(len(values_K), quotas) if quotas else None
+    places = Places(len(values_K), quotas)
     chosen: list[int] = []
     while len(chosen) < size:
         worth_K = values_K if near_KK is None or not chosen else values_K - costs_K
-        best = int((worth_K if places is None else np.where(places.free(), worth_K, -np.inf)).argmax())
+        best = int(np.where(places.free(), worth_K, -np.inf).argmax())
         chosen.append(best)
-        if places is None:
-            values_K[best] = -np.inf
-        else:
-            places.fill(best)
+        places.fill(best)
         if near_KK is not None:
             np.maximum(costs_K, near_KK[best], out=costs_K)
     return np.array(chosen, dtype=np.int64)
+
+
+@compiled
+def _chosen(values_K: NDArray[np.float64], near_KK: NDArray[np.float64] | None, size: int) -> NDArray[np.int64]:
+    """`diversify` without quotas, of values and distances that have their shares already."""
+    chosen_S, open_K = np.empty(size, dtype=np.int64), np.ones(len(values_K), dtype=np.bool_)
+    costs_K = np.zeros(len(values_K))
+    for place in range(size):
+        best, most = -1, -np.inf
+        for k in range(len(values_K)):
+            if open_K[k] and (best < 0 or values_K[k] - costs_K[k] > most):
+                best, most = k, values_K[k] - costs_K[k]
+        chosen_S[place], open_K[best] = best, False
+        if near_KK is not None:
+            for k in range(len(values_K)):
+                costs_K[k] = near_KK[best, k] if place == 0 else max(costs_K[k], near_KK[best, k])
+    return chosen_S
 
 
 def scaled(scores_K: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ Shape suffixes: S sources, K distinct items.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -66,10 +67,22 @@ class Merged:
     items_K: NDArray[np.int64]
     ranks_SK: NDArray[np.int64]
 
-    @property
+    @cached_property
     def proposed(self) -> Proposed:
         """By whom."""
-        return Proposed(self.sources, (1 << np.arange(len(self.sources))) @ (self.ranks_SK >= 0))
+        # Products of floats are quick, and exact for all powers of two that there are sources for.
+        powers_S = np.ldexp(1.0, np.arange(len(self.sources)))
+        return Proposed(self.sources, (powers_S @ (self.ranks_SK >= 0).astype(np.float64)).astype(np.int64))
+
+    def alone(self) -> dict[str, int]:
+        """Source -> how many of the items no other source proposed.
+
+        Example:
+            >>> merge({"flm": [Candidate(4, "flm", 0.9)], "fresh": [Candidate(2, "fresh", 7.0)]}).alone()
+            {'flm': 1, 'fresh': 1}
+        """
+        counts = np.bincount(self.proposed.signs_K, minlength=1 << len(self.sources))
+        return {name: int(counts[1 << place]) for place, name in enumerate(self.sources)}
 
 
 def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
