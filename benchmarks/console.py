@@ -18,7 +18,6 @@ from statistics import median
 from typing import Any, Final
 
 import console_service
-
 import kinema.serving
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))

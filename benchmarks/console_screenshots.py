@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import console_service
 from PIL import Image
+
+import console_service
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
