@@ -60,6 +60,20 @@ def test_the_weight_of_taste_is_the_settings_unless_given(shop, monkeypatch):
     assert [one.user_weight for one in asked] == [0.7, 0.1]
 
 
+def test_answers_of_a_language_and_a_length(shop, tmp_path):
+    rows = {"id": ["s", "l"], "title": ["Otters"] * 2, "language": ["de", "en"], "duration_ms": [4000, 90_000]}
+    pl.DataFrame(rows).write_csv(tmp_path / "more.csv")
+    with Project.open(shop) as project:
+        project.ingest(items=tmp_path / "more.csv")
+
+    def found(*options):
+        return [item["id"] for item in json.loads(call(shop, "otters", "--json", *options))["items"]]
+
+    assert found("--language", "de") == ["s"]
+    assert found("--min-seconds", "4.5") == ["l"]
+    assert found("--max-seconds", "4") == ["s"]
+
+
 def test_a_long_question_is_shortened_in_the_heading(shop):
     assert f"for '{'otter ' * 10}...'" in " ".join(call(shop, "otter " * 100).split("\n"))
 

@@ -70,6 +70,7 @@ def test_similar_items_audiences_and_search(client):
     assert ids(found)[:2] == ["a", "b"]
     assert found.query == "otters"
     assert ids(client.search("otters", published_since="2020-01-01")) == [], "their dates are not known"
+    assert ids(client.search("otters", max_duration_ms=60_000)) == [], "nor how long they are"
 
 
 def test_items(client):

@@ -19,6 +19,7 @@ from small_world import (
 
 from kinema.errors import DataError
 from kinema.recommend.parts import Parts
+from kinema.recommend.scenario import Condition
 from kinema.recommend.search import PICTURES, WEIGHTS, Question, search
 from kinema.recommend.search_reasons import SearchIndex, quotation
 from kinema.retrieval.content_search import Bridge, SearchSpace
@@ -218,12 +219,29 @@ def test_a_picture_counts_more_for_an_item_without_text():
 
 
 def test_filters_leave_out_and_count():
-    found = ask("otters", vectors=ANIMALS, categories=("NATURE",), published_since_ms=99 * DAY_MS)
+    found = ask("otters", vectors=ANIMALS, only=Condition(categories=("NATURE",), published_since_ms=99 * DAY_MS))
     assert ids(found) == ["v5"]
     assert "only 1 of 10 items: of the others 2 of another category, 3 published before" in found.notice
     assert removed_adds_up(found.trace)
     assert "v0" not in ids(ask("otters", user="u", past=history(0), hide_seen=True))
     assert "v0" in ids(ask("otters", user="u", past=history(0)))
+
+
+def test_an_answer_may_be_of_one_language_and_length_alone():
+    items = [
+        Item("w0", title="Otters", language="en-GB", duration_ms=5_000),
+        Item("w1", title="Otters", language="en", duration_ms=60_000),
+        Item("w2", title="Otters", language="de", duration_ms=5_000),
+        Item("w3", title="Otters", language="en"),
+        *[Item(f"x{number}", title="Kites") for number in range(NUM_ITEMS - 4)],
+    ]
+    asked = {"on": index(items, vectors=False), "at": parts(items)}
+    assert ids(ask("otters", only=Condition(languages=("en",)), **asked)) == ["w0", "w1", "w3"]
+    assert ids(ask("otters", only=Condition(max_duration_ms=5_000), **asked)) == ["w0", "w2"]
+    found = ask("otters", only=Condition(languages=("EN",), min_duration_ms=5_001), **asked)
+    assert ids(found) == ["w1"]
+    assert "of the others 3 in another language, 2 of another length" in found.notice
+    assert removed_adds_up(found.trace)
 
 
 def test_equal_scores_go_to_the_lower_number():
@@ -244,10 +262,11 @@ def test_the_answer_is_json():
         ({"text": "a", "num_items": 0}, r"num_items must be a whole number in 1..1000, got 0 in the search for 'a'"),
         ({"text": "a", "user_weight": 1.5}, r"user_weight must be in \[0, 1\], got 1.5 in the search for 'a'"),
         (
-            {"text": "a", "categories": ("natur",)},
+            {"text": "a", "only": Condition(categories=("natur",))},
             "unknown category 'natur', did you mean 'nature'[?] known: nature, sport",
         ),
-        ({"text": "a", "categories": ("zzz",)}, "unknown category 'zzz'; known: nature, sport, water"),
+        ({"text": "a", "only": Condition(categories=("zzz",))}, "unknown category 'zzz'; known: nature, sport, water"),
+        ({"text": "a", "only": Condition(languages=("xx",))}, "unknown language 'xx'; known: none"),
     ],
 )
 def test_a_question_without_an_answer_is_refused(question, message):

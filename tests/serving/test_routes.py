@@ -217,6 +217,19 @@ def test_similar_items_and_words_are_logged_as_slates_too(client):
     assert ids(client.post("/v1/search", json={"q": "penalty", "n": 1})) == ["d"]
 
 
+def test_a_search_may_be_of_some_languages_and_lengths_alone(client):
+    for name, language, duration_ms in (("short", "en", 4_000), ("long", "en-GB", 90_000), ("kurz", "de", 4_000)):
+        item = {"title": "Otters", "language": language, "duration_ms": duration_ms}
+        assert client.put(f"/v1/items/{name}", json=item).status_code == 200
+    assert set(ids(client.get("/v1/search?q=otters&language=en"))) == {"short", "long"}
+    assert set(ids(client.get("/v1/search?q=otters&language=en&language=de&max_duration_ms=4000"))) == {"short", "kurz"}
+    asked = {"q": "otters", "languages": ["EN"], "min_duration_ms": 5_000}
+    assert ids(client.post("/v1/search", json=asked)) == ["long"]
+    refused = error(client.get("/v1/search?q=otters&language=dee"), 422, "invalid")
+    assert refused["message"].startswith("unknown language 'dee', did you mean 'de'? known: de, en, en-gb")
+    assert error(client.get("/v1/search?q=otters&min_duration_ms=-1"), 422, "invalid")["field"] == "min_duration_ms"
+
+
 def test_a_search_for_nothing_is_told_so(client):
     error(client.get("/v1/search?q="), 422, "invalid")
 

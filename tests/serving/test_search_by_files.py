@@ -88,6 +88,10 @@ def test_a_form_has_the_file_and_the_rest(client, clip):
     assert ids(client.post("/v1/search", files=both, data={"n": "1"})) == ["blue"]
     refused = client.post("/v1/search", files={"clip": ("b", clip)}, data={"category": ["nature", "sports"]})
     assert "unknown category 'nature'" in told(refused, 422)["message"]
+    refused = client.post("/v1/search", files={"clip": ("b", clip)}, data={"language": ["en", "de"]})
+    assert "unknown language 'en'" in told(refused, 422)["message"]
+    refused = client.post("/v1/search", files={"clip": ("b", clip)}, data={"max_duration_ms": "soon"})
+    assert told(refused, 422)["field"] == "max_duration_ms"
 
 
 def test_a_form_of_a_browser_may_leave_a_file_out(client):

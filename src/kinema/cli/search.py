@@ -36,6 +36,10 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
         console.print(table("how it came about", ["stage", "in", "out", "ms"], steps))
 
 
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
 @click.command()
 @click.argument("text", default="")
 @click.option("--image", type=FILE, help="Find clips that look like this picture.")
@@ -48,6 +52,9 @@ def print_search(console: Console, found: "SearchResult", *, title: str, explain
 )
 @click.option("-n", "--num-items", default=10, show_default=True, help="How many, 1 to 1000.")
 @click.option("--category", "categories", multiple=True, help="Only items with this category; may repeat.")
+@click.option("--language", "languages", multiple=True, help="Only items in this language; may repeat.")
+@click.option("--min-seconds", type=click.FloatRange(min=0), help="Only items that last at least so long.")
+@click.option("--max-seconds", type=click.FloatRange(min=0), help="Only items that last at most so long.")
 @click.option("--published-since", metavar="DATE", help="Only items published since, such as 2026-01-31.")
 @click.option("--hide-seen", is_flag=True, help="Leave out what the user has watched.")
 @click.option("--explain", is_flag=True, help="Show what adds up to each score and what each stage did.")
@@ -64,6 +71,9 @@ def search(
     user_weight: float | None,
     num_items: int,
     categories: tuple[str, ...],
+    languages: tuple[str, ...],
+    min_seconds: float | None,
+    max_seconds: float | None,
     published_since: str | None,
     hide_seen: bool,
     explain: bool,
@@ -87,6 +97,9 @@ def search(
             user_weight=user_weight,
             num_items=num_items,
             categories=categories,
+            languages=languages,
+            min_duration_ms=_milliseconds(min_seconds),
+            max_duration_ms=_milliseconds(max_seconds),
             published_since=published_since,
             hide_seen=hide_seen,
         )

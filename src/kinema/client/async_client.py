@@ -177,6 +177,9 @@ class AsyncClient:
         user_id: str | None = None,
         user_weight: float | None = None,
         categories: Sequence[str] = (),
+        languages: Sequence[str] = (),
+        min_duration_ms: int | None = None,
+        max_duration_ms: int | None = None,
         published_since: int | str | None = None,
         hide_seen: bool = False,
     ) -> SearchOut:
@@ -188,6 +191,9 @@ class AsyncClient:
             user_id=user_id,
             user_weight=user_weight,
             categories=list(categories),
+            languages=list(languages),
+            min_duration_ms=min_duration_ms,
+            max_duration_ms=max_duration_ms,
             published_since=published_since,
             hide_seen=hide_seen,
         )

@@ -185,6 +185,9 @@ class Client:
         user_id: str | None = None,
         user_weight: float | None = None,
         categories: Sequence[str] = (),
+        languages: Sequence[str] = (),
+        min_duration_ms: int | None = None,
+        max_duration_ms: int | None = None,
         published_since: int | str | None = None,
         hide_seen: bool = False,
     ) -> SearchOut:
@@ -196,18 +199,23 @@ class Client:
             user_id: Whose taste counts a little.
             user_weight: How much, in [0, 1]; None leaves it to the service.
             categories: Only items of these.
+            languages: Only items in these.
+            min_duration_ms: Only items that last at least so long.
+            max_duration_ms: Only items that last at most so long.
             published_since: UTC milliseconds or ISO 8601.
             hide_seen: Leave out what the user has seen.
         """
+        taste = {"user_id": user_id, "user_weight": user_weight, "hide_seen": hide_seen}
         asked = made(
             SearchIn,
             q=q,
             n=n,
-            user_id=user_id,
-            user_weight=user_weight,
             categories=list(categories),
+            languages=list(languages),
+            min_duration_ms=min_duration_ms,
+            max_duration_ms=max_duration_ms,
             published_since=published_since,
-            hide_seen=hide_seen,
+            **taste,
         )
         return self.send(calls.search(asked))
 

@@ -23,6 +23,7 @@ from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vect
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
 from kinema.recommend.rereading import reread
+from kinema.recommend.scenario import Condition
 from kinema.recommend.search_filters import narrow, num_with_copies, one_of_copies, with_copies
 from kinema.recommend.search_reasons import TRANSCRIPT, SearchIndex, Signal, reasons
 from kinema.recommend.trace import Trace
@@ -60,8 +61,7 @@ class Question:
             the others of a picture or a clip; ``match`` and ``visual`` are what was learnt in place of ``text`` and ``frames``.
         likened: What these others are of, in words: ``the picture`` or ``the clip``.
         num_items: How many, 1..1000.
-        categories: Only items with one of these, in any case; empty for all.
-        published_since_ms: Only items published from this moment on, UTC milliseconds; None for all.
+        only: Items that are meant: by category, language, length and date.
         user: User id; empty for nobody.
         user_weight: w of the module's formula, in [0, 1].
         weights: What each part counts, >= 0; see `WEIGHTS`.
@@ -72,8 +72,7 @@ class Question:
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     likened: str = ""
     num_items: int = 10
-    categories: tuple[str, ...] = ()
-    published_since_ms: int | None = None
+    only: Condition = field(default_factory=Condition)
     user: str = ""
     user_weight: float = TASTE
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
@@ -169,21 +168,14 @@ def search(
         item number.
 
     Raises:
-        DataError: There is nothing to search with, or a number or a category is not what it must be.
+        DataError: There is nothing to search with, or a number, a category or a language is not what it must be.
     """
     text = check_text(question.text)
     _check(question, text)
     trace = Trace()
     past = one_row(history, len(parts.catalogue))
     seen: NDArray[np.integer] = past.items if question.hide_seen else np.empty(0, dtype=np.int64)
-    allowed_V, removed = narrow(
-        parts.catalogue,
-        categories=question.categories,
-        published_since_ms=question.published_since_ms,
-        seen=seen,
-        now_ms=now_ms,
-        trace=trace,
-    )
+    allowed_V, removed = narrow(parts.catalogue, question.only, seen=seen, now_ms=now_ms, trace=trace)
     match = index.words.find(text) if text else None
     signals = _signals(index, question, text, match, allowed_V)
     named_V = _named(index, text, len(allowed_V))

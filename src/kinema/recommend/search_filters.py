@@ -5,14 +5,17 @@ Shape suffixes: V items, K items of the answer.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
-from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
+from kinema.recommend.catalogue import Catalogue
+from kinema.recommend.conditions import failures
+from kinema.recommend.facets import Words
 from kinema.recommend.parts import Parts
+from kinema.recommend.scenario import Condition
 from kinema.recommend.stages import Ranked, drop_copies, filter_items
 from kinema.recommend.trace import Trace
 from kinema.retrieval.merge import Proposed
@@ -20,9 +23,8 @@ from kinema.retrieval.merge import Proposed
 
 def narrow(
     catalogue: Catalogue,
+    only: Condition,
     *,
-    categories: Sequence[str],
-    published_since_ms: int | None,
     seen: NDArray[np.integer],
     now_ms: int,
     trace: Trace,
@@ -31,8 +33,7 @@ def narrow(
 
     Args:
         catalogue: All items.
-        categories: Only items with one of these, in any case; empty for all.
-        published_since_ms: Only items published from this moment on, UTC milliseconds; None for all.
+        only: Items that are meant.
         seen: Numbers of items to leave out.
         now_ms: Items published later are not there yet.
         trace: Told the counts.
@@ -41,45 +42,35 @@ def narrow(
         The mask, and how many each filter took out.
 
     Raises:
-        DataError: A category is unknown.
+        DataError: A category or a language is unknown.
     """
     left = filter_items(catalogue, seen=seen, exclude=(), now_ms=now_ms, trace=trace, scenario="search")
     allowed_V, removed = left.allowed_V, dict(left.removed)
-    wanted = _known_categories(catalogue.categories, categories)
-    rules: dict[str, NDArray[np.bool_]] = {}
-    if wanted:
-        has_V = [any(name.casefold() in wanted for name in names) for names in catalogue.categories]
-        rules["of another category"] = np.array(has_V, dtype=np.bool_)
-    if published_since_ms is not None:
-        dates_V = catalogue.published_ms_V
-        rules["published before"] = (dates_V >= published_since_ms) & (dates_V != UNKNOWN_DATE)
+    for noun, words, names in (("category", "categories", only.categories), ("language", "languages", only.languages)):
+        _check_known(catalogue, noun, cast("Words", words), names)
+    rules = failures(only, catalogue, now_ms)
     if rules:
         before, dropped = int(allowed_V.sum()), {}
-        for reason, kept_V in rules.items():
-            dropped[reason] = int((allowed_V & ~kept_V).sum())
-            allowed_V = allowed_V & kept_V
+        for reason, fails_V in rules.items():
+            dropped[reason] = int((allowed_V & fails_V).sum())
+            allowed_V = allowed_V & ~fails_V
         trace.step("narrow", before, int(allowed_V.sum()), removed=dropped)
         removed |= dropped
     return allowed_V, removed
 
 
-def _known_categories(categories: tuple[tuple[str, ...], ...], wanted: Sequence[str]) -> set[str]:
-    """The categories asked for, in lower case.
+def _check_known(catalogue: Catalogue, noun: str, words: Words, names: Sequence[str]) -> None:
+    """Refuse what no item has: an answer without items would look like a bad search.
 
     Raises:
-        DataError: No item has one of them.
+        DataError: No item has one of the names.
     """
-    if not wanted:
-        return set()
-    known = {name.casefold(): name for names in categories for name in names}
-    for name in wanted:
-        if name.casefold() not in known:
+    for name in names:
+        if not catalogue.facets.having(words, (name,)).any():
+            known = catalogue.facets.known(words)
             close = get_close_matches(name.casefold(), known, n=1)
-            hint = f", did you mean '{known[close[0]]}'?" if close else ";"
-            raise DataError(
-                f"unknown category '{name}'{hint} known: {', '.join(sorted(known.values())[:20]) or 'none'}"
-            )
-    return {name.casefold() for name in wanted}
+            hint = f", did you mean '{close[0]}'?" if close else ";"
+            raise DataError(f"unknown {noun} '{name}'{hint} known: {', '.join(sorted(known)[:20]) or 'none'}")
 
 
 def one_of_copies(

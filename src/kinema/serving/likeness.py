@@ -16,7 +16,12 @@ from kinema.serving.receiving import FORM, received_form, save_body, save_part
 from kinema.serving.sniffing import SNIFFED, picture_suffix, video_suffix
 
 _RAW: Final = ("image/", "video/", "application/octet-stream")
-_LISTS: Final = {"category": "categories", "categories": "categories"}
+_LISTS: Final = {
+    "category": "categories",
+    "categories": "categories",
+    "language": "languages",
+    "languages": "languages",
+}
 _MOST_FIELDS: Final = 120
 _KINDS: Final = {
     "image": "a picture (jpg, png, webp, bmp, gif, tiff)",

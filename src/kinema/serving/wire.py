@@ -74,6 +74,7 @@ _WRITTEN: Final = {
 }
 Moment = Annotated[int, Field(ge=0, le=LAST_MS), BeforeValidator(_as_ms), WithJsonSchema(_WRITTEN, mode="validation")]
 Count = Annotated[int, Field(ge=1, le=1000)]
+Length = Annotated[int, Field(ge=0, le=1 << 40)]
 Attributes = Annotated[
     dict[Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL)], JsonValue], Field(max_length=200)
 ]
@@ -286,7 +287,10 @@ class SearchIn(Wire):
     user_id: Id | None = Field(default=None, description="whose taste counts a little")
     user_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Count = 10
-    categories: Annotated[list[Word], Field(max_length=100)] = []
+    categories: Annotated[list[Word], Field(max_length=100, description="only items with one of these")] = []
+    languages: Annotated[list[Word], Field(max_length=100, description="only items in one of these")] = []
+    min_duration_ms: Length | None = Field(default=None, description="only items that last at least so long")
+    max_duration_ms: Length | None = Field(default=None, description="only items that last at most so long")
     published_since: Moment | None = None
     hide_seen: bool = False
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kinema.encoders.text_transcripts import transcript_texts
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
+from kinema.recommend.scenario import Condition
 from kinema.recommend.search import (
     PICTURES,
     WEIGHTS,
@@ -56,6 +57,9 @@ def search_project(
     user_weight: float | None = None,
     num_items: int = 10,
     categories: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    min_duration_ms: int | None = None,
+    max_duration_ms: int | None = None,
     published_since: int | str | None = None,
     hide_seen: bool = False,
 ) -> SearchResult:
@@ -72,6 +76,9 @@ def search_project(
         user_weight: How much, in [0, 1]; None takes the settings'.
         num_items: How many, 1..1000.
         categories: Only items with one of these.
+        languages: Only items in one of these; ``en`` stands for ``en-GB`` too.
+        min_duration_ms: Only items that last at least so long, milliseconds; not those of unknown length.
+        max_duration_ms: Only items that last at most so long; likewise.
         published_since: Only items published since: UTC milliseconds, or a date such as ``2026-01-31``.
         hide_seen: Leave out what the user has interacted with.
 
@@ -79,7 +86,7 @@ def search_project(
         The answer.
 
     Raises:
-        DataError: The question is empty or too long, a file cannot be read, or a category is unknown.
+        DataError: The question is empty or too long, a file cannot be read, or a category or a language is unknown.
         NotBuiltError: The catalogue is empty, or has no vectors to compare a picture or a clip with, or the settings want a
             re-ranker that was not made yet.
         StaleArtifactError: The catalogue's vectors come from other encoders than `kinema.toml` names.
@@ -119,8 +126,13 @@ def search_project(
         vectors=vectors,
         likened=likened,
         num_items=num_items,
-        categories=tuple(categories),
-        published_since_ms=since_ms,
+        only=Condition(
+            categories=tuple(categories),
+            languages=tuple(languages),
+            published_since_ms=since_ms,
+            min_duration_ms=min_duration_ms,
+            max_duration_ms=max_duration_ms,
+        ),
         user=user,
         user_weight=taste,
         weights=_weights(settings.search),

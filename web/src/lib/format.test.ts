@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ago, bytes, clock, number, percent, points, took } from './format'
+import { ago, bytes, clock, number, percent, points, shortDay, took } from './format'
 
 describe('formats', () => {
   it('writes lengths of clips as players do', () => {
@@ -19,6 +19,10 @@ describe('formats', () => {
       '-3',
       '0',
     ])
+  })
+
+  it('writes days in short', () => {
+    expect(shortDay('2026-01-31')).toBe('31 Jan')
   })
 
   it('tells how long ago something was', () => {

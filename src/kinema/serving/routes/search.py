@@ -13,7 +13,7 @@ from kinema.serving.likeness import received
 from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.receiving import FORM, read_body
 from kinema.serving.routes.parts import HowMany, Parts, ServiceParts, written
-from kinema.serving.wire import Mark, Moment, SearchHit, SearchIn, SearchOut, Word
+from kinema.serving.wire import Length, Mark, Moment, SearchHit, SearchIn, SearchOut, Word
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 _FILE: Final = {"type": "string", "format": "binary"}
@@ -32,6 +32,9 @@ _BODY: Final = {
                     "user_weight": {"type": "number", "minimum": 0, "maximum": 1},
                     "n": {"type": "integer", "minimum": 1, "maximum": 1000},
                     "category": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
+                    "language": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
+                    "min_duration_ms": {"type": "integer", "minimum": 0},
+                    "max_duration_ms": {"type": "integer", "minimum": 0},
                     "published_since": {"type": "integer", "minimum": 0},
                     "hide_seen": {"type": "boolean"},
                 },
@@ -49,6 +52,9 @@ async def _options(
     user_id: Annotated[Mark | None, Query(description="whose taste counts a little")] = None,
     user_weight: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
     category: Annotated[list[Word] | None, Query(max_length=100, description="only items of these")] = None,
+    language: Annotated[list[Word] | None, Query(max_length=100, description="only items in these")] = None,
+    min_duration_ms: Annotated[Length | None, Query(description="only items that last at least so long")] = None,
+    max_duration_ms: Annotated[Length | None, Query(description="only items that last at most so long")] = None,
     published_since: Annotated[Moment | None, Query()] = None,
     hide_seen: Annotated[bool, Query()] = False,
 ) -> dict[str, Any]:
@@ -57,6 +63,9 @@ async def _options(
         "user_id": user_id or None,
         "user_weight": user_weight,
         "categories": category or [],
+        "languages": language or [],
+        "min_duration_ms": min_duration_ms,
+        "max_duration_ms": max_duration_ms,
         "published_since": published_since,
         "hide_seen": hide_seen,
     }
@@ -118,6 +127,9 @@ async def find(parts: ServiceParts, asked: SearchIn, files: Mapping[str, Path] |
         user_weight=asked.user_weight,
         num_items=asked.n,
         categories=asked.categories,
+        languages=asked.languages,
+        min_duration_ms=asked.min_duration_ms,
+        max_duration_ms=asked.max_duration_ms,
         published_since=asked.published_since,
         hide_seen=asked.hide_seen,
         **(files or {}),

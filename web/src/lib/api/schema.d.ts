@@ -4213,9 +4213,28 @@ export interface components {
             n: number;
             /**
              * Categories
+             * @description only items with one of these
              * @default []
              */
             categories: string[];
+            /**
+             * Languages
+             * @description only items in one of these
+             * @default []
+             */
+            languages: string[];
+            /**
+             * Min Duration Ms
+             * @description only items that last at least so long
+             * @default null
+             */
+            min_duration_ms: number | null;
+            /**
+             * Max Duration Ms
+             * @description only items that last at most so long
+             * @default null
+             */
+            max_duration_ms: number | null;
             /**
              * Published Since
              * @default null
@@ -5239,6 +5258,12 @@ export interface operations {
                  * @example nature
                  */
                 category?: string[] | null;
+                /** @description only items in these */
+                language?: string[] | null;
+                /** @description only items that last at least so long */
+                min_duration_ms?: number | null;
+                /** @description only items that last at most so long */
+                max_duration_ms?: number | null;
                 published_since?: number | string | null;
                 hide_seen?: boolean;
             };
@@ -5298,6 +5323,12 @@ export interface operations {
                  * @example nature
                  */
                 category?: string[] | null;
+                /** @description only items in these */
+                language?: string[] | null;
+                /** @description only items that last at least so long */
+                min_duration_ms?: number | null;
+                /** @description only items that last at most so long */
+                max_duration_ms?: number | null;
                 published_since?: number | string | null;
                 hide_seen?: boolean;
             };
@@ -5332,6 +5363,9 @@ export interface operations {
                     user_weight?: number;
                     n?: number;
                     category?: string[];
+                    language?: string[];
+                    min_duration_ms?: number;
+                    max_duration_ms?: number;
                     published_since?: number;
                     hide_seen?: boolean;
                 };
