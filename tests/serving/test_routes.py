@@ -198,6 +198,8 @@ def test_a_user_is_written_read_listed_and_erased(client):
     assert client.put("/v1/users/eve", json={"attributes": {"age": 7}}).json()["attributes"] == {"age": 7}
     assert client.get("/v1/users/eve").json()["user_id"] == "eve"
     assert "eve" in [one["user_id"] for one in client.get("/v1/users").json()["users"]]
+    assert [one["user_id"] for one in client.get("/v1/users?q=EV").json()["users"]] == ["eve"]
+    assert client.get("/v1/users?q=%25").json() == {"users": [], "next_cursor": None}
     answer = client.get("/v1/users/eve/recommendations").json()
     log(client, "eve", "a")
     assert client.delete("/v1/users/eve").json()["events"] == 1

@@ -88,14 +88,15 @@ def item_page(connection: Connection, *, after: int, limit: int) -> list[tuple[i
     return [(row.num, _as_item(row)) for row in _page(connection, ITEMS, after, limit)]
 
 
-def user_page(connection: Connection, *, after: int, limit: int) -> list[tuple[int, User]]:
-    """Users behind a number."""
-    return [(row.num, User(row.id, read_object(row.attributes))) for row in _page(connection, USERS, after, limit)]
+def user_page(connection: Connection, *, after: int, limit: int, part: str = "") -> list[tuple[int, User]]:
+    """Users behind a number whose id contains a part."""
+    rows = _page(connection, USERS, after, limit, part)
+    return [(row.num, User(row.id, read_object(row.attributes))) for row in rows]
 
 
-def _page(connection: Connection, table: Table, after: int, limit: int) -> Iterable[Any]:
+def _page(connection: Connection, table: Table, after: int, limit: int, part: str = "") -> Iterable[Any]:
     statement = select(table).where(table.c.num > after, table.c.deleted.is_(None)).order_by(table.c.num).limit(limit)
-    return connection.execute(statement)
+    return connection.execute(statement.where(table.c.id.icontains(part, autoescape=True)) if part else statement)
 
 
 def count_live(connection: Connection, table: Table) -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -217,9 +218,10 @@ class MongoStore:
         """Items behind a number, in order."""
         return [(doc["_id"], reads.as_item(doc)) for doc in self._page("items", after, limit)]
 
-    def user_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, User]]:
+    def user_page(self, *, after: int = -1, limit: int = 100, part: str = "") -> list[tuple[int, User]]:
         """Users behind a number, in order."""
-        return [(doc["_id"], reads.as_user(doc)) for doc in self._page("users", after, limit)]
+        named = {"id": {"$regex": re.escape(part), "$options": "i"}} if part else {}
+        return [(doc["_id"], reads.as_user(doc)) for doc in self._page("users", after, limit, named)]
 
     def delete_item(self, item_id: str) -> bool:
         """Delete an item."""
@@ -370,8 +372,8 @@ class MongoStore:
     def _committed(self, name: str) -> Any:
         return self._database[name].find({"_id": {"$lt": self._state()[f"num_{name}"]}}).sort([("_id", 1)])
 
-    def _page(self, name: str, after: int, limit: int) -> Any:
-        where = {"_id": {"$gt": after, "$lt": self._state()[f"num_{name}"]}} | reads.ALIVE
+    def _page(self, name: str, after: int, limit: int, also: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        where = {"_id": {"$gt": after, "$lt": self._state()[f"num_{name}"]}, **also} | reads.ALIVE
         return self._database[name].find(where).sort([("_id", 1)]).limit(limit)
 
     @contextmanager

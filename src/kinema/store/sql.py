@@ -225,9 +225,9 @@ class SqlStore:
         """Items behind a number, in order."""
         return self._read(lambda connection: catalogue.item_page(connection, after=after, limit=limit))
 
-    def user_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, User]]:
+    def user_page(self, *, after: int = -1, limit: int = 100, part: str = "") -> list[tuple[int, User]]:
         """Users behind a number, in order."""
-        return self._read(lambda connection: catalogue.user_page(connection, after=after, limit=limit))
+        return self._read(lambda connection: catalogue.user_page(connection, after=after, limit=limit, part=part))
 
     def delete_item(self, item_id: str) -> bool:
         """Delete an item."""

@@ -85,6 +85,7 @@ class ServiceConformance(ServedConformance):
         assert store.item_page(after=2, limit=2) == [(3, Item("d", title="D"))]
         assert store.user_page() == [(1, User("v")), (2, User("w"))]
         assert store.user_page(after=2) == []
+        assert (store.user_page(part="W"), store.user_page(part="_")) == ([(2, User("w"))], [])
         store.close()
 
     def test_a_deleted_item_keeps_its_number_and_nothing_else(self, tmp_path: Path) -> None:

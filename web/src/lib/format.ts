@@ -22,6 +22,11 @@ export function points(change: number): string {
   return new Intl.NumberFormat(locale(), { signDisplay: 'exceptZero', maximumFractionDigits: 0 }).format(change * 100)
 }
 
+/** 0.25 -> +0.25 */
+export function signed(value: number): string {
+  return new Intl.NumberFormat(locale(), { signDisplay: 'exceptZero', maximumFractionDigits: 2 }).format(value)
+}
+
 /** 65000 -> 1:05 */
 export function clock(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
@@ -57,6 +62,9 @@ export function day(milliseconds: number): string {
 export function shortDay(iso: string): string {
   const format = new Intl.DateTimeFormat(locale(), { day: 'numeric', month: 'short', timeZone: 'UTC' })
   return format.format(Date.parse(iso))
+/** A moment as time of day. */
+export function timeOfDay(milliseconds: number): string {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: 'short' }).format(milliseconds)
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [

@@ -22,6 +22,11 @@ describe('why', () => {
     expect(why({ kind: 'rest' }, 'from the rest').shares).toEqual([])
   })
 
+  it('names no clip for what somebody has pinned', () => {
+    const told = why({ kind: 'pinned', strength: 1, modality: 'text', item: 'v1', title: 'Otters' }, 'pinned')
+    expect([told.before, told.nearest]).toEqual(['Pinned to this place', null])
+  })
+
   it("keeps the service's words for kinds that it does not know", () => {
     expect(why({ kind: 'moon', strength: 1 }, 'the moon is full').before).toBe('The moon is full')
     expect(why(null, null)).toMatchObject({ before: '', nearest: null })

@@ -43,6 +43,7 @@ const PLAIN: Record<string, Key> = {
   model: 'why.byModel',
   fresh: 'why.byFresh',
   rest: 'why.byRest',
+  pinned: 'why.byPinned',
 }
 
 export const nameOf = (kind: string): string => {
@@ -54,7 +55,9 @@ export const nameOf = (kind: string): string => {
 export function why(evidence: Evidence | null | undefined, reason: string | null | undefined): Why {
   const own = { before: capital(reason ?? ''), after: '' }
   if (!evidence) return { ...own, nearest: null, shares: [], cosine: null, daysOld: null }
-  const nearest = evidence.item ? { id: evidence.item, title: evidence.title || evidence.item } : null
+  // What somebody has pinned is not there because of a clip.
+  const nearest =
+    evidence.item && evidence.kind !== 'pinned' ? { id: evidence.item, title: evidence.title || evidence.item } : null
   return {
     ...(sentence(evidence, nearest !== null) ?? own),
     nearest,

@@ -20,6 +20,7 @@ from kinema.serving.wire import (
     Export,
     ExportedEvent,
     ExportedSlate,
+    Mark,
     ProfileIn,
     ProfileOut,
     RecommendIn,
@@ -37,9 +38,15 @@ guests = APIRouter(prefix="/v1", tags=["users"], route_class=JsonRoute)
 
 
 @router.get("", summary="List users")
-async def list_users(parts: Parts, who: Who, cursor: Cursor = None, limit: PageSize = 100) -> UserPage:
+async def list_users(
+    parts: Parts,
+    who: Who,
+    part: Annotated[Mark, Query(alias="q", description="only users whose id contains this")] = "",
+    cursor: Cursor = None,
+    limit: PageSize = 100,
+) -> UserPage:
     """Users in the order in which they came, page by page."""
-    rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit)
+    rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit, part=part)
     last = str(rows[-1][0]) if len(rows) == limit else None
     users = [UserOut(user_id=user.id, attributes=shown(parts, who, user.attributes)) for _, user in rows]
     return UserPage(users=users, next_cursor=last)

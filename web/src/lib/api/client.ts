@@ -73,7 +73,12 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 }
 
 /** Send a file with progress (0 to 1); fetch cannot tell how far an upload has come. */
-export function upload<T>(path: string, body: FormData, onprogress: (share: number) => void): Promise<T> {
+export function upload<T>(
+  path: string,
+  body: FormData,
+  onprogress: (share: number) => void,
+  signal?: AbortSignal,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const sent = new XMLHttpRequest()
     sent.open('POST', path)
@@ -81,6 +86,8 @@ export function upload<T>(path: string, body: FormData, onprogress: (share: numb
     sent.upload.onprogress = (event) => {
       if (event.lengthComputable) onprogress(event.loaded / event.total)
     }
+    signal?.addEventListener('abort', () => sent.abort(), { once: true })
+    sent.onabort = () => reject(new DOMException('given up', 'AbortError'))
     sent.onerror = () => reject(failed(new TypeError('no answer')))
     sent.onload = () => {
       const answer = new Response(sent.responseText, { status: sent.status, statusText: sent.statusText })

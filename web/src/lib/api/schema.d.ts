@@ -4740,6 +4740,11 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
+                /**
+                 * @description only users whose id contains this
+                 * @example otters in the snow
+                 */
+                q?: string;
                 /** @description where an earlier page ended */
                 cursor?: string | null;
                 /** @description rows of a page */

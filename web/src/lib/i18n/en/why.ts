@@ -24,6 +24,7 @@ export default {
   byProfile: 'Suits your profile',
   byModel: 'Fits what you watched lately',
   byFresh: 'New here',
+  byPinned: 'Pinned to this place',
   byRest: 'From the rest of the catalogue, to see whether you like it',
   title: 'Why this',
   shares: 'What speaks for it',

@@ -26,6 +26,7 @@ export default {
   byProfile: '符合你的画像',
   byModel: '符合你最近的观看',
   byFresh: '新上线',
+  byPinned: '人工置顶于此位置',
   byRest: '来自目录其余部分，看看你是否喜欢',
   title: '为什么推荐',
   shares: '推荐依据',
