@@ -220,7 +220,13 @@ export function optionOf(plot: Plot, bins: Bins): Record<string, unknown> {
     grid: { top: plot.lines.length > 1 ? 34 : 12 },
     legend: { show: plot.lines.length > 1, type: 'plain' },
     tooltip: { trigger: 'axis', valueFormatter: write },
-    xAxis: { type: 'time', axisLabel: { hideOverlap: true, formatter: '{HH}:{mm}' } },
+    xAxis: {
+      type: 'time',
+      minInterval: 60_000,
+      // A service that has just begun has a point or two; an axis of its own choice would then show days.
+      min: (shown: { max: number; min: number }) => Math.min(shown.min, shown.max - 5 * 60_000),
+      axisLabel: { hideOverlap: true, formatter: '{HH}:{mm}' },
+    },
     yAxis: {
       type: 'value',
       min: 0,
