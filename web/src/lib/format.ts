@@ -62,6 +62,8 @@ export function day(milliseconds: number): string {
 export function shortDay(iso: string): string {
   const format = new Intl.DateTimeFormat(locale(), { day: 'numeric', month: 'short', timeZone: 'UTC' })
   return format.format(Date.parse(iso))
+}
+
 /** A moment as time of day. */
 export function timeOfDay(milliseconds: number): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: 'short' }).format(milliseconds)
