@@ -82,12 +82,15 @@ def browser():
             made.close()
 
 
-def soon(ask, holds, *, seconds=20):
-    """Ask until something holds of the answer; what a page did reaches the store a moment later."""
+def soon(page, ask, holds, *, seconds=20):
+    """Ask until something holds of the answer; what a page did reaches the store a moment later.
+
+    The page goes on meanwhile: its requests pass through this process, and would wait for as long as it sleeps.
+    """
     end = time.monotonic() + seconds
     while not holds(told := ask()):
         assert time.monotonic() < end, told
-        time.sleep(0.1)
+        page.wait_for_timeout(100)
     return told
 
 

@@ -30,6 +30,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def chromium():
+    playwright.expect.set_options(timeout=TIMEOUT_MS)
     with browser() as made:
         yield made
 

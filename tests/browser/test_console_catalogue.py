@@ -18,6 +18,7 @@ def test_an_uploaded_clip_becomes_searchable(page, service, town):
     dialog.get_by_role("button", name="Upload 1 clip").click()
     expect(page.get_by_text("recommendable", exact=True).first).to_be_visible(timeout=60_000)
     soon(
+        page,
         lambda: service.http.get("/v1/search", params={"q": "zebras unicycle"}).json()["items"],
         lambda items: "browser-upload" in [one["item_id"] for one in items],
     )
@@ -31,6 +32,7 @@ def test_the_table_is_searched_and_filtered_by_its_address(page):
     page.get_by_role("searchbox", name="Search the catalogue").fill("guitarist")
     rows = page.get_by_role("row").filter(has_text="guitarist")
     expect(rows.first).to_be_visible()
+    expect(page).to_have_url(re.compile("guitarist"))
     page.reload()
     settled(page)
     expect(page.get_by_role("row").filter(has_text="guitarist").first).to_be_visible()

@@ -51,7 +51,7 @@ def test_watching_three_clips_of_a_topic_makes_it_rise_in_the_feed(window, servi
         expect(session(page).get_by_role("listitem").filter(has_text=title)).to_contain_text("moved")
     assert shares(page)[topic] > before[topic]
     profile = soon(
-        lambda: service.http.get("/v1/users/browser-topic/profile").json(), lambda told: told["num_events"] >= 3
+        page, lambda: service.http.get("/v1/users/browser-topic/profile").json(), lambda told: told["num_events"] >= 3
     )
     assert profile["topics"][0]["name"] == topic
 
@@ -62,6 +62,7 @@ def test_liking_by_key_is_an_event_and_is_shown(page, service):
     expect(page.get_by_role("button", name="Liked").first).to_have_attribute("aria-pressed", "true")
     expect(session(page).get_by_text("Liked")).to_be_visible()
     soon(
+        page,
         lambda: service.http.get("/v1/users/browser-like/history").json()["events"],
         lambda events: "like" in {one["kind"] for one in events},
     )

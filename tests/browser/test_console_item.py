@@ -33,9 +33,9 @@ def test_a_hidden_item_is_in_no_search(page, service):
     settled(page)
     page.get_by_role("switch", name="Hide everywhere").click()
     ask = lambda: [one["item_id"] for one in service.http.get("/v1/search", params={"q": title}).json()["items"]]  # noqa: E731
-    soon(ask, lambda ids: "v0003" not in ids)
+    soon(page, ask, lambda ids: "v0003" not in ids)
     page.get_by_role("switch", name="Hide everywhere").click()
-    soon(ask, lambda ids: "v0003" in ids)
+    soon(page, ask, lambda ids: "v0003" in ids)
 
 
 def test_an_item_that_is_not_there_is_said_to_be_so(page):

@@ -18,7 +18,7 @@ def test_a_model_is_rolled_back_with_a_confirmation(page, service):
     assert published(service) == before
     dialog.get_by_role("button", name=re.compile("^Roll back to")).click()
     expect(dialog).to_be_hidden(timeout=20_000)
-    after = soon(lambda: published(service), lambda version: version != before)
+    after = soon(page, lambda: published(service), lambda version: version != before)
     service.http.post("/v1/models/rollback", json={"version": before}).raise_for_status()
     assert after != before
 

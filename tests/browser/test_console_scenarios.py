@@ -51,6 +51,7 @@ def test_a_wrong_rule_is_marked_at_its_field_and_not_saved(page, service, shelf)
 
 def test_an_ab_test_is_started_and_stopped(page, service, shelf):
     name = shelf()
+    page.watch.expect(f"/v1/experiments/{name}")  # nobody has met it yet: there is nothing to compare
     service.http.put(f"/v1/scenarios/{name}", json={"rules": {"diversity": 0.1}}).raise_for_status()
     page.goto(f"/scenarios/{name}")
     settled(page)

@@ -15,6 +15,7 @@ def test_a_weight_that_is_set_changes_the_slate(page, service):
     slider.focus()
     slider.press("Home")
     told = soon(
+        page,
         lambda: service.http.get("/v1/users/u00002/profile").json()["topics"],
         lambda topics: {one["name"]: one["weight"] for one in topics}.get(name) == 0,
     )
@@ -35,7 +36,7 @@ def test_a_person_takes_their_data_along(page):
 def test_a_persons_data_is_deleted_and_gone_from_the_api(page, service):
     event = {"user_id": "browser-gone", "item_id": "v0001", "kind": "like"}
     service.http.post("/v1/events", json={"events": [event]})
-    soon(lambda: service.http.get("/v1/users/browser-gone/profile").status_code, lambda status: status == 200)
+    soon(page, lambda: service.http.get("/v1/users/browser-gone/profile").status_code, lambda status: status == 200)
     page.goto("/users/browser-gone")
     settled(page)
     page.get_by_role("button", name="Erase").click()
