@@ -46,7 +46,7 @@ class CatalogueRow(Answer):
     hidden: bool = Field(description="by itself or by decision")
     recommendable: bool
     events: int = Field(description="interactions that the serving model knows; 0: a cold item")
-    popularity: float = Field(description="interactions, older ones counting less")
+    popularity: float = Field(description="interactions, older ones counting less; to three decimals")
     placement: PlacementOut | None = Field(description="null where nothing is decided")
 
 
@@ -133,7 +133,7 @@ class InsightOut(Answer):
     model_version: str
     cold: bool = Field(description="the model has learnt from no event of it")
     events: int = Field(description="interactions that the model has learnt from")
-    popularity: float = Field(description="interactions, older ones counting less")
+    popularity: float = Field(description="interactions, older ones counting less; to three decimals")
     imputed_weight: float | None = Field(
         description="share of its vector that is borrowed from items with like content; null where no model says"
     )

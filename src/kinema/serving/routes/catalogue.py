@@ -151,7 +151,7 @@ def _row(engine: Engine, world: World, number: int, moment: int, *, has_media: b
         hidden=hidden,
         recommendable=not hidden and published_ms <= moment,
         events=world.num_events(number),
-        popularity=float(world.popularity[number]),
+        popularity=round(float(world.popularity[number]), 3),
         placement=None if placement.is_empty else placement_out(item_id, placement),
     )
 

@@ -105,7 +105,7 @@ def _insight(engine: Engine, item_id: str, days: int) -> InsightOut:
         model_version=world.version,
         cold=found.cold,
         events=found.num_events,
-        popularity=found.popularity,
+        popularity=round(found.popularity, 3),
         imputed_weight=found.imputed_weight,
         borrowed_from=[LenderOut(item_id=one.id, title=one.title, weight=one.weight) for one in found.neighbours],
         near_duplicates=[ItemName(item_id=one, title=titles[numbers[one]]) for one in found.copies],

@@ -1765,7 +1765,7 @@ export interface components {
             events: number;
             /**
              * Popularity
-             * @description interactions, older ones counting less
+             * @description interactions, older ones counting less; to three decimals
              */
             popularity: number;
             /** @description null where nothing is decided */
@@ -2463,7 +2463,7 @@ export interface components {
             events: number;
             /**
              * Popularity
-             * @description interactions, older ones counting less
+             * @description interactions, older ones counting less; to three decimals
              */
             popularity: number;
             /**
