@@ -15,6 +15,8 @@ VARYING = {
     "job_id",
     "score",
     "popularity",
+    "cold",
+    "warm",
     "created_ms",
     "updated_ms",
     "changed_ms",
