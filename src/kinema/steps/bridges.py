@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -184,7 +185,7 @@ class Ways:
         place = self.artifacts / "search" / f"{_NAMES}-{fingerprint([self.queries.fingerprint, class_names()])}.npy"
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".{place.name}")
+            draft = place.with_name(f".{place.name}.{token_hex(8)}")  # others may be making the same
             with draft.open("wb") as stream:
                 np.save(stream, name_vectors(load_query_encoder(self.queries.place, self.queries.device)))
             draft.replace(place)
