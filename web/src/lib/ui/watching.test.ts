@@ -67,4 +67,14 @@ describe('Watching', () => {
     watching.end()
     expect(told).toHaveLength(2)
   })
+
+  it('counts from where it began to play, before the player first tells a place', () => {
+    const told: Watched[] = []
+    const watching = new Watching((watched) => told.push(watched))
+    watching.begin(0)
+    watching.at(1200, 5000)
+    watching.begin(1200)
+    watching.leave()
+    expect(told.map((one) => one.watchMs)).toEqual([1200])
+  })
 })

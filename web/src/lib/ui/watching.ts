@@ -37,6 +37,11 @@ export class Watching {
     if (again) this.end()
   }
 
+  /** It plays from here on: what is watched before the player first tells where it is counts, too. */
+  begin(placeMs: number): void {
+    this.#last ??= placeMs
+  }
+
   /** The reader has moved to another place; the way there was not watched. */
   jump(placeMs: number): void {
     this.#last = placeMs
