@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.listing import SORTS, Listing, Standing, Wanted
+from kinema.recommend.scenario import Condition
 
 DAY = 86_400_000
 NOW = 100 * DAY
@@ -21,7 +22,7 @@ ROWS = [
 COLUMNS = ("id", "title", "categories", "tags", "language", "published_at", "duration_ms", "media_path", "hidden")
 
 
-def listing():
+def listing(removed=(4, 9)):
     items = pl.DataFrame(
         {name: [row[place] for row in ROWS] for place, name in enumerate(COLUMNS)},
         schema_overrides={"published_at": pl.Int64, "duration_ms": pl.Int64},
@@ -31,7 +32,7 @@ def listing():
         description=pl.lit(""),
         attributes=pl.lit("{}"),
     )
-    return Listing.of(Catalogue.from_frame(items), items)
+    return Listing.of(Catalogue.from_frame(items), items, removed)
 
 
 STANDING = Standing(
@@ -54,11 +55,11 @@ def found(**wanted):
         ({"words": ("otter", "zebra")}, ["c3"]),
         ({"words": ("élan",)}, ["b1"]),
         ({"words": (".*",)}, []),
-        ({"categories": ("NATURE",)}, ["b1", "a2"]),
-        ({"languages": ("en",)}, ["b1", "d4"]),
-        ({"min_duration_ms": 20_000}, ["c3", "d4"]),
-        ({"max_duration_ms": 20_000}, ["b1", "d4"]),
-        ({"published_since_ms": 50 * DAY}, ["c3", "d4"]),
+        ({"only": Condition(categories=("NATURE",))}, ["b1", "a2"]),
+        ({"only": Condition(languages=("en",))}, ["b1", "d4"]),
+        ({"only": Condition(min_duration_ms=20_000)}, ["c3", "d4"]),
+        ({"only": Condition(max_duration_ms=20_000)}, ["b1", "d4"]),
+        ({"only": Condition(published_since_ms=50 * DAY)}, ["c3", "d4"]),
         ({"states": ("recommendable",)}, ["b1", "a2"]),
         ({"states": ("hidden",)}, ["d4"]),
         ({"states": ("scheduled",)}, ["c3"]),
@@ -96,6 +97,12 @@ def test_what_can_be_filtered_by_is_counted():
     assert states == {
         "recommendable": 2, "hidden": 1, "scheduled": 1, "cold": 2, "warm": 2, "with_media": 2, "without_media": 2, "placed": 1,
     }  # fmt: skip
+
+
+def test_an_item_of_which_only_the_id_is_known_is_listed_unless_it_is_deleted():
+    table = listing(removed=())
+    page = table.find(Wanted(states=("hidden",)), STANDING)
+    assert [table.catalogue.ids[one] for one in page.numbers_N.tolist()] == ["d4", "gone"]
 
 
 def test_an_empty_catalogue_has_nothing():

@@ -228,8 +228,9 @@ def test_an_experiment_is_started_read_and_stopped(client):
 
 
 def test_rules_that_change_leave_an_experiment_running(client):
-    start(client)
+    start(client, attribution_hours=48)
     told = put(client, "home", {"diversity": 0.3})
+    assert told["rules"] == {"diversity": 0.3, "attribution_hours": 48}
     assert [one["variant"] for one in told["variants"]] == ["control", "b"]
     told = put(client, "home", {"diversity": 0.3, "variants": {}})
     assert told["variants"] == []

@@ -5,7 +5,7 @@ Shape suffixes: V items, N items that are meant.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, get_args
 
@@ -14,6 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
+from kinema.recommend.conditions import matching
+from kinema.recommend.scenario import Condition
 
 State = Literal["recommendable", "hidden", "scheduled", "cold", "warm", "with_media", "without_media", "placed"]
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -27,11 +29,7 @@ class Wanted:
 
     Attributes:
         words: Each must be in id, title, categories or tags, in any case.
-        categories: It has one of these, in any case; empty for all.
-        languages: It is in one of these; ``en`` stands for ``en-GB`` too; empty for all.
-        min_duration_ms: At least so long.
-        max_duration_ms: At most so long.
-        published_since_ms: Published then or later.
+        only: What must hold of them besides.
         states: All of these hold.
         sort: By what; equal ones as they were added.
         descending: Largest, latest, last first. What an item lacks comes last either way.
@@ -40,11 +38,7 @@ class Wanted:
     """
 
     words: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    min_duration_ms: int | None = None
-    max_duration_ms: int | None = None
-    published_since_ms: int | None = None
+    only: Condition = field(default_factory=Condition)
     states: tuple[State, ...] = ()
     sort: Sort = "added"
     descending: bool = False
@@ -99,34 +93,21 @@ class Listing:
     has_media_V: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, catalogue: Catalogue, items: pl.DataFrame) -> "Listing":
-        """From the items of a store, which tell those that are deleted by having nothing left.
+    def of(cls, catalogue: Catalogue, items: pl.DataFrame, removed: Sequence[int]) -> "Listing":
+        """From the items of a store.
 
         Args:
             catalogue: Made of them.
             items: As `kinema.store.protocols.Store.items` returns them.
+            removed: Numbers of those that are deleted, see `kinema.store.service_protocols`.
         """
-        nothing = pl.lit(value=True)
-        for name in ("title", "description", "media_path", "language"):
-            nothing = nothing & (pl.col(name).fill_null("") == "")
-        for name in ("categories", "tags"):
-            nothing = nothing & (pl.col(name).list.len().fill_null(0) == 0)
-        nothing = nothing & pl.col("hidden").fill_null(value=False) & pl.col("published_at").is_null()
-        found = items.select(gone=nothing, media=pl.col("media_path").fill_null("") != "")
-        return cls(catalogue, found["gone"].to_numpy().copy(), found["media"].to_numpy())
+        gone_V = np.zeros(len(catalogue), dtype=np.bool_)
+        gone_V[[number for number in removed if number < len(catalogue)]] = True
+        return cls(catalogue, gone_V, (items["media_path"].fill_null("") != "").to_numpy())
 
     def find(self, wanted: Wanted, standing: Standing) -> Found:
         """The items of one page."""
-        mask_V = ~self.gone_V
-        facets = self.catalogue.facets
-        if wanted.categories:
-            mask_V &= facets.having("categories", wanted.categories)
-        if wanted.languages:
-            mask_V &= facets.having("languages", wanted.languages)
-        if wanted.min_duration_ms is not None or wanted.max_duration_ms is not None:
-            mask_V &= self._lasting(wanted.min_duration_ms, wanted.max_duration_ms)
-        if wanted.published_since_ms is not None:
-            mask_V &= self.catalogue.published_ms_V >= wanted.published_since_ms
+        mask_V = ~self.gone_V & matching(wanted.only, self.catalogue, standing.now_ms)
         for state in wanted.states:
             mask_V &= self.having(state, standing)
         for word in wanted.words:
@@ -158,11 +139,6 @@ class Listing:
         """Items by category, by language and by state, the most frequent first; categories and languages as they are written."""
         states: dict[str, int] = {state: int((self.having(state, standing) & ~self.gone_V).sum()) for state in STATES}
         return *self._names, states
-
-    def _lasting(self, least_ms: int | None, most_ms: int | None) -> NDArray[np.bool_]:
-        durations_V = self._lengths
-        most = np.iinfo(np.int64).max if most_ms is None else most_ms
-        return np.asarray((durations_V > 0) & (durations_V >= (least_ms or 0)) & (durations_V <= most))
 
     def _sorted(self, rows_N: NDArray[np.int64], wanted: Wanted, standing: Standing) -> NDArray[np.int64]:
         if wanted.sort == "added":

@@ -170,7 +170,15 @@ class ScenarioRules:
 
 @dataclass(frozen=True)
 class RulesVersion:
-    """One version of a scenario's rules; see `kinema.steps.live_scenarios.Change`."""
+    """One version of a scenario's rules.
+
+    Attributes:
+        version: From 1.
+        at_ms: UTC milliseconds.
+        by: Who made it.
+        what: In a few words.
+        rules: Keys that are not as usual; None where those of `kinema.toml` hold again.
+    """
 
     version: int
     at_ms: int

@@ -19,9 +19,9 @@ from kinema.recommend.search import SearchResult
 from kinema.schema import Event, Slate
 from kinema.serving.item_placements import ItemPlacements
 from kinema.serving.keeper import Keeper
-from kinema.serving.placements import Placements
 from kinema.serving.problems import not_found
 from kinema.serving.profiles import ChosenWeights
+from kinema.serving.slate_origins import SlateOrigins
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import Answered, Asked, World, Worlds
 from kinema.serving.writer import Writer, item_frame
@@ -69,14 +69,14 @@ class Engine:
     ) -> None:
         self.store = store
         self.telemetry = telemetry or Telemetry()
-        self._placements = Placements(store)
+        self._origins = SlateOrigins(store)
         self.weights = ChosenWeights(store)
         self.item_placements = ItemPlacements(store)
         self.keeper = Keeper(
             store=store,
             worlds=worlds,
             telemetry=self.telemetry,
-            placements=self._placements,
+            origins=self._origins,
             documents_changed=self._read_documents,
             prepare=self._prepare,
             follow_seconds=follow_seconds,
@@ -174,7 +174,7 @@ class Engine:
         cold = sum(not world.num_events(world.catalogue.numbers[one.id]) for one in slate.items)
         self.telemetry.observe_slate(slate, scenario=asked.scenario, variant=variant, num_cold=cold)
         self.telemetry.set_queue("events", self.writer.num_waiting)
-        self._placements.put(its_id, (asked.scenario, variant))
+        self._origins.put(its_id, (asked.scenario, variant))
         return self.writer.slate(
             LoggedSlate(
                 its_id,

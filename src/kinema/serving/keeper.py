@@ -15,8 +15,8 @@ from typing import Final
 from kinema.errors import KinemaError
 from kinema.logs import get_logger
 from kinema.schema import EventKind
-from kinema.serving.placements import Placements
 from kinema.serving.problems import Problem
+from kinema.serving.slate_origins import SlateOrigins
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import World, Worlds
 from kinema.store.service_protocols import Arrival, ServiceStore, StoreState
@@ -32,7 +32,7 @@ class Keeper:
         store: Of the project.
         worlds: Where worlds come from.
         telemetry: Told what arrives.
-        placements: Of slates that events name.
+        origins: Of slates that events name.
         documents_changed: Called at the start and when documents have changed.
         prepare: Called with a world before it answers, and with the one that answers when documents have changed.
         follow_seconds: How often what other processes wrote is looked for.
@@ -46,7 +46,7 @@ class Keeper:
         store: ServiceStore,
         worlds: Worlds,
         telemetry: Telemetry,
-        placements: Placements,
+        origins: SlateOrigins,
         documents_changed: Callable[[], None],
         prepare: Callable[[World], None],
         follow_seconds: float,
@@ -56,7 +56,7 @@ class Keeper:
         self._store = store
         self._worlds = worlds
         self._telemetry = telemetry
-        self._placements = placements
+        self._origins = origins
         self._documents_changed = documents_changed
         self._prepare = prepare
         self._documents_read = -1
@@ -190,7 +190,7 @@ class Keeper:
         self._telemetry.count_events(accepted=len(events))
         self._telemetry.set_newest_event(max(event.timestamp_ms for event in events))
         for event in events:
-            scenario, variant = self._placements.get(event.slate_id) if event.slate_id else ("", "")
+            scenario, variant = self._origins.get(event.slate_id) if event.slate_id else ("", "")
             kind = EventKind(event.kind)
             self._telemetry.observe_event(kind, scenario=scenario, variant=variant, watch_ms=event.watch_ms)
 

@@ -98,9 +98,7 @@ class Backstage:
 
     def scenario_versions(self, scenario: str) -> list[RulesVersion]:
         """What a scenario's rules were, newest first."""
-        return [
-            RulesVersion(one.version, one.at_ms, one.by, one.what, one.rules) for one in self._desk.history(scenario)
-        ]
+        return self._desk.history(scenario)
 
     def put_scenario(self, scenario: str, rules: ScenarioSettings, *, by: str, expected: int | None) -> None:
         """Let other rules hold."""

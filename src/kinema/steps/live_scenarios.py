@@ -20,6 +20,7 @@ from kinema.logs import get_logger
 from kinema.recommend.scenario import BUILT_IN
 from kinema.recommend.variants import Scenarios
 from kinema.scenario_settings import ScenarioSettings, check_scenarios, scenarios_of
+from kinema.serving.administration import RulesVersion
 from kinema.store.service_protocols import Document, Documents
 
 ROOM: Final = "scenarios"
@@ -29,25 +30,6 @@ MOST_SCENARIOS: Final = 200
 MOST_BYTES: Final = 1 << 16
 _LOG = get_logger("scenarios")
 Origin = Literal["built-in", "file", "store"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One version of a scenario's rules.
-
-    Attributes:
-        version: From 1.
-        at_ms: UTC milliseconds.
-        by: Who made it.
-        what: In a few words.
-        rules: Keys that are not as usual; None where those of `kinema.toml` hold again.
-    """
-
-    version: int
-    at_ms: int
-    by: str
-    what: str
-    rules: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -133,12 +115,12 @@ class ScenarioDesk:
             return "store"
         return "file" if name in self._written else "built-in"
 
-    def newest(self, name: str) -> Change | None:
+    def newest(self, name: str) -> RulesVersion | None:
         """The last change; None where there was none."""
         document = self._documents.document(ROOM, name)
         return None if document is None else _change(document)
 
-    def history(self, name: str) -> list[Change]:
+    def history(self, name: str) -> list[RulesVersion]:
         """Every version that is kept, newest first."""
         kept = [one for one in self._documents.documents(LOG_ROOM) if one.key.rpartition("/")[0] == name]
         return [_change(one) for one in sorted(kept, key=lambda one: one.key, reverse=True)]
@@ -176,7 +158,10 @@ class ScenarioDesk:
         """
         before = self.tree().get(name)
         if before is not None and not {"variants", "experiment"} & rules.model_fields_set:
-            rules = rules.model_copy(update={"variants": before.variants, "experiment": before.experiment})
+            kept: dict[str, Any] = {"variants": before.variants, "experiment": before.experiment}
+            if before.variants and "attribution_hours" not in rules.model_fields_set:
+                kept["attribution_hours"] = before.attribution_hours
+            rules = rules.model_copy(update=kept)
         self._put(name, rules, by=by, what="rules changed", expected=expected)
 
     def remove(self, name: str, *, by: str, expected: int | None = None) -> None:
@@ -283,11 +268,11 @@ def _settings(value: Any) -> ScenarioSettings | None:
     return None if value is None else ScenarioSettings.model_validate(value)
 
 
-def _change(document: Document) -> Change:
+def _change(document: Document) -> RulesVersion:
     value = document.value
     in_log = document.room == LOG_ROOM
     version = int(document.key.rpartition("/")[2]) if in_log else document.version
-    return Change(version, value["at_ms"] or document.updated_ms, value["by"], value["what"], value["rules"])
+    return RulesVersion(version, value["at_ms"] or document.updated_ms, value["by"], value["what"], value["rules"])
 
 
 def _told(trial: Trial) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class LiveWorld:
         made_ms: When reading began, UTC milliseconds.
         trained_ms: When the model was published, UTC milliseconds; the same without one.
         scenarios: Reads them as they are now.
+        removed: Numbers of the items that are deleted.
         model_folder: Where the model lies; None without one.
     """
 
@@ -78,9 +79,10 @@ class LiveWorld:
         made_ms: int,
         trained_ms: int,
         scenarios: Callable[[], Scenarios],
+        removed: Sequence[int],
         model_folder: Path | None = None,
     ) -> None:
-        self._model_folder = model_folder
+        self._model_folder, self._removed = model_folder, removed
         self.maker = maker
         self.version = version
         self.key = key
@@ -179,7 +181,7 @@ class LiveWorld:
 
     @cached_property
     def _listing(self) -> Listing:
-        return Listing.of(self.catalogue, self.maker.dataset.items)
+        return Listing.of(self.catalogue, self.maker.dataset.items, self._removed)
 
     def _standing(self, now_ms: int) -> Standing:
         return Standing(self._counts_V, self.popularity, self._placed_V, now_ms)
@@ -363,6 +365,7 @@ class ProjectWorlds:
             model_folder=None if found.version is None else found.version.folder,
             trained_ms=made_ms if found.version is None else _moment(found.version.folder),
             scenarios=self._scenarios,
+            removed=project.store.removed_items(),
         )
         world.answer_once()
         return world

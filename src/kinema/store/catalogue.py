@@ -88,6 +88,11 @@ def item_page(connection: Connection, *, after: int, limit: int) -> list[tuple[i
     return [(row.num, _as_item(row)) for row in _page(connection, ITEMS, after, limit)]
 
 
+def removed_items(connection: Connection) -> list[int]:
+    """Numbers of the deleted items."""
+    return list(connection.execute(select(ITEMS.c.num).where(ITEMS.c.deleted).order_by(ITEMS.c.num)).scalars())
+
+
 def user_page(connection: Connection, *, after: int, limit: int, part: str = "") -> list[tuple[int, User]]:
     """Users behind a number whose id contains a part."""
     rows = _page(connection, USERS, after, limit, part)

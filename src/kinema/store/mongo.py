@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from kinema.errors import ConfigError, DataError, StaleArtifactError
+from kinema.errors import DataError, StaleArtifactError
 from kinema.extras import require
 from kinema.schema import EVENT_COLUMNS, ITEM_COLUMNS, Event, EventKind, Item, Reject, User
 from kinema.store import mongo_events, mongo_removal
@@ -20,6 +20,7 @@ from kinema.store import mongo_writes as writes
 from kinema.store.changes import Changes
 from kinema.store.documents import check_version, document_text
 from kinema.store.event_log import event_frame
+from kinema.store.mongo_connection import connected
 from kinema.store.mongo_turn import STATE, Turn, make_state, taking_turn
 from kinema.store.protocols import SourceMark, StoreSummary, WriteCounts
 from kinema.store.service_protocols import Arrival, Document, LoggedSlate, StoreState
@@ -27,8 +28,6 @@ from kinema.store.tables import KIND_CODES
 from kinema.store.vocabulary import check_lengths
 
 SCHEMA_VERSION: Final = 1
-_PATIENCE_MS: Final = 5000
-_SAFE: Final = {"appname": "kinema", "w": "majority", "journal": True, "readConcernLevel": "majority"}
 _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "items": (("id",),),
     "users": (("id",),),
@@ -63,7 +62,7 @@ class MongoStore:
             StaleArtifactError: The store was made by a release with another layout.
         """
         errors = require("pymongo").errors
-        client, database = _connect(url)
+        client, database = connected(url)
         store = cls(client, database, patience_s=patience_s)
         try:
             found = make_state(database, schema=SCHEMA_VERSION)
@@ -218,6 +217,10 @@ class MongoStore:
     def item_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, Item]]:
         """Items behind a number, in order."""
         return [(doc["_id"], reads.as_item(doc)) for doc in self._page("items", after, limit)]
+
+    def removed_items(self) -> list[int]:
+        """Numbers of the deleted items."""
+        return [doc["_id"] for doc in self._database.items.find({"deleted": True}).sort([("_id", 1)])]
 
     def user_page(self, *, after: int = -1, limit: int = 100, part: str = "") -> list[tuple[int, User]]:
         """Users behind a number, in order."""
@@ -386,15 +389,3 @@ class MongoStore:
 
 def _of_kinds(kinds: Sequence[EventKind] | None) -> dict[str, Any]:
     return {} if kinds is None else {"kind": {"$in": [KIND_CODES[EventKind(kind)] for kind in kinds]}}
-
-
-def _connect(url: str) -> tuple[Any, Any]:
-    """A client, which has asked nothing yet, and the database that the URL names."""
-    try:
-        name = require("pymongo.uri_parser").parse_uri(url)["database"]
-        if name is not None:
-            client = require("pymongo").MongoClient(url, **_SAFE, serverSelectionTimeoutMS=_PATIENCE_MS)
-            return client, client[name]
-    except (require("pymongo").errors.PyMongoError, ValueError):
-        pass
-    raise ConfigError("the store's url must be mongodb://USER@HOST/NAME with the name of a database")

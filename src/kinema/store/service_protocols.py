@@ -195,6 +195,9 @@ class ServiceStore(Store, Documents, Protocol):
     def item_page(self, *, after: int = -1, limit: int = 100) -> list[tuple[int, Item]]:
         """Items behind a number, with their numbers, in order; deleted ones are left out."""
 
+    def removed_items(self) -> list[int]:
+        """Numbers of the deleted items, in order."""
+
     def user_page(self, *, after: int = -1, limit: int = 100, part: str = "") -> list[tuple[int, User]]:
         """Users behind a number whose id contains a part, with their numbers, in order; erased ones are left out."""
 

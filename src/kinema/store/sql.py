@@ -225,6 +225,10 @@ class SqlStore:
         """Items behind a number, in order."""
         return self._read(lambda connection: catalogue.item_page(connection, after=after, limit=limit))
 
+    def removed_items(self) -> list[int]:
+        """Numbers of the deleted items."""
+        return self._read(catalogue.removed_items)
+
     def user_page(self, *, after: int = -1, limit: int = 100, part: str = "") -> list[tuple[int, User]]:
         """Users behind a number, in order."""
         return self._read(lambda connection: catalogue.user_page(connection, after=after, limit=limit, part=part))

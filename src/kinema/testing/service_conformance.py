@@ -98,7 +98,7 @@ class ServiceConformance(ServedConformance):
         assert store.delete_item("a") is True
         assert store.delete_item("a") is False
         assert store.delete_item("nothing") is False
-        assert (store.item("a"), store.item_number("a")) == (None, None)
+        assert (store.item("a"), store.item_number("a"), store.removed_items()) == (None, None, [0])
         row = store.items().row(0, named=True)
         assert (row["num"], row["title"], row["tags"], row["hidden"]) == (0, "", [], True)
         assert (row["media_path"], row["duration_ms"], row["attributes"]) == (None, None, "{}")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from kinema.recommend.catalogue import UNKNOWN_DATE
 from kinema.recommend.listing import Sort, State, Wanted
 from kinema.recommend.placing import Placement
+from kinema.recommend.scenario import Condition
 from kinema.schema import Reject
 from kinema.serving.auth import Principal
 from kinema.serving.console_wire import (
@@ -60,11 +61,13 @@ async def get_catalogue(  # the columns of a table
     """A page of the items that fit, and how many there are in all. Every word must be in id, title, categories or tags."""
     wanted = Wanted(
         words=tuple(words.split()[:_MOST_WORDS]),
-        categories=tuple(category or ()),
-        languages=tuple(language or ()),
-        min_duration_ms=min_duration_ms,
-        max_duration_ms=max_duration_ms,
-        published_since_ms=published_since,
+        only=Condition(
+            categories=tuple(category or ()),
+            languages=tuple(language or ()),
+            min_duration_ms=min_duration_ms,
+            max_duration_ms=max_duration_ms,
+            published_since_ms=published_since,
+        ),
         states=tuple(state or ()),
         sort=sort,
         descending=descending,

@@ -9,7 +9,7 @@ from kinema.store.service_protocols import ServiceStore
 _MOST: Final = 100_000
 
 
-class Placements:
+class SlateOrigins:
     """Scenario and variant by recommendation id.
 
     Args:
@@ -21,10 +21,10 @@ class Placements:
         self._known: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._lock = Lock()
 
-    def put(self, slate_id: str, placement: tuple[str, str]) -> None:
+    def put(self, slate_id: str, origin: tuple[str, str]) -> None:
         """Remember a slate."""
         with self._lock:
-            self._known[slate_id] = placement
+            self._known[slate_id] = origin
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
 
