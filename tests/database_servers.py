@@ -26,8 +26,8 @@ def program(name, *folders):
 def postgresql_server() -> Iterator[str]:
     """A PostgreSQL server; its URL ends in a database of its own. Root may not run one: the user postgres does."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    initdb, postgres = program("initdb", *folders), program("postgres", *folders)
-    if initdb is None or postgres is None:
+    initdb, postgres, asked = (program(name, *folders) for name in ("initdb", "postgres", "pg_isready"))
+    if initdb is None or postgres is None or asked is None:
         pytest.skip("PostgreSQL is not installed; run: apt-get install postgresql")
     before = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
     with _folder() as folder:
@@ -50,7 +50,11 @@ def postgresql_server() -> Iterator[str]:
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
         options = [part for name, value in fast.items() for part in ("-c", f"{name}={value}")]
         command = [*before, postgres, "-D", folder / "data", "-k", folder, "-h", "", *options]
-        with _running(command, (folder / ".s.PGSQL.5432").exists, folder=folder, stop=signal.SIGINT):
+
+        def is_up():  # the socket is there before anybody is let in
+            return subprocess.run([asked, "-q", "-h", folder], check=False).returncode == 0
+
+        with _running(command, is_up, folder=folder, stop=signal.SIGINT):
             yield f"postgresql://kinema@/postgres?host={folder}"
 
 

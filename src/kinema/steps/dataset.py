@@ -88,9 +88,14 @@ class Dataset:
 
 def read_histories(store: Store, *, kinds: Sequence[EventKind]) -> Histories:
     """Pack the store's events of the given kinds."""
+    events = _interactions(store, kinds)
     num_users, num_items = store.size()
-    events = store.events(kinds=kinds, columns=["user", "item", "timestamp_ms"])
     return pack_histories(events, num_users=num_users, num_items=num_items)
+
+
+def _interactions(store: Store, kinds: Sequence[EventKind]) -> pl.DataFrame:
+    """Read before items and users: these only grow, so all that events name is among those read afterwards."""
+    return store.events(kinds=kinds, columns=["user", "item", "timestamp_ms"])
 
 
 def read_dataset(
@@ -100,7 +105,7 @@ def read_dataset(
     features_folder: Path,
     profile_schema: ProfileSchema | None = None,
 ) -> Dataset:
-    """Read everything.
+    """Read everything. Others may write meanwhile: what came first is read with all that it names.
 
     Args:
         store: The store.
@@ -111,19 +116,20 @@ def read_dataset(
     Returns:
         The data set.
     """
+    version, events = store.version(), _interactions(store, kinds)
     items, users = store.items(), store.users()
     schema = profile_schema if profile_schema is not None else fit_profiles(users)
     profiles = transform_profiles(users, schema)
     return Dataset(
         items=items,
         users=users,
-        histories=read_histories(store, kinds=kinds),
+        histories=pack_histories(events, num_users=users.height, num_items=items.height),
         features=_read_features(features_folder, items),
         profiles=profiles if profiles.columns else None,
         profile_schema=schema if profiles.columns else None,
         published_ms_V=items["published_at"].fill_null(ALWAYS).to_numpy().astype(np.int64),
         hidden_V=items["hidden"].to_numpy().astype(bool),
-        version=store.version(),
+        version=version,
     )
 
 
