@@ -1,13 +1,14 @@
-"""What a service writes many times a second, a few events and slates, written to SQLite by its driver alone.
+"""What a service writes and reads many times a second, a few events and slates, by SQLite's driver alone.
 
-The same rows as `kinema.store.writes` and `kinema.store.slates` write, in one transaction on a connection that is kept: frames and
-SQLAlchemy's statements cost ten times the writing. Whatever is not plain, such as an event of an item that is not there, is left
-to those.
+The same rows as `kinema.store.writes` and `kinema.store.slates` write and `kinema.store.event_log` reads, on connections that are
+kept: frames and SQLAlchemy's statements cost ten times as much as the database. Whatever is not plain to write, such as an event of
+an item that is not there, is left to those.
 """
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import Engine, PoolProxiedConnection, Table
@@ -16,9 +17,9 @@ from kinema.errors import DataError
 from kinema.schema import Event
 from kinema.store.dialect_sqlite import insert_statement
 from kinema.store.event_keys import event_key
-from kinema.store.event_log import event_row, stored_event
+from kinema.store.event_log import as_arrival, event_row, stored_event
 from kinema.store.protocols import WriteCounts
-from kinema.store.service_protocols import LoggedSlate
+from kinema.store.service_protocols import Arrival, LoggedSlate
 from kinema.store.slates import slate_row
 from kinema.store.tables import EVENTS, SLATES
 from kinema.store.vocabulary import check_length
@@ -79,6 +80,40 @@ class ServedWriter:
             self._kept.info.pop("patience_ms", None)
         made: sqlite3.Cursor = self._kept.cursor()  # type: ignore[assignment]  # of this driver
         return made
+
+
+class ServedReader:
+    """Reads what has arrived, from any thread.
+
+    Args:
+        engine: Of SQLite.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._lock = engine, Lock()
+        self._kept: PoolProxiedConnection | None = None
+
+    def events_after(self, seq: int, *, limit: int) -> list[Arrival]:
+        """See `kinema.store.service_protocols.ServiceStore.events_after`."""
+        with self._lock:
+            if self._kept is None:
+                self._kept = self._engine.raw_connection()
+            cursor = self._kept.cursor()
+            try:
+                cursor.execute(_ARRIVALS, (seq, limit))
+                return [as_arrival(row) for row in cursor.fetchall()]
+            finally:
+                cursor.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
+
+
+_ARRIVALS: Final = f"SELECT {', '.join(Arrival._fields)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
 
 
 def _write_events(cursor: sqlite3.Cursor, events: Sequence[Event]) -> WriteCounts | None:
