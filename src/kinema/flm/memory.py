@@ -7,8 +7,7 @@ Shape suffixes: V catalogue, C cases, N interactions, W window, K followers.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -17,8 +16,19 @@ from scipy import sparse
 
 from kinema.errors import DataError
 from kinema.flm.memory_counts import row_sums, strongest, transitions
-from kinema.flm.memory_kernels import add_entries, add_rows, between, cleared, newest_of, rows_of, taken_out
-from kinema.flm.memory_query import Followed, Scales, Scratch, Standing, check_items, decayed_query, grown
+from kinema.flm.memory_kernels import (
+    Counted,
+    Lent,
+    Reach,
+    add_rows,
+    between,
+    follow,
+    links_of,
+    strengths,
+    strengths_of,
+    taken_out,
+)
+from kinema.flm.memory_query import Scales, Scratch, Standing, check_items, decayed_query, grown
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
 
@@ -165,7 +175,7 @@ class ItemMemory:
         with self._folding:
             with self._lock:
                 last = self._updates[-1]
-                if not last.rows:
+                if not last.num:
                     return
                 before_VV = self._counts_VV
                 self._updates = (last, Updates())
@@ -243,7 +253,7 @@ class ItemMemory:
             return self._scores_of_one(histories.of(0), smoothing_VV)[None]
         with self._lock:
             counts_VV, scales = self._counts_VV, self._scales
-            newest = [one.matrix(counts_VV.shape[0]) for one in self._updates if one.rows]
+            newest = [one.matrix(counts_VV.shape[0]) for one in self._updates if one.num]
         num_items = len(scales.rows_V)
         query_CV = decayed_query(histories, window=self.window, decay=self.query_decay, num_items=num_items)
         if smoothing_VV is not None:
@@ -264,8 +274,12 @@ class ItemMemory:
         Returns:
             Item numbers int64, ascending, and their scores float32, > 0.
         """
-        with self._followed(items_N, None) as found:
-            return found.items_T, found.scores(found.of(found.items_T))
+        lent, touched_T, is_ascending, scales = self._followed(items_N, None)
+        if not is_ascending:
+            touched_T = np.sort(touched_T)
+        scores_T = strengths(touched_T, lent, scales.columns_V)
+        self._scratch.give_back(lent)
+        return touched_T, scores_T
 
     def scores_of(
         self,
@@ -277,59 +291,47 @@ class ItemMemory:
         """`scores` of one history for some items, float32 [K]; the rest of the catalogue is not looked at."""
         asked_K = np.asarray(items_K, dtype=np.int64)
         check_items(asked_K, self.num_items, smoothing_VV)
-        with self._followed(items_N, smoothing_VV) as found:
-            if smoothing_VV is None:
-                return found.scores(found.of(asked_K))
-            return found.scores(found.standing_for(smoothing_VV, asked_K), shares_V=self._standing(smoothing_VV).shares)
+        standing = None if smoothing_VV is None else self._standing(smoothing_VV)
+        lent, touched_T, _, scales = self._followed(items_N, standing)
+        through = None if standing is None else standing.through
+        scores_K = strengths_of(asked_K, touched_T, lent, scales.columns_V, through)
+        self._scratch.give_back(lent)
+        return scores_K
 
     def _scores_of_one(
         self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None
     ) -> NDArray[np.float32]:
-        """`scores` of one user, float32 [V], in the same order of additions: only what is not zero is touched."""
-        with self._followed(items_N, smoothing_VV) as found:
-            scores_V = np.zeros(len(found.raw_V), dtype=np.float32)
-            if smoothing_VV is None:
-                touched, raw_T, shares_V = found.touched_T, found.of(found.touched_T), None
-            else:
-                standing, lent = self._standing(smoothing_VV), self._scratch.take(len(scores_V))
-                found_T = found.touched_T
-                touched, size = add_rows(rows_of(standing.stands_for), found_T, found.of(found_T), lent, 0)
-                touched, shares_V = touched[:size], standing.shares
-                raw_T = taken_out(touched, lent.raw_V)
-                self._scratch.give_back(lent)
-            scores_V[touched] = found.scores(raw_T, shares_V=shares_V)
-            return scores_V
-
-    @contextmanager
-    def _followed(self, items_N: NDArray[np.integer], smoothing_VV: sparse.csr_matrix | None) -> Iterator[Followed]:
-        """What follows one history, before the logarithm; its array over the catalogue is lent."""
-        with self._lock:
-            counts_VV, updates, scales = self._counts_VV, self._updates, self._scales
-        items_Q, weights_Q = newest_of(np.asarray(items_N), self.window, self.query_decay)
-        check_items(items_Q, len(scales.rows_V), smoothing_VV)
-        lent = self._scratch.take(len(scales.rows_V))
-        if smoothing_VV is not None:
-            items_Q, size = add_rows(rows_of(smoothing_VV), items_Q, weights_Q, lent, 0)
-            items_Q = items_Q[:size]
-            weights_Q = taken_out(items_Q, lent.raw_V)
-        weights_Q = weights_Q * scales.rows_V[items_Q]
-        with self._lock:
-            newest = [
-                (weight, one.row(item))
-                for one in updates
-                if one.rows
-                for item, weight in zip(items_Q.tolist(), weights_Q.tolist(), strict=True)
-                if item in one.rows
-            ]
-        spare = sum(len(items) for _, (items, _) in newest)
-        touched_T, size = add_rows(rows_of(counts_VV), items_Q, weights_Q, lent, spare)
-        for weight, entries in newest:
-            size = add_entries(entries, weight, lent, touched_T, size)
-        touched_T = touched_T[:size]
-        yield Followed(touched_T, scales.columns_V, lent.raw_V)
-        cleared(touched_T, lent.raw_V)
-        # What another error leaves behind is not given back, and thrown away with it.
+        """`scores` of one user, float32 [V]: only what is not zero is touched."""
+        standing = None if smoothing_VV is None else self._standing(smoothing_VV)
+        lent, touched_T, _, scales = self._followed(items_N, standing)
+        scores_V = np.zeros(len(lent.raw_V), dtype=np.float32)
+        if standing is None:
+            scores_V[touched_T] = strengths(touched_T, lent, scales.columns_V)
+        else:
+            raw_T = taken_out(touched_T, lent.raw_V) * scales.columns_V[touched_T]
+            lent_to_T, _ = add_rows(links_of(standing.stands_for), touched_T, raw_T, lent)
+            scores_V[lent_to_T] = strengths(lent_to_T, lent, None)
         self._scratch.give_back(lent)
+        return scores_V
+
+    def _followed(
+        self, items_N: NDArray[np.integer], standing: Standing | None
+    ) -> tuple[Lent, NDArray[np.int64], bool, Scales]:
+        """What follows one history: the sums, the items that have one, whether these are ascending, and what weighs them.
+
+        The sums are cleared and given back by who asks; what an error leaves behind is thrown away with it.
+        """
+        check_items(np.asarray(items_N)[-self.window :], self.num_items, standing and standing.smoothing_VV)
+        with self._lock:
+            lent, scales = self._scratch.take(self.num_items), self._scales
+            through, reach = None if standing is None else standing.through, Reach(self.window, self.query_decay)
+            touched_T, is_ascending = follow(np.asarray(items_N), reach, through, self._counted(), lent)
+        return lent, touched_T, is_ascending, scales
+
+    def _counted(self) -> Counted:
+        """All that was counted; nobody may count while it is read."""
+        links = links_of(self._counts_VV, *(one.chains for one in self._updates))
+        return Counted(links, self._scales.rows_V, self._scales.columns_V)
 
     def _standing(self, smoothing_VV: sparse.csr_matrix) -> Standing:
         """Of a model's smoothing, made once."""
@@ -346,7 +348,7 @@ class ItemMemory:
         with self._lock:
             part = slice(self._counts_VV.indptr[item], self._counts_VV.indptr[item + 1])
             followers, counts = self._counts_VV.indices[part], self._counts_VV.data[part]
-            newest = [one.row(item) for one in self._updates if item in one.rows]
+            newest = [one.row(item) for one in self._updates if one.num]
             columns_V = self._scales.columns_V
         if newest:
             joined = np.concatenate([followers, *(items for items, _ in newest)])
@@ -366,21 +368,14 @@ class ItemMemory:
         Returns:
             float32 [H, K]; 0 where there is no connection.
         """
-        with self._lock:
-            counts_VV, updates, columns_V = self._counts_VV, self._updates, self._scales.columns_V
         rows_H, asked_K = np.asarray(items_H, dtype=np.int64), np.asarray(items_K, dtype=np.int64)
-        check_items(rows_H, len(columns_V))
-        check_items(asked_K, len(columns_V))
-        lent = self._scratch.take(len(columns_V))
-        counts_HK = between(rows_of(counts_VV), rows_H, asked_K, lent.places_V)
-        self._scratch.give_back(lent)
+        check_items(rows_H, self.num_items)
+        check_items(asked_K, self.num_items)
         with self._lock:
-            for one in updates:
-                for h, item in enumerate(rows_H.tolist()):
-                    row = one.rows.get(item)
-                    if row:
-                        counts_HK[h] += [row.get(k, 0.0) for k in asked_K.tolist()]
-        return np.asarray(counts_HK * columns_V[asked_K])
+            lent = self._scratch.take(self.num_items)
+            found_HK = between(self._counted(), rows_H, asked_K, lent.places_V)
+        self._scratch.give_back(lent)
+        return found_HK
 
     @property
     def totals(self) -> NDArray[np.float32]:

@@ -1,11 +1,11 @@
 """The loops of an item-item memory: rows of a sparse matrix are added up for one history.
 
 Sums go into arrays over the catalogue that are lent, and what was touched is told, so that nothing passes over the catalogue.
-Item numbers are not checked here: who calls has done so.
+Item numbers of rows are not checked here: who calls has done so.
 ``places_V`` tells where an item stands among those touched; it may hold anything before, because the item that stands there must be the one
 asked about.
 
-Shape suffixes: V catalogue, Q items asked with, T touched items, K items asked about, H rows, W window.
+Shape suffixes: V catalogue, N interactions, Q items asked with, T touched items, K items asked about, H rows, W window, E entries.
 """
 
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.compiled import compiled
+from kinema.flm.memory_updates import NO_CHAINS, Chains
 
 _SPARSE: Final = 8
 """A catalogue of fewer items per entry is passed over to find those that were touched; in a larger one each is noted."""
@@ -34,6 +35,58 @@ class Rows(NamedTuple):
     values: NDArray[np.float32]
 
 
+class Links(NamedTuple):
+    """Rows of a matrix, and what came to them since, twice while that is put together.
+
+    Attributes:
+        matrix: The rows.
+        older: What came since.
+        newer: And since then.
+    """
+
+    matrix: Rows
+    older: Chains
+    newer: Chains
+
+
+class Counted(NamedTuple):
+    """All that a memory has counted.
+
+    Attributes:
+        links: What follows what.
+        rows_V: float32, what weighs down an item that is followed.
+        columns_V: float32, what weighs down one that follows.
+    """
+
+    links: Links
+    rows_V: NDArray[np.float32]
+    columns_V: NDArray[np.float32]
+
+
+class Reach(NamedTuple):
+    """What of a history counts.
+
+    Attributes:
+        window: So many of the newest items.
+        decay: Weight that an item loses per newer one.
+    """
+
+    window: int
+    decay: float
+
+
+class Through(NamedTuple):
+    """Who stands in for whom.
+
+    Attributes:
+        links: By which items each is stood in for.
+        shares_V: float32, how much of the catalogue each stands in for.
+    """
+
+    links: Links
+    shares_V: NDArray[np.float32]
+
+
 class Lent(NamedTuple):
     """Arrays over the catalogue.
 
@@ -46,15 +99,34 @@ class Lent(NamedTuple):
     places_V: NDArray[np.int32]
 
 
-def rows_of(matrix_VV: sparse.csr_matrix) -> Rows:
-    """The arrays of a matrix; nothing is copied."""
-    return Rows(matrix_VV.indptr, matrix_VV.indices, matrix_VV.data)
+class _Touched(NamedTuple):
+    """What is lent, and room for the items that are touched, int64."""
+
+    lent: Lent
+    items_T: NDArray[np.int64]
+
+
+def links_of(matrix_VV: sparse.csr_matrix, older: Chains = NO_CHAINS, newer: Chains = NO_CHAINS) -> Links:
+    """The arrays of a matrix, and what came to it; nothing is copied."""
+    columns = matrix_VV.indices
+    if columns.dtype == np.int32:  # an index without a sign need not be looked at for counting from the end
+        columns = columns.view(np.uint32)
+    return Links(Rows(matrix_VV.indptr, columns, matrix_VV.data), older, newer)
 
 
 @compiled
-def newest_of(items_N: NDArray[np.integer], window: int, decay: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def are_within(items_N: NDArray[np.integer], num_items: int) -> bool:
+    """Whether all are numbers of items."""
+    num_outside = 0
+    for item in items_N:
+        num_outside += int(item < 0 or item >= num_items)
+    return num_outside == 0
+
+
+@compiled
+def newest_of(items_N: NDArray[np.integer], reach: Reach) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The newest items of a history, each once, newest first, with their weights float32: ``decay ** k`` for the k-th newest."""
-    most = min(window, len(items_N))
+    most = min(reach.window, len(items_N))
     items_Q, weights_Q = np.empty(most, dtype=np.int64), np.zeros(most, dtype=np.float32)
     size, weight = 0, 1.0
     for k in range(most):
@@ -65,86 +137,105 @@ def newest_of(items_N: NDArray[np.integer], window: int, decay: float) -> tuple[
             items_Q[size] = item
             size += 1
         weights_Q[place] += np.float32(weight)
-        weight *= decay
+        weight *= reach.decay
     return items_Q[:size], weights_Q[:size]
 
 
 @compiled
 def add_rows(
-    rows: Rows,
-    items_Q: NDArray[np.int64],
-    weights_Q: NDArray[np.float32],
-    lent: Lent,
-    spare: int,
-) -> tuple[NDArray[np.int64], int]:
-    """Add some rows of a CSR matrix, each times its weight, to the sums.
+    links: Links, items_Q: NDArray[np.int64], weights_Q: NDArray[np.float32], lent: Lent
+) -> tuple[NDArray[np.int64], bool]:
+    """Add some rows, each times its weight, to the sums.
 
     Args:
-        rows: All.
+        links: All rows; what came to them in columns beyond the catalogue is left out.
         items_Q: Numbers of those to add.
         weights_Q: Of those.
         lent: Has the sums.
-        spare: Room left for items that are touched later.
 
     Returns:
-        The touched items int64, and how many there are; the rest of the array is room. In a small catalogue, ascending.
+        The touched items int64, and whether they are ascending, as in a small catalogue.
     """
-    room = spare
-    for item in items_Q:
-        room += rows.starts[item + 1] - rows.starts[item]
-    touched_T = np.empty(min(room, len(lent.raw_V)) + 1, dtype=np.int64)
-    size = 0
-    if _SPARSE * room <= len(lent.raw_V):
-        for q in range(len(items_Q)):
-            for entry in range(rows.starts[items_Q[q]], rows.starts[items_Q[q] + 1]):
-                value = np.float32(weights_Q[q] * rows.values[entry])
-                size = _add(rows.columns[entry], value, lent, touched_T, size)
-        return touched_T, size
-    raw_V = lent.raw_V
+    raw_V, room = lent.raw_V, _room(links, items_Q)
+    starts, columns, values = links.matrix
+    touched = _Touched(lent, np.empty(min(room, len(raw_V)) + 1, dtype=np.int64))
+    size, is_dense = 0, _SPARSE * room > len(raw_V)
     for q in range(len(items_Q)):
-        weight = weights_Q[q]
-        for entry in range(rows.starts[items_Q[q]], rows.starts[items_Q[q] + 1]):
-            raw_V[rows.columns[entry]] += weight * rows.values[entry]
-    for item in range(
-        len(raw_V)
-    ):  # written whether it was touched or not: nobody can guess which, and a wrong guess costs more
-        lent.places_V[item] = size
+        item, weight = items_Q[q], weights_Q[q]
+        if is_dense:
+            for entry in range(starts[item], starts[item + 1]):
+                raw_V[columns[entry]] += weight * values[entry]
+        else:
+            for entry in range(starts[item], starts[item + 1]):
+                size = _add(columns[entry], np.float32(weight * values[entry]), touched, size)
+        size = _add_chain(links.older, item, weight, touched, size)
+        size = _add_chain(links.newer, item, weight, touched, size)
+    if not is_dense:
+        return touched.items_T[:size], False
+    size, touched_T = 0, touched.items_T
+    # Written whether it was touched or not: nobody can guess which, and a wrong guess costs more.
+    for item in range(len(raw_V)):
         touched_T[size] = item
         size += int(raw_V[item] != 0)
-    return touched_T, size
+    return touched_T[:size], True
 
 
 @compiled
-def add_entries(
-    entries: tuple[NDArray[np.int64], NDArray[np.float32]],
-    weight: float,
-    lent: Lent,
-    touched_T: NDArray[np.int64],
-    size: int,
-) -> int:
-    """Add one more row to what `add_rows` began; items beyond the catalogue are left out. Returns how many are touched."""
-    items_M, values_M = entries
-    for entry in range(len(items_M)):
-        if items_M[entry] < len(lent.raw_V):
-            size = _add(items_M[entry], np.float32(np.float32(weight) * values_M[entry]), lent, touched_T, size)
+def _room(links: Links, items_Q: NDArray[np.int64]) -> int:
+    """How many entries some rows have."""
+    room = 0
+    for item in items_Q:
+        room += links.matrix.starts[item + 1] - links.matrix.starts[item]
+        for chains in (links.older, links.newer):
+            room += chains.nums_V[item] if item < len(chains.nums_V) else 0
+    return room
+
+
+@compiled
+def _add_chain(chains: Chains, item: int, weight: np.floating, touched: _Touched, size: int) -> int:
+    entry = chains.heads_V[item] if item < len(chains.heads_V) else -1
+    while entry >= 0:
+        if chains.columns_E[entry] < len(touched.lent.raw_V):
+            size = _add(chains.columns_E[entry], np.float32(weight * chains.values_E[entry]), touched, size)
+        entry = chains.nexts_E[entry]
     return size
 
 
 @compiled
-def _add(
-    item: int,
-    value: np.floating,
-    lent: Lent,
-    touched_T: NDArray[np.int64],
-    size: int,
-) -> int:
-    place = lent.places_V[item]
-    if place < 0 or place >= size or touched_T[place] != item:
-        lent.places_V[item] = size
-        touched_T[size] = item
+def _add(item: int, value: np.floating, touched: _Touched, size: int) -> int:
+    place = touched.lent.places_V[item]
+    if place < 0 or place >= size or touched.items_T[place] != item:
+        touched.lent.places_V[item] = size
+        touched.items_T[size] = item
         size += 1
-    lent.raw_V[item] += value
+    touched.lent.raw_V[item] += value
     return size
+
+
+@compiled
+def follow(
+    items_N: NDArray[np.integer], reach: Reach, through: Through | None, counted: Counted, lent: Lent
+) -> tuple[NDArray[np.int64], bool]:
+    """Add up what follows the newest items of a history.
+
+    Args:
+        items_N: The history, oldest first.
+        reach: What of it counts.
+        through: What stands in for its items; None where each stands for itself.
+        counted: What follows what.
+        lent: Gets the sums, which are not weighed by columns yet.
+
+    Returns:
+        See `add_rows`.
+    """
+    items_Q, weights_Q = newest_of(items_N, reach)
+    if through is not None:
+        items_Q, _ = add_rows(through.links, items_Q, weights_Q, lent)
+        weights_Q = taken_out(items_Q, lent.raw_V)
+    weighed_Q = np.empty(len(items_Q), dtype=np.float32)
+    for q in range(len(items_Q)):
+        weighed_Q[q] = weights_Q[q] * counted.rows_V[items_Q[q]]
+    return add_rows(counted.links, items_Q, weighed_Q, lent)
 
 
 @compiled
@@ -158,57 +249,108 @@ def taken_out(touched_T: NDArray[np.int64], raw_V: NDArray[np.float32]) -> NDArr
 
 
 @compiled
-def cleared(touched_T: NDArray[np.int64], raw_V: NDArray[np.float32]) -> None:
-    """Leave zeros where something was touched."""
+def strengths(touched_T: NDArray[np.int64], lent: Lent, columns_V: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """``log(1 + r / mean r)`` of all that was touched, float32 [T]; zeros are left in place of the sums.
+
+    Args:
+        touched_T: Items whose sums are not zero.
+        lent: Has the sums.
+        columns_V: What the sums are multiplied by; None for 1.
+    """
+    found_T = taken_out(touched_T, lent.raw_V)
+    total = 0.0
+    for t in range(len(touched_T)):
+        if columns_V is not None:
+            found_T[t] *= columns_V[touched_T[t]]
+        total += found_T[t]
+    return _by_mean(found_T, total, len(lent.raw_V))
+
+
+@compiled
+def strengths_of(
+    items_K: NDArray[np.int64],
+    touched_T: NDArray[np.int64],
+    lent: Lent,
+    columns_V: NDArray[np.float32],
+    through: Through | None,
+) -> NDArray[np.float32]:
+    """`strengths` of some items, float32 [K].
+
+    Args:
+        items_K: The items.
+        touched_T: See `strengths`.
+        lent: See `strengths`.
+        columns_V: See `strengths`.
+        through: What stands in for them; None where each stands for itself.
+    """
+    raw_V, total = lent.raw_V, 0.0
+    for item in touched_T:
+        raw_V[item] *= columns_V[item]
+    if through is None:
+        for item in touched_T:
+            total += raw_V[item]
+    else:
+        shares_V = through.shares_V
+        for item in touched_T:
+            total += raw_V[item] * shares_V[item]
+    found_K = np.zeros(len(items_K), dtype=np.float32)
+    if through is None:
+        for k in range(len(items_K)):
+            found_K[k] = raw_V[items_K[k]]
+    else:
+        starts, columns, values = through.links.matrix
+        for k in range(len(items_K)):
+            found = np.float32(0)
+            for entry in range(starts[items_K[k]], starts[items_K[k] + 1]):
+                found += values[entry] * raw_V[columns[entry]]
+            found_K[k] = found
     for item in touched_T:
         raw_V[item] = 0
+    return _by_mean(found_K, total, len(raw_V))
 
 
 @compiled
-def weighed(
-    touched_T: NDArray[np.int64],
-    raw_V: NDArray[np.float32],
-    columns_V: NDArray[np.float32],
-    shares_V: NDArray[np.float32] | None,
-) -> float:
-    """Sum over the catalogue of the touched sums, each times its column's weight and, where given, its share; zeros count as nothing."""
-    total = 0.0
-    for item in touched_T:
-        value = raw_V[item] * columns_V[item]
-        total += value if shares_V is None else value * shares_V[item]
-    return total
-
-
-@compiled
-def gathered(
-    rows: Rows,
-    items_K: NDArray[np.int64],
-    raw_V: NDArray[np.float32],
-    columns_V: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Of some rows of a CSR matrix the product with the weighed sums, float32 [K]."""
-    found_K = np.zeros(len(items_K), dtype=np.float32)
-    for k in range(len(items_K)):
-        for entry in range(rows.starts[items_K[k]], rows.starts[items_K[k] + 1]):
-            item = rows.columns[entry]
-            found_K[k] += rows.values[entry] * (raw_V[item] * columns_V[item])
+def _by_mean(found_K: NDArray[np.float32], total: float, num_items: int) -> NDArray[np.float32]:
+    mean = np.float32(total / max(num_items, 1))
+    if mean <= 0:
+        mean = np.float32(1)
+    for k in range(len(found_K)):
+        found_K[k] = np.log1p(found_K[k] / mean)
     return found_K
 
 
 @compiled
 def between(
-    rows: Rows,
+    counted: Counted,
     rows_H: NDArray[np.int64],
     items_K: NDArray[np.int64],
     places_V: NDArray[np.int32],
 ) -> NDArray[np.float32]:
-    """The entries of some rows in some columns, float32 [H, K], the columns each named once; 0 where there is none."""
+    """What was counted of some rows in some columns, float32 [H, K], the columns each named once; 0 where there is nothing."""
     found_HK = np.zeros((len(rows_H), len(items_K)), dtype=np.float32)
+    links = counted.links
+    starts, columns, values = links.matrix
     for k in range(len(items_K)):
         places_V[items_K[k]] = k
     for h in range(len(rows_H)):
-        for entry in range(rows.starts[rows_H[h]], rows.starts[rows_H[h] + 1]):
-            k = places_V[rows.columns[entry]]
-            if 0 <= k < len(items_K) and items_K[k] == rows.columns[entry]:
-                found_HK[h, k] = rows.values[entry]
+        for entry in range(starts[rows_H[h]], starts[rows_H[h] + 1]):
+            k = places_V[columns[entry]]
+            if 0 <= k < len(items_K) and items_K[k] == columns[entry]:
+                found_HK[h, k] += values[entry]
+        for chains in (links.older, links.newer):
+            entry = chains.heads_V[rows_H[h]] if rows_H[h] < len(chains.heads_V) else -1
+            while entry >= 0:
+                k = _place(chains.columns_E[entry], items_K, places_V)
+                if k >= 0:
+                    found_HK[h, k] += chains.values_E[entry]
+                entry = chains.nexts_E[entry]
+    for k in range(len(items_K)):
+        found_HK[:, k] *= counted.columns_V[items_K[k]]
     return found_HK
+
+
+@compiled
+def _place(item: int, items_K: NDArray[np.int64], places_V: NDArray[np.int32]) -> int:
+    """Where an item stands among those asked about; -1 where it is none of them."""
+    k = places_V[item] if item < len(places_V) else -1
+    return k if 0 <= k < len(items_K) and items_K[k] == item else -1

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kinema.errors import DataError
-from kinema.flm.memory_kernels import Lent, gathered, rows_of, weighed
+from kinema.flm.memory_kernels import Lent, Through, are_within, links_of
 from kinema.store.histories import Histories
 
 ROW_POWER: Final = 0.5
@@ -69,14 +69,14 @@ def grown(matrix: sparse.csr_matrix, num_items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((matrix.data, matrix.indices, starts), shape=(num_items, num_items))
 
 
-def check_items(items: NDArray[np.int64], num_items: int, smoothing_VV: sparse.csr_matrix | None = None) -> None:
+def check_items(items: NDArray[np.integer], num_items: int, smoothing_VV: sparse.csr_matrix | None = None) -> None:
     """Refuse item numbers that the memory, or what stands in, does not have.
 
     Raises:
         DataError: There is one.
     """
     size = num_items if smoothing_VV is None else min(num_items, smoothing_VV.shape[0])
-    if len(items) and not (items.min() >= 0 and items.max() < size):
+    if not are_within(items, size):
         raise DataError(
             f"item numbers must be 0 to {size - 1}, got {int(items.min())} to {int(items.max())}; "
             "bind the model to the current catalogue"
@@ -115,45 +115,12 @@ class Standing:
     smoothing_VV: sparse.csr_matrix
 
     @cached_property
+    def through(self) -> Through:
+        """The same for what is compiled."""
+        shares_V = np.asarray(self.smoothing_VV.sum(axis=0), dtype=np.float32).ravel()
+        return Through(links_of(self.smoothing_VV), shares_V)
+
+    @cached_property
     def stands_for(self) -> sparse.csr_matrix:
         """For which items each stands in: the transpose."""
         return self.smoothing_VV.T.tocsr()
-
-    @cached_property
-    def shares(self) -> NDArray[np.float32]:
-        """How much of the catalogue each item stands in for."""
-        return np.asarray(self.smoothing_VV.sum(axis=0), dtype=np.float32).ravel()
-
-
-@dataclass(frozen=True, eq=False)
-class Followed:
-    """What follows a history.
-
-    Attributes:
-        touched_T: int64, followers of the items of the history, each once.
-        columns_V: Of `Scales`.
-        raw_V: float32, how much each counts; 0 for all others; lent.
-    """
-
-    touched_T: NDArray[np.int64]
-    columns_V: NDArray[np.float32]
-    raw_V: NDArray[np.float32]
-
-    @cached_property
-    def items_T(self) -> NDArray[np.int64]:  # noqa: N802  # an array, named as arrays are
-        """Ascending."""
-        return np.sort(self.touched_T)
-
-    def of(self, items_K: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Weighted counts of some items."""
-        return np.asarray(self.raw_V[items_K] * self.columns_V[items_K])
-
-    def standing_for(self, rows_KV: sparse.csr_matrix, items_K: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Weighted counts of some items through those that stand in for them."""
-        return gathered(rows_of(rows_KV), items_K, self.raw_V, self.columns_V)
-
-    def scores(self, raw_K: NDArray[np.float32], *, shares_V: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """``log(1 + r / mean r)`` float32 [K]; the mean is over the catalogue, after standing in where shares are given."""
-        total = weighed(self.touched_T, self.raw_V, self.columns_V, shares_V)
-        mean = np.float32(total / max(len(self.raw_V), 1))
-        return np.asarray(np.log1p(raw_K / (mean if mean > 0 else np.float32(1))), dtype=np.float32)

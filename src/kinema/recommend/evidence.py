@@ -8,12 +8,14 @@ Shape suffixes: V items, D width, H watched items, K items to explain.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.compiled import compiled_sums
 from kinema.recommend.model import Memory
 from kinema.retrieval.query import Transitions
 from kinema.store.histories import Histories
@@ -32,8 +34,7 @@ _FEW: Final = 32
 """So many values are compared with all others one by one; for more, all are sorted."""
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(NamedTuple):
     """One thing that speaks for one item.
 
     Attributes:
@@ -46,7 +47,7 @@ class Contribution:
     kind: str
     strength: float
     watched: int | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def is_clear(self) -> bool:
@@ -97,33 +98,64 @@ class ContentSpace:
         Returns:
             K contributions of kind ``content``; None for an item that lacks the modality or has nothing to compare with.
         """
-        usable_H = np.asarray(watched_H)[::-1][:NUM_WATCHED]
-        usable_H = usable_H[self.present_V[usable_H]]
-        if not len(usable_H):
-            return [None] * len(items_K)
-        vectors_HD = self.vectors_VD[usable_H]
-        cosines_HK = vectors_HD @ self.vectors_VD[items_K].T
-        best_K = cosines_HK.argmax(axis=0)
-        near_KD = vectors_HD[best_K]
-        mean_K = near_KD @ self.mean_D
-        deviation_K = np.sqrt(np.maximum(((near_KD @ self.second_DD) * near_KD).sum(axis=1) - mean_K**2, 0.0))
-        cosines_K = cosines_HK[best_K, np.arange(len(best_K))]
-        facts = zip(
-            cosines_K.tolist(),
-            mean_K.tolist(),
-            deviation_K.tolist(),
-            usable_H[best_K].tolist(),
-            self.present_V[items_K].tolist(),
-            strict=True,
-        )
+        asked_K, watched = np.asarray(items_K, dtype=np.int64), np.asarray(watched_H, dtype=np.int64)
+        near_K = _nearest(self.vectors_VD, self.present_V, asked_K, watched[::-1][:NUM_WATCHED])
+        numbers_K3 = _standings(self.vectors_VD, asked_K, near_K, self.mean_D, self.second_DD)
         return [
-            self._contribution(cosine, mean, deviation, watched) if is_present else None
-            for cosine, mean, deviation, watched, is_present in facts
+            None if near < 0 else self._contribution(cosine, mean, deviation, near)
+            for near, (cosine, mean, deviation) in zip(near_K.tolist(), numbers_K3.tolist(), strict=True)
         ]
 
     def _contribution(self, cosine: float, mean: float, deviation: float, watched: int) -> Contribution:
         strength = (cosine - mean) / deviation if deviation > 1e-6 else 0.0
         return Contribution("content", strength, watched, {"modality": self.name, "cosine": round(cosine, 4)})
+
+
+@compiled_sums
+def _nearest(
+    vectors_VD: NDArray[np.float32],
+    present_V: NDArray[np.bool_],
+    items_K: NDArray[np.int64],
+    newest_H: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The watched item that each item is closest to, of equals the first; -1 where there is nothing to compare."""
+    near_K = np.full(len(items_K), -1, dtype=np.int64)
+    for k in range(len(items_K)):
+        largest = np.float32(-np.inf)
+        for watched in newest_H:
+            if present_V[items_K[k]] and present_V[watched]:
+                cosine = np.float32(0)
+                for d in range(vectors_VD.shape[1]):
+                    cosine += vectors_VD[items_K[k], d] * vectors_VD[watched, d]
+                if cosine > largest:
+                    largest, near_K[k] = cosine, watched
+    return near_K
+
+
+@compiled_sums
+def _standings(
+    vectors_VD: NDArray[np.float32],
+    items_K: NDArray[np.int64],
+    near_K: NDArray[np.int64],
+    mean_D: NDArray[np.float64],
+    second_DD: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """float64 [K, 3]: the cosine of each item and its nearest, and mean and deviation of that one's cosines to the catalogue."""
+    found_K3 = np.zeros((len(items_K), 3), dtype=np.float64)
+    for k in range(len(items_K)):
+        if near_K[k] < 0:
+            continue
+        vector_D = vectors_VD[near_K[k]]
+        cosine, mean, second = np.float32(0), 0.0, 0.0
+        for d in range(len(mean_D)):
+            cosine += vectors_VD[items_K[k], d] * vector_D[d]
+            mean += vector_D[d] * mean_D[d]
+            row = 0.0
+            for e in range(len(mean_D)):
+                row += second_DD[d, e] * vector_D[e]
+            second += vector_D[d] * row
+        found_K3[k, 0], found_K3[k, 1], found_K3[k, 2] = cosine, mean, np.sqrt(max(second - mean * mean, 0.0))
+    return found_K3
 
 
 def connections(

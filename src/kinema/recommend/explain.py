@@ -8,8 +8,8 @@ Shape suffixes: V items, K items to explain.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,7 @@ LIKENESS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """Why an item is where it is.
 
     Attributes:
@@ -49,7 +48,7 @@ class Reason:
     """
 
     text: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any]
 
 
 def likeness(modality: str, name: str) -> str:
@@ -162,7 +161,7 @@ class Explainer:
                 found.append(None)
             else:
                 lift = expected / max(overall, 1e-9)
-                found.append(replace(one, facts={**one.facts, "lift": round(lift, 3)}))
+                found.append(one._replace(facts={**one.facts, "lift": round(lift, 3)}))
         return found
 
     def _first(self, name: tuple[str, ...], counts: Callable[[], NDArray[np.float64]]) -> Leading:

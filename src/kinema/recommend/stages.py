@@ -166,7 +166,7 @@ def explain(
     parts: Parts, ranked: Ranked, query: Query, *, footing: Footing, trace: Trace, reasons: bool = True
 ) -> tuple[SlateItem, ...]:
     """The finished places of the slate, each with its reason where reasons are wanted."""
-    told = _reasons(parts, ranked, query, footing) if reasons else [Reason("")] * len(ranked.items_K)
+    told = _reasons(parts, ranked, query, footing) if reasons else [Reason("", {})] * len(ranked.items_K)
     items = slate_items(parts.catalogue, ranked, told)
     trace.step("explain", len(items), len(items))
     return items

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.compiled import compiled
 from kinema.retrieval.top import Candidates
 from kinema.schema import Candidate
 
@@ -105,17 +106,37 @@ def merge(found: Mapping[str, Sequence[Candidate]]) -> Merged:
         for one in found.values()
     ]
     joined = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    items_K = _distinct(np.sort(joined)).astype(np.int64)
-    ranks_SK = np.full((len(lists), len(items_K)), -1, dtype=np.int64)
-    columns_N, start = np.searchsorted(items_K, joined), 0
-    for row, items in enumerate(lists):
-        ranks_SK[row, columns_N[start : start + len(items)]] = np.arange(len(items))
-        start += len(items)
-    return Merged(tuple(found), items_K, ranks_SK)
+    sizes_S = np.array([len(items) for items in lists], dtype=np.int64)
+    return Merged(tuple(found), *_ranked(np.sort(joined), joined, sizes_S))
 
 
-def _distinct(sorted_N: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Each number once."""
-    is_first_N = np.ones(len(sorted_N), dtype=np.bool_)
-    np.not_equal(sorted_N[1:], sorted_N[:-1], out=is_first_N[1:])
-    return sorted_N[is_first_N]
+@compiled
+def _ranked(
+    sorted_N: NDArray[np.int64], joined_N: NDArray[np.int64], sizes_S: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct numbers, and where each stands in each list; -1 where it does not.
+
+    Args:
+        sorted_N: The numbers of all lists, ascending.
+        joined_N: The same, list after list.
+        sizes_S: Of the lists.
+    """
+    items_K, num = np.empty(len(sorted_N), dtype=np.int64), 0
+    for item in sorted_N:
+        if not num or items_K[num - 1] != item:
+            items_K[num] = item
+            num += 1
+    ranks_SK = np.full((len(sizes_S), num), -1, dtype=np.int64)
+    start = 0
+    for row in range(len(sizes_S)):
+        for rank in range(sizes_S[row]):
+            low, high, item = 0, num, joined_N[start + rank]
+            while high - low > 1:
+                middle = (low + high) // 2
+                if items_K[middle] <= item:
+                    low = middle
+                else:
+                    high = middle
+            ranks_SK[row, low] = rank
+        start += sizes_S[row]
+    return items_K[:num], ranks_SK
