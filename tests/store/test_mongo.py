@@ -3,7 +3,7 @@ import pytest
 
 from database_places import store_url
 from kinema.errors import ConfigError, DataError, StaleArtifactError
-from kinema.store import mongo, mongo_turn, mongo_writes
+from kinema.store import mongo_connection, mongo_turn, mongo_writes
 from kinema.store.mongo import MongoStore
 from kinema.store.protocols import SourceMark, WriteCounts
 from kinema.testing.service_conformance import ServiceConformance
@@ -110,7 +110,7 @@ def test_a_url_that_is_none_is_refused_without_showing_it(given):
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(monkeypatch):
-    monkeypatch.setattr(mongo, "_PATIENCE_MS", 100)
+    monkeypatch.setattr(mongo_connection, "_PATIENCE_MS", 100)
     with pytest.raises(DataError) as caught:
         MongoStore.open("mongodb://kinema:topsecret@127.0.0.1:1/shop?authSource=admin")
     message = str(caught.value)
