@@ -101,7 +101,9 @@ def measured(
     ]
     begun = time.monotonic()
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=place)
-    found = read_report(report)
+    found = read_report(report) if report.is_file() else {"requests": 0}
+    if not found["requests"]:
+        sys.exit(f"schemathesis made no request:\n{done.stdout}{done.stderr}")
     if found["failures"]:
         print(done.stdout, file=sys.stderr)
     alive = process.poll() is None

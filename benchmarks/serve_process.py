@@ -30,7 +30,7 @@ def bare(answer: Path) -> FastAPI:
     return app
 
 
-def service(folder: Path, *, threads: int) -> FastAPI:
+def service(folder: Path, *, threads: int, counts: Path | None) -> FastAPI:
     """The service of a project of `serve_world`, as `kinema serve --open --log off` assembles it."""
     from kinema.project import Project  # noqa: PLC0415
     from kinema.serving.app import create_app  # noqa: PLC0415
@@ -42,7 +42,8 @@ def service(folder: Path, *, threads: int) -> FastAPI:
     project = Project.open(folder)
     engine = Engine(store=project.store, worlds=GeneratedWorlds(project), taken=settle_memory)
     engine.start()
-    return create_app(engine, ServiceOptions(is_open=True, threads=threads))
+    feeds = [] if counts is None else [engine.telemetry.share(counts)]
+    return create_app(engine, ServiceOptions(is_open=True, threads=threads), feeds=feeds)
 
 
 def main() -> None:
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="answers computed at once in a process")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
     parser.add_argument("--worker", type=int, help="one of them")
+    parser.add_argument("--counts", type=Path, help="where all of them leave what they count")
     options = parser.parse_args()
     from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # brings the web framework
     from kinema.serving.dealt import DealtServer  # noqa: PLC0415  # the same
@@ -63,7 +65,9 @@ def main() -> None:
     if options.workers > 1 and options.worker is None:
         run_workers([sys.executable, *sys.argv], bound_socket("127.0.0.1", options.port), num=options.workers)
         return
-    app = bare(options.bare) if options.bare else service(options.project, threads=options.threads)
+    app = (
+        bare(options.bare) if options.bare else service(options.project, threads=options.threads, counts=options.counts)
+    )
     config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, http=BoundedProtocol)
     if options.worker is not None:
         DealtServer(config, socket.socket(fileno=options.worker)).run()

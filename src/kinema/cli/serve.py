@@ -28,6 +28,7 @@ from kinema.cli.output import project_option
     "--workers", type=click.IntRange(1, 64), help="Processes that share the port.  [default: 1, or kinema.toml]"
 )
 @click.option("--worker", type=int, hidden=True)
+@click.option("--counts", type=click.Path(path_type=Path), hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Say the address as JSON on standard output.")
 @project_option
 def serve(folder: Path | None, *, as_json: bool, **how: Any) -> None:

@@ -1,13 +1,33 @@
-"""A server that is dealt its connections by the process that listens, see `kinema.steps.serving_workers`."""
+"""A server that says when it answers, and one that is dealt its connections by the process that listens, see `kinema.steps.serving_workers`."""
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
 
 READY: Final = b"+"
 """What a worker says once it answers."""
+
+
+class ToldServer(uvicorn.Server):
+    """The server with an address of its own.
+
+    Args:
+        config: Of the server.
+        ready: Called once it answers.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets=sockets)
+        if not self.should_exit:
+            self._ready()
 
 
 class DealtServer(uvicorn.Server):

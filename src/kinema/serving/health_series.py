@@ -1,6 +1,6 @@
 """An hour of what the service counts, in memory, for the plots of the console; and the alerts that follow from it.
 
-Of this process alone: where several workers share a port, each knows its own. Prometheus is what looks at all of them.
+Where several workers share a port, each looks at what all of them have counted.
 """
 
 import math

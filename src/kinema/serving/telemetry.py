@@ -1,7 +1,7 @@
 """What the service tells Prometheus about itself: requests, stages, what was served, how fresh it all is.
 
-Every application has a registry of its own, so two in one process do not mix. Counts live in the process: run one process
-per scraped address (one per container), not several workers behind one port, or each scrape shows another one's.
+Every application has a registry of its own, so two in one process do not mix. Processes behind one port share what they count, see
+`kinema.serving.shared_counts`.
 
 Labels come from code and configuration only (route templates, stages, sources, scenarios, variants), never from ids.
 """
@@ -11,15 +11,17 @@ import time
 from collections import Counter as Counts
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, Metric, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinema.schema import EventKind, Slate
+from kinema.serving.shared_counts import SharedCounts
 from kinema.serving.templates import route_of
 
 WINDOW: Final = 10_000
@@ -59,6 +61,7 @@ class Telemetry:
         self._online = _Online()
         self._window = _Window()
         self._newest_event_ms: int | None = None
+        self._shared: SharedCounts | None = None
         self._build_metrics()
         if process:
             ProcessCollector(registry=self.registry)
@@ -147,14 +150,24 @@ class Telemetry:
         """Count a request that came too often."""
         self._rate_limited.labels(scope).inc()
 
+    def share(self, folder: Path, *, process: int | None = None) -> SharedCounts:
+        """From now on tell what all processes count that share a folder; the caller starts and stops it.
+
+        Args:
+            folder: Of all of them.
+            process: Names this one; None takes its number.
+        """
+        self._shared = SharedCounts(folder, lambda: generate_latest(self.registry), process=process)
+        return self._shared
+
     def text(self) -> bytes:
         """Everything, in the form that Prometheus reads."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry if self._shared is None else _Told(self._shared.all()))
 
     def samples(self) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Everything of ours, by the name of the sample: its labels and its value."""
         found: dict[str, list[tuple[dict[str, str], float]]] = {}
-        for family in self.registry.collect():
+        for family in self.registry.collect() if self._shared is None else self._shared.all():
             if family.name.startswith("kinema_"):
                 for one in family.samples:
                     found.setdefault(one.name, []).append((one.labels, one.value))
@@ -209,6 +222,17 @@ class Telemetry:
 
     def _event_lag(self) -> float:
         return math.nan if self._newest_event_ms is None else self._now() - self._newest_event_ms / 1000
+
+
+class _Told(CollectorRegistry):
+    """Metrics that were collected already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class RequestMeter:

@@ -4,6 +4,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kinema.errors import ConfigError
@@ -58,7 +59,12 @@ def make_engine(project: ServedProject, *, owns_process: bool = False) -> "Engin
 
 
 def make_app(
-    project: WholeProject, *, is_open: bool = False, log: bool = False, owns_process: bool = False
+    project: WholeProject,
+    *,
+    is_open: bool = False,
+    log: bool = False,
+    owns_process: bool = False,
+    counts: Path | None = None,
 ) -> "FastAPI":
     """The application of a project.
 
@@ -67,6 +73,7 @@ def make_app(
         is_open: Serve without keys.
         log: Write a line for each request.
         owns_process: See `make_engine`.
+        counts: Folder where the processes behind one port leave what they count; None where there is one.
 
     Raises:
         MissingExtraError: The extra ``serve`` is not installed.
@@ -85,7 +92,7 @@ def make_app(
         clips=ProjectClips(project),
         gallery=ProjectGallery(project),
         administration=Backstage(project),
-        feeds=_feeds(project, engine),
+        feeds=[*_feeds(project, engine), *([] if counts is None else [engine.telemetry.share(counts)])],
     )
 
 
@@ -174,6 +181,7 @@ def serve_project(
     log: str | None = None,
     workers: int | None = None,
     worker: int | None = None,
+    counts: Path | None = None,
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a project until interrupted.
@@ -186,6 +194,7 @@ def serve_project(
         log: ``json``, ``text`` or ``off``; None takes the settings'.
         workers: Processes; None takes the settings'.
         worker: It is one of several: the file from which it takes connections.
+        counts: And the folder where all of them leave what they count.
         started: Told the address once requests are answered.
 
     Raises:
@@ -196,7 +205,7 @@ def serve_project(
 
     from kinema.serving.auth import check_open  # noqa: PLC0415  # the same
     from kinema.serving.connections import BoundedProtocol  # noqa: PLC0415  # the same
-    from kinema.serving.dealt import DealtServer  # noqa: PLC0415  # the same
+    from kinema.serving.dealt import DealtServer, ToldServer  # noqa: PLC0415  # the same
     from kinema.serving.privacy import Pseudonyms, Redaction, read_pseudonym_key  # noqa: PLC0415  # the same
     from kinema.serving.request_log import configure_service_logs  # noqa: PLC0415  # the same
 
@@ -207,15 +216,18 @@ def serve_project(
     listener = bound_socket(address, serving.port if port is None else port) if worker is None else _dealer(worker)
     redaction = Redaction(Pseudonyms(read_pseudonym_key(project.folder)), serving.personal_fields)
     configure_service_logs(level="warning" if form == "off" else "info", as_json=form != "text", redaction=redaction)
-    if started is not None and worker is None:
-        started(f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}")
+
+    def ready() -> None:
+        if started is not None:
+            started(f"http://{f'[{address}]' if ':' in address else address}:{listener.getsockname()[1]}")
+
     if num > 1:
         command = [sys.executable, "-m", "kinema.cli.main", "serve", "--project", str(project.folder)]
         options = ["--host", address, "--log", form, *(["--open"] if is_open else [])]
-        run_workers([*command, *options], listener, num=num)
+        run_workers([*command, *options], listener, num=num, ready=ready)
         return
     sys.setswitchinterval(_SWITCH_SECONDS)
-    app = make_app(project, is_open=is_open, log=form != "off", owns_process=True)
+    app = make_app(project, is_open=is_open, log=form != "off", owns_process=True, counts=counts)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -225,7 +237,7 @@ def serve_project(
         http=BoundedProtocol,
     )
     if worker is None:
-        uvicorn.Server(config).run(sockets=[listener])
+        ToldServer(config, ready).run(sockets=[listener])
     else:
         DealtServer(config, listener).run()
 

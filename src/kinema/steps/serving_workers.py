@@ -8,8 +8,9 @@ import selectors
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -23,15 +24,23 @@ _LONGEST_PAUSE: Final = 30.0
 _BACKLOG: Final = 2048
 
 
-def run_workers(command: Sequence[str], listener: socket.socket, *, num: int) -> None:
+def run_workers(
+    command: Sequence[str], listener: socket.socket, *, num: int, ready: Callable[[], None] | None = None
+) -> None:
     """Run processes until interrupted; one that ends by itself is started again, later and later if it keeps ending.
 
     Args:
-        command: Of each; its last argument will be ``--worker`` with the number of the file from which it takes connections.
+        command: Of each; its last arguments will be ``--counts`` with the folder where all of them leave what they count, and
+            ``--worker`` with the number of the file from which it takes connections.
         listener: Bound; closed at the end.
         num: How many.
+        ready: Called once the first of them answers.
     """
-    table = _Table(command, listener, num)
+    with tempfile.TemporaryDirectory(prefix="kinema-counts-") as counts:
+        _run(_Table([*command, "--counts", counts], listener, num, ready), listener)
+
+
+def _run(table: "_Table", listener: socket.socket) -> None:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         table.is_stopping = True
@@ -62,9 +71,11 @@ class _Seat:
 class _Table:
     """Workers in their seats, and who is next."""
 
-    def __init__(self, command: Sequence[str], listener: socket.socket, num: int) -> None:
+    def __init__(
+        self, command: Sequence[str], listener: socket.socket, num: int, ready: Callable[[], None] | None
+    ) -> None:
         self.is_stopping = False
-        self._command, self._listener = list(command), listener
+        self._command, self._listener, self._ready = list(command), listener, ready
         self._seats = [_Seat() for _ in range(num)]
         self._next = 0
         self._selector = selectors.DefaultSelector()
@@ -134,6 +145,8 @@ class _Table:
             self._listener.listen(_BACKLOG)
             self._selector.register(self._listener, selectors.EVENT_READ, None)
             self._is_listening = True
+            if self._ready is not None:
+                self._ready()
 
     def _leave(self, seat: _Seat) -> None:
         seat.is_ready = False
