@@ -33,7 +33,6 @@ import numpy as np  # noqa: E402  # the thread policy comes first
 import polars as pl  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from kinema.cli.tasks.match import parts_of  # noqa: E402
 from kinema.evaluation.environment import run_facts  # noqa: E402
 from kinema.project import Project  # noqa: E402
 from kinema.seeds import generator  # noqa: E402
@@ -53,6 +52,7 @@ from kinema.steps.finetuning_project import (  # noqa: E402
 )
 from kinema.steps.match_pairs import pairs_of_table  # noqa: E402
 from kinema.steps.matching import query_rows  # noqa: E402
+from kinema.steps.slates import trained_profile_schema  # noqa: E402
 from kinema.tasks.match import cosines  # noqa: E402
 from kinema.tasks.match_data import Cases, split_pairs  # noqa: E402
 from kinema.tasks.match_measures import chance, means, measure, numbers  # noqa: E402
@@ -243,6 +243,19 @@ def page(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def opened(project: Project) -> Shop:
+    """What `project.finetune.match` learns in."""
+    return open_shop(
+        folder=project.folder,
+        settings=project.settings,
+        store=project.store,
+        dataset=project.dataset(profile_schema=trained_profile_schema(project.artifacts / "flm")),
+        media_root=project.media_root,
+        workers=project.workers,
+        seed=0,
+    )
+
+
 def main() -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -257,7 +270,7 @@ def main() -> None:
     world = plan_world(seed=SEED, num_clips=440, num_users=1, rules=Rules())
     with prepare(options.project) as project:
         for part in options.parts:
-            results["parts"][part] = PARTS[part](open_shop(**parts_of(project, 0)), world)
+            results["parts"][part] = PARTS[part](opened(project), world)
             results["facts"] = run_facts(command="python benchmarks/matching.py", seed=0)
             RESULT.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
             RESULT.with_suffix(".md").write_text(page(results), encoding="utf-8")

@@ -10,6 +10,7 @@ first request of each user, for which the lists of items near to theirs are stil
 python benchmarks/scale.py [SIZES ...]     writes benchmarks/results/scale.json
 """
 
+import argparse
 import gc
 import json
 import shutil
@@ -196,12 +197,15 @@ def measured(num_items: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure each size, and compare."""
-    if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measured(int(sys.argv[2]))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", type=int, nargs="*", default=SIZES, help="of the catalogue, items")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # the size that a process of its own measures
+    options = parser.parse_args()
+    if options.one is not None:
+        print(json.dumps(measured(options.one)))
         return
-    sizes = [int(one) for one in sys.argv[1:]] or SIZES
     found = []
-    for num_items in sizes:
+    for num_items in options.sizes:
         done = subprocess.run(
             [sys.executable, __file__, "--one", str(num_items)], check=True, capture_output=True, text=True
         )

@@ -6,10 +6,12 @@ Everything on this machine in one run, per size of the catalogue, medians of the
 
 - the service (`serve_process.py`), as one process and as two that share a store, each with one thread that answers: `wrk` asks as 1, 8 and 32 clients, nine requests for ten recommendations to one event; users have
   histories of about 50 (`serve_world.py`). Every answer is a slate logged durably, with reasons. The first seconds warm it up;
+  The load is people who come back: 2,000 users, nine requests to one event, so most are asked about again with the history that they had,
+  and what was found for it is kept (`kinema.retrieval.asked_before`). Where every request follows an event, each costs the second of these;
 - a bare endpoint of the same framework that returns one of those answers as a constant, with the same clients;
 - the model without HTTP, in a process of its own, one thread: reading a history and the matrix products that score the catalogue
   (`Scorer.score` of the sequential branch: the forward pass and one product), and the fused score of all branches, which is what a slate
-  is ranked by; and the whole pipeline without HTTP;
+  is ranked by; and the whole pipeline without HTTP, for users of whom nothing is new and for users with one new event;
 - memory of the service's processes after the load, all together: pages that they share are counted once.
 
 Aims: p99 <= 25 ms with 8 clients and 10,000 items on 2 cores; one request costs at most 3 times the bare model. With ``--soak S`` the

@@ -18,9 +18,14 @@ def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
     path = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         return unknown_key(".".join(path), keys_at(model, path[:-1]), place)
-    rule = (
-        error["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer").replace("a valid ", "a ")
-    )
+    if error["type"] == "missing":
+        return f"{'.'.join(path)} is required, is missing ({place} or environment)"
+    rule = error["msg"].removeprefix("Input should be ")
+    for theirs, ours in (("a valid integer", "an integer"), ("a valid tuple", "a list"), ("a valid ", "a ")):
+        rule = rule.replace(theirs, ours)
+    if path[-1:] == ["[key]"]:
+        rule = rule.partition(", unable to parse")[0]
+        return f"a key of {'.'.join(path[:-2])} must be {rule}, is {error['input']!r} ({place} or environment)"
     found = "something else" if path == ["store", "url"] else repr(error["input"])  # a password may be in it
     return f"{'.'.join(path)} must be {rule}, is {found} ({place} or environment)"
 

@@ -25,7 +25,7 @@ from kinema.service_settings import (
     StoreSettings,
     StreamSettings,
 )
-from kinema.setting_errors import explained, unknown_key
+from kinema.setting_errors import explained, keys_at, unknown_key
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -339,7 +339,12 @@ def load_settings(path: Path) -> Settings:
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{FILE_NAME} is not valid TOML: {error}") from error
+        remedy = (
+            "; a section stands once: write its keys below the first [...] of that name"
+            if "twice" in str(error)
+            else ""
+        )
+        raise ConfigError(f"{FILE_NAME} is not valid TOML: {error}{remedy}") from error
     return check_settings(tree)
 
 
@@ -361,11 +366,16 @@ def check_settings(tree: Mapping[str, Any]) -> Settings:
 
 
 def _check_environment_sections() -> None:
-    """Refuse ``KINEMA_FML__DROPOUT``: a misspelt section would be ignored silently."""
+    """Refuse ``KINEMA_FML__DROPOUT``, which would be ignored silently, and name the variable of ``KINEMA_FLM__DROPUT``."""
     for name in os.environ:
-        section, delimiter, _ = name.removeprefix("KINEMA_").lower().partition("__")
-        if name.startswith("KINEMA_") and delimiter and section not in Settings.model_fields:
+        section, delimiter, key = name.removeprefix("KINEMA_").lower().partition("__")
+        if not name.startswith("KINEMA_") or not delimiter:
+            continue
+        if section not in Settings.model_fields:
             raise ConfigError(unknown_key(section, sorted(Settings.model_fields), f"environment variable {name}"))
+        keys = keys_at(Settings, [section])
+        if keys and key.partition("__")[0] not in keys:
+            raise ConfigError(unknown_key(f"{section}.{key}", keys, f"environment variable {name}"))
 
 
 def template() -> str:

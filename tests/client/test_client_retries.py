@@ -170,8 +170,10 @@ def test_arguments_are_checked_before_anything_is_sent():
     for its_id in ("", ".", "..", "a/b"):
         with pytest.raises(InvalidRequestError, match="an id in an address must not be empty or have a slash, is"):
             client.get_user(its_id)
-    with pytest.raises(InvalidRequestError, match="titel must be"):
+    with pytest.raises(InvalidRequestError, match="unknown key 'titel' in the request, did you mean 'title'"):
         client.put_item("a", titel="x")
+    with pytest.raises(InvalidRequestError, match="url must begin with http:// or https://, is 'localhost:8000'"):
+        Client("localhost:8000")
     with pytest.raises(ConfigError, match="attempts must be >= 1, is 0"):
         Retries(attempts=0)
     with pytest.raises(ConfigError, match="the seconds of retries must be >= 0"):

@@ -41,6 +41,22 @@ def test_every_default_in_the_template_is_valid_when_uncommented():
         ({"histories": {"kinds": ["clik"]}}, r"histories.kinds.0 must be 'impression', .*is 'clik'"),
         ({"media": {"sampling": "best"}}, r"media.sampling must be 'even', 'key' or 'shots', is 'best'"),
         ({"media": {"num_frames": "many"}}, r"media.num_frames must be an integer.*is 'many'"),
+        (
+            {"scenarios": {"home": {"boosts": [{"categories": "news"}]}}},
+            r"scenarios.home.boosts.0.categories must be a list, is 'news'",
+        ),
+        (
+            {"scenarios": {"home": {"pins": {"first": "v1"}}}},
+            r"a key of scenarios.home.pins must be an integer, is 'first' \(kinema.toml or environment\)",
+        ),
+        (
+            {"scenarios": {"home": {"sources": {"popular": 1}}}},
+            r"a key of scenarios.home.sources must be 'model', 'memory', .* or 'fresh', is 'popular'",
+        ),
+        (
+            {"scenarios": {"home": {"variants": {"b": {"diversity": 0.3}}}}},
+            r"scenarios.home.variants.b.share is required, is missing \(kinema.toml or environment\)",
+        ),
     ],
 )
 def test_a_wrong_setting_names_the_key_the_value_and_what_is_allowed(tree, message):
@@ -60,6 +76,23 @@ def test_a_wrong_environment_variable_is_an_error(monkeypatch):
         ConfigError, match=r"unknown key 'fml' in environment variable KINEMA_FML__DROPOUT, did you mean 'flm'"
     ):
         check_settings({})
+
+
+def test_a_wrong_key_in_the_environment_names_the_variable(monkeypatch):
+    monkeypatch.setenv("KINEMA_FLM__DROPUT", "0.1")
+    with pytest.raises(
+        ConfigError,
+        match=r"unknown key 'flm.droput' in environment variable KINEMA_FLM__DROPUT, did you mean 'dropout'",
+    ):
+        check_settings({})
+
+
+def test_a_section_that_stands_twice_says_where_its_keys_belong(tmp_path):
+    (tmp_path / "kinema.toml").write_text("[recommend]\n[recommend]\nranker = 'click'\n")
+    with pytest.raises(
+        ConfigError, match=r"is not valid TOML: .*twice .*; a section stands once: write its keys below"
+    ):
+        load_settings(tmp_path / "kinema.toml")
 
 
 def test_other_environment_variables_are_left_alone(monkeypatch):

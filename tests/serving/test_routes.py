@@ -132,12 +132,49 @@ def test_a_batch_without_a_good_event_is_an_error(client):
             "timestamp_ms",
             "timestamp_ms must be at most a day ahead of the service's clock, is",
         ),
+        (
+            {"user_id": "u", "item_id": "a", "kind": "like", "timestamp_ms": 1_790_000_000},
+            (422, "invalid"),
+            "timestamp_ms",
+            "must be UTC milliseconds, 1790000000 are seconds, of 2026-09-21; send 1790000000000",
+        ),
+        ({"user_id": "u", "item_id": "a", "kind": "lik"}, (422, "invalid"), "kind", "or 'purchase', is 'lik'"),
+        (
+            {"user_id": "u", "item_id": "a", "kind": "like", "wach": 1, "watch_ms": -1},
+            (422, "invalid"),
+            "watch_ms",
+            "watch_ms must be greater than or equal to 0; wrong as well: wach",
+        ),
     ],
 )
 def test_a_bad_event_is_told_what_is_wrong(client, body, answer, field, message):
     told = error(client.post("/v1/events", json=body), *answer)
     assert told["field"] == field
     assert message in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "message"),
+    [
+        (
+            "/v1/users/ann/recommendations?nn=5",
+            "nn",
+            "unknown parameter 'nn', did you mean 'n'? known: n, scenario, explain, debug",
+        ),
+        ("/v1/users/ann/recommendations?n=5&top=3", "top", "unknown parameter 'top'; known: n, scenario"),
+        ("/v1/search?q=x&hidden=true", "hidden", "unknown parameter 'hidden', did you mean 'hide_seen'?"),
+        ("/v1/users/ann?n=5", "n", "unknown parameter 'n'; this path has none"),
+    ],
+)
+def test_a_parameter_that_nothing_would_be_done_with_is_refused(client, address, field, message):
+    told = error(client.get(address), 422, "invalid")
+    assert told["field"] == field
+    assert told["message"].startswith(message)
+
+
+def test_an_unknown_path_is_named(client):
+    told = error(client.get("/v1/users/ann/recommendation?n=5"), 404, "not_found")
+    assert told["message"] == "no path '/v1/users/ann/recommendation'; all paths: /docs"
 
 
 def test_more_events_than_a_request_may_have_are_refused(client):

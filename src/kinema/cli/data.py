@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, print_notices, project_option, table
 from kinema.errors import ConfigError
 
 
@@ -68,6 +68,7 @@ def ingest(
       kinema ingest --videos new.mp4 --live
     """  # noqa: D301  # \b tells click to keep the lines
     from kinema.project import Project  # noqa: PLC0415  # keeps the start of other commands light
+    from kinema.store.protocols import WriteCounts  # noqa: PLC0415  # the same
 
     mapping = _mapping(pairs)
     if live:
@@ -96,8 +97,14 @@ def ingest(
         console.print(
             f"in the store: {summary.num_items:,} items, {summary.num_users:,} users, {summary.num_events:,} events"
         )
-        if report.rejects_folder:
-            console.print(f"set aside, with file, row and reason: {report.rejects_folder}")
+        for file in report.files:
+            if not file.skipped and file.counts == WriteCounts():
+                console.print(f"note: nothing to read in '{file.file}'", markup=False)
+        for one in report.examples:
+            row = "" if one.row is None else f" row {one.row}"
+            console.print(f"set aside: '{one.file}'{row}: {one.reason}", markup=False)
+        if report.examples:
+            console.print(f"all of them: {report.rejects_folder}", markup=False)
         console.print("next: kinema check, then kinema extract")
 
     output.show(report, people)
@@ -147,5 +154,6 @@ def check(output: Output, *, folder: Path | None, num_rejects: int) -> None:
             ]
             title = f"set aside: {len(report.rejects):,}, the first {len(shown)}; all of them in rejects/"
             console.print(table(title, ["file", "row", "kind", "reason"], shown))
+        print_notices(console, report.notices)
 
     output.show(report, people)

@@ -3,8 +3,10 @@
 Each command's module is imported only when it is used, so that `kinema --help` answers at once.
 """
 
+import errno
 import gc
 import json
+import os
 import sys
 from typing import Any, Final
 
@@ -61,6 +63,9 @@ _GARBAGE: Final = (100_000, 20, 100)
 through modules that were just imported."""
 
 
+_FULL: Final = ("No space left on device", "database or disk is full")
+
+
 @click.group(cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="kinema")
 def main() -> None:
@@ -98,8 +103,31 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        told = of_this_machine(error)
+        if not told:
+            raise
+        _fail(told, type(error).__name__, 1)
     finally:
         gc.freeze()  # at its end, the interpreter looks through all that is not frozen for rings: a quarter of a second
+
+
+def of_this_machine(error: Exception) -> str:
+    """What the disk or its rights have refused, in one line; empty for everything else, which is a mistake of ours.
+
+    Libraries have errors of their own for a full disk and keep the system's words alone.
+
+    Example:
+        >>> of_this_machine(OSError(28, "No space left on device", "store.db"))
+        "no space is left on the disk for 'store.db'; make room, then give the same command again: what was finished is kept"
+    """
+    number, name = (error.errno, error.filename) if isinstance(error, OSError) else (None, None)
+    if number in (errno.ENOSPC, errno.EDQUOT) or any(words in str(error) for words in _FULL):
+        where = f" for '{name}'" if name else ""
+        return f"no space is left on the disk{where}; make room, then give the same command again: what was finished is kept"
+    if name and number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"'{name}' must be open to this user, is not: {os.strerror(number)}; change its rights, or name another place"
+    return ""
 
 
 def _suggest_help(error: click.ClickException) -> str:

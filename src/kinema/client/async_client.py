@@ -13,7 +13,7 @@ from kinema.client.async_buffer import AsyncEvents
 from kinema.client.async_console import AsyncConsole
 from kinema.client.calls import Answered, Call, made
 from kinema.client.errors import ClientError, NotFoundError, error_of
-from kinema.client.exchange import Told, Waiting, headers_of, request_of, unreachable
+from kinema.client.exchange import Told, Waiting, checked_url, headers_of, request_of, unreachable
 from kinema.client.retries import Retries
 from kinema.extras import require
 from kinema.serving.wire import (
@@ -82,7 +82,7 @@ class AsyncClient:
         require("httpx2")
         import httpx2  # noqa: PLC0415  # comes with the extra
 
-        how = {"base_url": url, "headers": headers_of(api_key), "timeout": timeout_seconds}
+        how = {"base_url": checked_url(url), "headers": headers_of(api_key), "timeout": timeout_seconds}
         self._http = httpx2.AsyncClient(**how, transport=transport)  # type: ignore[arg-type]  # named above
         self._retries = retries or Retries()
         self._sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -34,6 +34,7 @@ from kinema.serving.wire import (
     UserOut,
     UserPage,
 )
+from kinema.setting_errors import keys_at, unknown_key
 
 MAX_BATCH: Final = 1000
 """Events of one request; more are sent in parts."""
@@ -96,7 +97,11 @@ def made(model: type[Made], **fields: Any) -> Made:
         return model(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        path = [str(part) for part in first["loc"]]
+        place = ".".join(path)
+        if first["type"] == "extra_forbidden":
+            text = unknown_key(place, keys_at(model, path[:-1]), "the request")
+            raise InvalidRequestError(text, status=422, code="invalid", field=place) from error
         message = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
         raise InvalidRequestError(f"{place} must be {message}", status=422, code="invalid", field=place) from error
 

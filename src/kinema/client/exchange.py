@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kinema import __version__
 from kinema.client.calls import Call
-from kinema.client.errors import ClientError, ServiceUnreachableError, UploadFailedError
+from kinema.client.errors import ClientError, InvalidRequestError, ServiceUnreachableError, UploadFailedError
 from kinema.serving.wire import MediaJob
 
 API_KEY: Final = "KINEMA_API_KEY"
@@ -28,6 +28,24 @@ def headers_of(api_key: str | None) -> dict[str, str]:
     key = os.environ.get(API_KEY, "") if api_key is None else api_key
     headers = {"accept": "application/json", "user-agent": f"kinema/{__version__}"}
     return headers | ({"authorization": f"Bearer {key}"} if key else {})
+
+
+def checked_url(url: str) -> str:
+    """The address of a service.
+
+    Raises:
+        InvalidRequestError: It is none; without a scheme every request would fail as if nobody answered.
+
+    Example:
+        >>> checked_url("127.0.0.1:8000")
+        Traceback (most recent call last):
+        ...
+        kinema.client.errors.InvalidRequestError: url must begin with http:// or https://, is '127.0.0.1:8000' (422 invalid)
+    """
+    if not url.startswith(("http://", "https://")):
+        text = f"url must begin with http:// or https://, is '{url}'"
+        raise InvalidRequestError(text, status=422, code="invalid", field="url")
+    return url
 
 
 def request_of(call: Call[Any]) -> dict[str, Any]:

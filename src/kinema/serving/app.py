@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Protocol
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from kinema import __version__
 from kinema.serving.access import Access, default_rules
@@ -24,6 +24,7 @@ from kinema.serving.health_series import HealthRecorder
 from kinema.serving.keys import KeyRing
 from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
+from kinema.serving.parameters import known_parameters
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
 from kinema.serving.routes import (
@@ -142,13 +143,15 @@ def create_app(
 
 
 def _add_routes(app: FastAPI, engine: Engine, administration: Administration | None) -> None:
-    own = (session, events, items, users, search, media, views, insights, catalogue, gorse, health_plots)
-    for router in (*(one.router for one in own), users.guests):
-        app.include_router(router)
+    own = [
+        one.router for one in (session, events, items, users, search, media, views, insights, catalogue, health_plots)
+    ]
     if administration is not None:
         app.state.administration = administration
-        app.include_router(admin.router)
-        app.include_router(scenarios.router)
+        own += [admin.router, scenarios.router]
+    for router in (*own, users.guests):
+        app.include_router(router, dependencies=[Depends(known_parameters)])
+    app.include_router(gorse.router)  # its clients may send what only gorse knows
     app.include_router(health_routes(lambda: readiness(engine), engine.telemetry))
 
 

@@ -199,7 +199,8 @@ class MediaDesk:
         self._say(key, "encoding", done.notice)
         in_time = self._engine.keeper.wait_for_items(anew=True)
         if done.reason:
-            self._say(key, "failed", f"{done.reason}; the item keeps its text")
+            reason = done.reason.replace("; the item keeps its text features", "")
+            self._say(key, "failed", f"{reason}; the item keeps its text")
         elif in_time:
             self._say(key, "recommendable", done.notice)
         else:

@@ -36,7 +36,9 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_SHOWN: Final = 3
 _PLACES: Final = ("body", "query", "path", "header", *FORMS)
+_CHOICES: Final = ("enum", "literal_error")
 _STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
     (ConflictError, 409),
     (DataError, 422),
@@ -106,6 +108,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else {}
+        if error.status_code == 404:
+            return Problem(404, f"no path '{request.url.path[:200]}'; all paths: /docs", headers=headers).response()
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_allowed(request)) or headers.get("Allow", "")
         return Problem(error.status_code, str(error.detail), headers=headers).response()
@@ -161,7 +165,8 @@ def invalid_field(error: Mapping[str, Any]) -> tuple[str, str]:
     message = str(error["msg"]).removeprefix("Value error, ")
     for prefix, begins in (("Input should be ", "must be "), ("Input should ", "must "), ("String should ", "must ")):
         if message.startswith(prefix):
-            return field, f"{name} {begins}{message.removeprefix(prefix)}"
+            given = f", is '{str(error['input'])[:80]}'" if error["type"] in _CHOICES else ""
+            return field, f"{name} {begins}{message.removeprefix(prefix)}{given}"
     return field, f"{name} must be {message}" if error["type"] == "value_error" else f"{name}: {message}"
 
 
@@ -171,7 +176,8 @@ def _of_validation(error: RequestValidationError) -> Problem:
     if first["type"] == "json_invalid":
         return Problem(400, f"the body must be JSON: {first['ctx'].get('error', 'it is not')}", code="invalid_json")
     field, message = invalid_field(first)
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    others = [invalid_field(one)[0] or "the request" for one in errors[1 : 1 + _SHOWN]]
+    more = f"; wrong as well: {', '.join(others)}" if others else ""
     return Problem(422, message + more, field=field)
 
 

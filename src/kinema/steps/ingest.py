@@ -7,6 +7,7 @@ moment is taken up by the same command: nothing is lost and nothing is there twi
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import polars as pl
 
 from kinema.errors import DataError
 from kinema.progress import Progress, silent
+from kinema.schema import Reject
 from kinema.sources.blocks import NO_ROWS, Block, Table
 from kinema.sources.byte_window import BLOCK_BYTES
 from kinema.sources.named import open_named
@@ -57,6 +59,7 @@ class IngestReport:
         counts: ``items``, ``users`` and ``events`` -> rows that were new, known, set aside in this run.
         files: File by file, in the order they were read.
         rejects_folder: Where everything that was set aside is listed, of this run and earlier ones; None where nothing is.
+        examples: The first of what was set aside of the files that had something set aside in this run.
         seconds: Time taken.
         version: Of the store's content afterwards.
     """
@@ -64,6 +67,7 @@ class IngestReport:
     counts: Mapping[str, WriteCounts]
     files: tuple[FileReport, ...]
     rejects_folder: Path | None = None
+    examples: tuple[Reject, ...] = ()
     seconds: float = 0.0
     version: int = 0
 
@@ -135,6 +139,7 @@ def ingest(
         counts={f"{kind}s": _sum(files, kind) for kind in ("item", "user", "event")},
         files=tuple(files),
         rejects_folder=rejects_folder if listed else None,
+        examples=_examples(store, files),
         seconds=time.perf_counter() - started,
         version=store.version(),
     )
@@ -142,6 +147,13 @@ def ingest(
 
 def _sum(files: Sequence[FileReport], kind: str) -> WriteCounts:
     return sum((file.counts for file in files if file.kind == kind), WriteCounts())
+
+
+def _examples(store: Store, files: Sequence[FileReport]) -> tuple[Reject, ...]:
+    names = {file.file for file in files if file.counts.rejected}
+    folders = tuple(f"{name}/" for name in names)
+    found = (one for one in store.rejects() if one.file in names or one.file.startswith(folders)) if names else ()
+    return tuple(islice(found, _SHOWN))
 
 
 def _check_used(mapping: Mapping[str, str], opened: Sequence[Table]) -> None:

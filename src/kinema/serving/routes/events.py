@@ -1,5 +1,6 @@
 """``/v1/events``: what happened. What is accepted is durable, and in the users' next answers."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body
@@ -14,6 +15,8 @@ from kinema.serving.wire import EventBody, EventIn, EventsOut, RejectedEvent
 
 MOST_AHEAD_MS: Final = 86_400_000
 """How far the clocks of those who log events may be ahead."""
+_SECONDS: Final = range(1_000_000_000, 100_000_000_000)
+"""From September 2001 on in seconds; in milliseconds, the first years after 1970, when nobody watched clips."""
 
 router = APIRouter(prefix="/v1", tags=["events"], route_class=JsonRoute)
 
@@ -74,7 +77,8 @@ def as_event(given: EventIn, arrived_ms: int) -> Event:
     """An event as the store keeps it.
 
     Raises:
-        Problem: 422, it lies ahead by more than clocks differ; it would be everybody's newest event until then.
+        Problem: 422, it lies ahead by more than clocks differ, and would be everybody's newest event until then; or its moment is given
+            in seconds, and would be of 1970.
     """
     if given.timestamp_ms is not None and given.timestamp_ms > arrived_ms + MOST_AHEAD_MS:
         days = (given.timestamp_ms - arrived_ms) / MOST_AHEAD_MS
@@ -82,6 +86,14 @@ def as_event(given: EventIn, arrived_ms: int) -> Event:
             422,
             f"timestamp_ms must be at most a day ahead of the service's clock, is {days:,.1f} days ahead; "
             "leave it out for the moment of arrival",
+            code="invalid",
+            field="timestamp_ms",
+        )
+    if given.timestamp_ms is not None and given.timestamp_ms in _SECONDS:
+        meant = datetime.fromtimestamp(given.timestamp_ms, UTC).date()
+        raise Problem(
+            422,
+            f"timestamp_ms must be UTC milliseconds, {given.timestamp_ms} are seconds, of {meant}; send {given.timestamp_ms}000",
             code="invalid",
             field="timestamp_ms",
         )
