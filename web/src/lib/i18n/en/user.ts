@@ -51,6 +51,7 @@ export default {
   stageRetrieve: 'Proposed by {source}',
   stageMerge: 'Joined',
   stageRank: 'Scored',
+  stageModalities: 'Modalities weighed',
   stageBoost: 'Boosted',
   stageCopies: 'Copies dropped',
   stageRerank: 'Arranged',
@@ -94,7 +95,10 @@ export default {
   saving: 'Saving…',
   readOnly: 'Weights need the scope “write”.',
   modalities: 'What holds it together',
-  modalitiesText: 'Read off their history, for information: which side of the clips is alike in what they watched.',
+  modalitiesText:
+    'Shares say which side of the clips is alike in what they watched. A weight says how much likeness in it counts.',
+  modalitiesNone: 'Nothing watched yet: weights have an effect once there is something to be like.',
+  modalityNone: 'left out',
   history: 'History',
   historyNote: '{n} {n|entry|entries} loaded',
   historyAll: '{n} {n|entry|entries}',
@@ -128,7 +132,7 @@ export default {
   eraseEvents: '{n} {n|event|events}: what they watched, liked, skipped',
   eraseSlates: '{n} logged {n|answer|answers}: what was recommended to them',
   eraseAttributes: '{n} {n|attribute|attributes}: {names}',
-  eraseWeights: '{n} {n|weight|weights} of topics: {names}',
+  eraseWeights: '{n} {n|weight|weights} of topics and modalities: {names}',
   eraseNothing: 'their entry itself; nothing else is kept',
   eraseModel:
     'What the model has learnt from them stays in it until it is trained again; backups and exports are yours to clear.',
