@@ -1,6 +1,7 @@
 """``/v1/users``: who is recommended to, and their recommendations."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import orjson
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from kinema.errors import DataError
 from kinema.recommend.checks import check_modality
+from kinema.schema import User
 from kinema.serving.auth import Principal
 from kinema.serving.console_wire import HistoryEvent, HistoryOut
 from kinema.serving.engine import Engine, now_ms
@@ -44,12 +46,12 @@ guests = APIRouter(prefix="/v1", tags=["users"], route_class=JsonRoute)
 async def list_users(
     parts: Parts,
     who: Who,
-    part: Annotated[Mark, Query(alias="q", description="only users whose id contains this")] = "",
+    part: Annotated[Mark, Query(alias="q", description="only users whose id, as it is shown, contains this")] = "",
     cursor: Cursor = None,
     limit: PageSize = 100,
 ) -> UserPage:
     """Users in the order in which they came, page by page."""
-    rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit, part=part)
+    rows = await parts.run(_page, parts, who, part, int(cursor or -1), limit)
     last = str(rows[-1][0]) if len(rows) == limit else None
     users = [UserOut(user_id=user.id, attributes=shown(parts, who, user.attributes)) for _, user in rows]
     return UserPage(users=users, next_cursor=last)
@@ -135,6 +137,15 @@ async def get_history(
 async def export_user(parts: Parts, user_id: UserId) -> Export:
     """Attributes, what they have set, every event and every slate that was shown to them."""
     return await parts.run(_export, parts.engine, user_id)
+
+
+def _page(parts: ServiceParts, who: Principal, part: str, after: int, limit: int) -> list[tuple[int, User]]:
+    """Numbers and users; a part is looked for in what stands for the id to who asks."""
+    store = parts.engine.store
+    if not part or who.sees_ids:
+        return store.user_page(after=after, limit=limit, part=part)
+    found = ((number, store.user(its_id)) for number, its_id in parts.names.with_part(part, after=after))
+    return list(islice(((number, user) for number, user in found if user is not None), limit))
 
 
 async def _read(parts: ServiceParts, who: Principal, user_id: str) -> UserOut:
