@@ -19,7 +19,8 @@ export default {
   unknownText: 'A user appears with their first event, and is gone with everything of theirs when erased.',
   other: 'Other user',
   watchAs: 'Watch as them',
-  masked: 'Ids and personal fields are masked: this key lacks the scope “personal”.',
+  masked:
+    'People are named by pseudonyms and personal fields are masked: this key lacks the scope “personal”. An id that you know still opens its user.',
   numEvents: '{n} {n|interaction|interactions} known',
   slate: 'What they would be shown now',
   scenario: 'Scenario',

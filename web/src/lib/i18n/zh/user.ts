@@ -20,7 +20,7 @@ export default {
   unknownText: '用户随第一个事件出现，删除后其全部数据随之消失。',
   other: '换一位用户',
   watchAs: '以此身份观看',
-  masked: '编号和个人字段已遮盖：此密钥没有“personal”权限。',
+  masked: '用户以化名显示，个人字段已遮盖：此密钥没有“personal”权限。已知编号仍可直接打开。',
   numEvents: '已知 {n} 次互动',
   slate: '此刻会推荐的内容',
   scenario: '场景',
