@@ -289,3 +289,9 @@ def test_without_a_key_for_logs_pseudonyms_are_of_the_process_alone():
     one, other = (PeopleNames(None, lambda: people) for _ in range(2))
     assert one.of("ann") != other.of("ann")
     assert one.id_of(one.of("ann")) == "ann"
+
+
+def test_what_is_changed_in_a_session_is_told_by_the_name_of_its_key(app, project):
+    session = signed_in(app, project, "read", "admin")
+    told = session.put("/v1/scenarios/lunch", json={"rules": {"max_items": 1}}).json()
+    assert re.fullmatch(r"console \(key:[a-z2-7]+\)", told["changed_by"])

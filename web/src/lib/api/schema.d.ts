@@ -4768,7 +4768,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description only users whose id contains this
+                 * @description only users whose id, as it is shown, contains this
                  * @example otters in the snow
                  */
                 q?: string;
