@@ -25,6 +25,36 @@ def test_a_weight_that_is_set_changes_the_slate(page, service):
     expect(page.get_by_role("heading", name="How this slate came about")).to_be_visible()
 
 
+def test_a_modality_that_is_left_out_is_a_stage_of_the_slate(page, service):
+    page.goto("/users/u00004")
+    settled(page)
+    modalities = page.get_by_role("list", name="What holds it together")
+    slider = modalities.get_by_role("slider", name="Weight of motion")
+    slider.focus()
+    slider.press("Home")
+    told = soon(
+        page,
+        lambda: service.http.get("/v1/users/u00004/profile").json()["modalities"],
+        lambda found: {one["name"]: one["weight"] for one in found}["motion"] == 0,
+    )
+    assert told
+    expect(page.get_by_role("row", name=re.compile("Modalities weighed"))).to_be_visible()
+
+
+def test_who_may_only_read_meets_people_by_pseudonyms(window, guarded, keys):
+    page = window(guarded.address)
+    page.watch.expect("/v1/session")
+    page.goto("/users")
+    page.get_by_label("Key").fill(keys["reader"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=re.compile(r"^p_[a-z2-7]{16}")).first.click()
+    expect(page).to_have_url(re.compile(r"/users/p_[a-z2-7]{16}$"))
+    expect(page.get_by_role("heading", name=re.compile(r"^p_[a-z2-7]{16}$"), level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="How this slate came about")).to_be_visible()
+    settled(page)
+    assert not re.search(r"\bu0\d{4}\b", page.content())
+
+
 def test_a_person_takes_their_data_along(page):
     page.goto("/users/u00003")
     settled(page)

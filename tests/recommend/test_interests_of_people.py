@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kinema.recommend.catalogue import Catalogue
-from kinema.recommend.interests import HALF_LIFE, interests_of, with_weights
+from kinema.recommend.interests import HALF_LIFE, Sense, Weights, interests_of, with_weights
 from kinema.recommend.scenario import Condition, Scenario
 from kinema.schema import Item
 from kinema.store.histories import Histories
@@ -13,7 +13,9 @@ def catalogue(names):
 
 
 def judged(items, names, content=None, **weights):
-    return interests_of(Histories.from_lists([items], len(names)), catalogue(names), content or {}, weights=weights)
+    return interests_of(
+        Histories.from_lists([items], len(names)), catalogue(names), content or {}, weights=Weights(weights)
+    )
 
 
 def test_topics_are_shares_of_what_was_watched_lately():
@@ -31,8 +33,8 @@ def test_what_somebody_has_set_is_shown_also_where_nothing_was_watched():
 
 
 def test_somebody_unknown_has_no_interests():
-    found = interests_of(None, catalogue(["sea"]), {}, weights={})
-    assert (found.topics, found.modalities, found.num_events) == ((), {}, 0)
+    found = interests_of(None, catalogue(["sea"]), {}, weights=Weights())
+    assert (found.topics, found.modalities, found.num_events) == ((), (), 0)
 
 
 def test_the_modality_that_holds_a_history_together_has_the_larger_share():
@@ -45,17 +47,24 @@ def test_the_modality_that_holds_a_history_together_has_the_larger_share():
         for name, rows in (("noise", noise), ("look", alike))
     }
     found = judged(list(range(10)), ["x"] * 60, content)
-    assert sum(found.modalities.values()) == pytest.approx(1)
-    assert found.modalities["look"] > 0.7
+    assert sum(one.share for one in found.modalities) == pytest.approx(1)
+    assert (found.modalities[0].name, found.modalities[0].share > 0.7) == ("look", True)
 
 
 def test_a_history_of_one_item_says_nothing_about_modalities():
-    assert judged([0], ["x"] * 3, {"look": np.eye(3, dtype=np.float32)}).modalities == {}
+    assert judged([0], ["x"] * 3, {"look": np.eye(3, dtype=np.float32)}).modalities == (Sense("look", 0.0),)
+
+
+def test_every_modality_of_the_catalogue_is_there_with_what_somebody_has_set():
+    content = dict.fromkeys(("look", "words"), np.eye(3, dtype=np.float32))
+    found = interests_of(None, catalogue(["x"] * 3), content, weights=Weights(modalities={"words": 2.0, "gone": 0.0}))
+    assert found.modalities == (Sense("look", 0.0), Sense("words", 0.0, 2.0))
 
 
 def test_weights_become_rules():
     rules = Scenario("home", filter=Condition(not_categories=("ads",)))
-    found = with_weights(rules, {"news": 0.0, "sea": 2.0, "food": 1.0})
+    found = with_weights(rules, Weights({"news": 0.0, "sea": 2.0, "food": 1.0}, {"look": 0.0, "words": 1.0}))
     assert found.filter.not_categories == ("ads", "news")
     assert [(one.where.categories, one.multiply) for one in found.boosts] == [(("sea",), 2.0)]
-    assert with_weights(rules, {"food": 1.0}) is rules
+    assert found.modalities == {"look": 0.0}
+    assert with_weights(rules, Weights({"food": 1.0}, {"words": 1.0})) is rules

@@ -64,7 +64,7 @@ def test_an_export_has_everything_that_is_kept(client):
     client.put("/v1/users/ann/profile", json={"topics": {"food": 2}})
     told = client.get("/v1/users/ann/export").json()
     assert told["attributes"] == {"country": "de"}
-    assert told["topics"] == {"food": 2.0}
+    assert (told["topics"], told["modalities"]) == ({"food": 2.0}, {})
     assert [one["item_id"] for one in told["events"]] == ["a", "b", "c"]
     assert [one["recommendation_id"] for one in told["slates"]] == [its_id]
 

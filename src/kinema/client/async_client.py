@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from kinema.client import calls
 from kinema.client.async_buffer import AsyncEvents
 from kinema.client.async_console import AsyncConsole
-from kinema.client.calls import Answered, Call, made
+from kinema.client.calls import Answered, Call, Weights, made
 from kinema.client.errors import ClientError, NotFoundError, error_of
 from kinema.client.exchange import Told, Waiting, checked_url, headers_of, request_of, unreachable
 from kinema.client.retries import Retries
@@ -259,9 +259,9 @@ class AsyncClient:
         """What a user is interested in, by topic and modality."""
         return await self.send(calls.get_profile(user_id))
 
-    async def put_profile(self, user_id: str, topics: Mapping[str, float]) -> ProfileOut:
-        """Set the weights of topics, 0..10: 0 shows none of one; topics that are left out go back to 1."""
-        return await self.send(calls.put_profile(user_id, made(ProfileIn, topics=dict(topics))))
+    async def put_profile(self, user_id: str, topics: Weights = None, modalities: Weights = None) -> ProfileOut:
+        """Set weights, 0..10: 0 shows none of a topic; of what is given, that which is left out goes back to 1."""
+        return await self.send(calls.put_profile(user_id, made(ProfileIn, topics=topics, modalities=modalities)))
 
     async def export_user(self, user_id: str) -> Export:
         """Everything that is kept of a user."""

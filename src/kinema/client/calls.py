@@ -42,6 +42,8 @@ REFUSED: Final = (404, 422)
 """Not one of the events could be taken, and none will be."""
 Answered = TypeVar("Answered", bound=BaseModel)
 Made = TypeVar("Made", bound=BaseModel)
+Weights = Mapping[str, float] | None
+"""By name, each in 0..10; None leaves those that are set as they are."""
 
 
 @dataclass(frozen=True)

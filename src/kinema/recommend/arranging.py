@@ -32,7 +32,6 @@ FEW_EVENTS: Final = 5.0
 """Interactions, counted with their decay, from which an item makes its own way."""
 BEST_SHARE: Final = 0.1
 """Of the catalogue, by nearness to the user's vector: what is in it fits the user."""
-_MOST_LOG: Final = 700.0
 
 
 def pool_size(num_items: int) -> int:
@@ -122,17 +121,10 @@ def boost(parts: Parts, ranked: Ranked, scenario: Scenario, *, now_ms: int, trac
         moved_K = moved_K + np.array(lift_K)
         counts.append(int(np.count_nonzero(lift_K)))
     span = float(ranked.relevance_K.max() - ranked.relevance_K.min()) or 1.0
-    steps_K = span * (moved_K - plain_K)
-    relevance_K = ranked.relevance_K + steps_K
-    scores_K = relevance_K
-    if not np.array_equal(ranked.relevance_K, ranked.scores_K):  # logarithms of fused ranks
-        scores_K = np.where(steps_K == 0, ranked.scores_K, np.exp(np.clip(relevance_K, -_MOST_LOG, _MOST_LOG)))
-    order_K = np.lexsort((ranked.items_K, -relevance_K))
-    trace.step(
-        "boost", len(order_K), len(order_K), boosted=counts, moved=int((order_K != np.arange(len(order_K))).sum())
-    )
-    moved = replace(ranked, scores_K=scores_K, relevance_K=relevance_K)
-    return moved.take(order_K)
+    boosted = ranked.moved(span * (moved_K - plain_K))
+    num, num_moved = len(boosted.items_K), int((boosted.items_K != ranked.items_K).sum())
+    trace.step("boost", num, num, boosted=counts, moved=num_moved)
+    return boosted
 
 
 def rerank(

@@ -1,5 +1,7 @@
 """What a question must look like before it is answered."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -29,6 +31,18 @@ def check_request(request: Request) -> None:
         DataError: Its length is out of range.
     """
     check_count("num_items", request.num_items, where=f"the request of user '{request.user}'")
+
+
+def check_modality(name: str, known: Sequence[str]) -> None:
+    """A modality that is named must be one that items have.
+
+    Raises:
+        DataError: It is not; the message has the nearest.
+    """
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f", did you mean '{close[0]}'?" if close else ";"
+        raise DataError(f"unknown modality '{name[:80]}'{hint} known: {', '.join(known) or 'none'}")
 
 
 def check_settings(

@@ -5,7 +5,7 @@ Shape suffixes: V items, N interactions, D width.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,19 @@ HALF_LIFE: Final = 20.0
 READ: Final = 50
 """Newest interactions that modalities are judged by."""
 MOST_WEIGHT: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a person has set, each in [0, `MOST_WEIGHT`]; 1 leaves it as it is, and so does what is not named.
+
+    Attributes:
+        topics: Category -> weight; 0 shows none of it.
+        modalities: Modality -> how much likeness in it to what they watched counts; 0: not at all.
+    """
+
+    topics: Mapping[str, float] = field(default_factory=dict)
+    modalities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,17 +53,32 @@ class Topic:
 
 
 @dataclass(frozen=True)
+class Sense:
+    """A modality, as it is to a person.
+
+    Attributes:
+        name: Of the modality.
+        share: Of what holds the history together, in [0, 1]; the shares of all sum to 1, or to 0 where nothing does.
+        weight: What the person has set: 0 leaves likeness in it out, 1 leaves it as it is, more makes it count more.
+    """
+
+    name: str
+    share: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Interests:
     """A person's interests.
 
     Attributes:
         topics: The largest share first, then those that only have a weight.
-        modalities: Modality -> share of what holds the history together, summing to 1; empty without content or history.
+        modalities: Those that the catalogue has, the largest share first.
         num_events: Interactions that are known.
     """
 
     topics: tuple[Topic, ...]
-    modalities: Mapping[str, float]
+    modalities: tuple[Sense, ...]
     num_events: int
 
 
@@ -59,7 +87,7 @@ def interests_of(
     catalogue: Catalogue,
     content: Mapping[str, NDArray[np.float32]],
     *,
-    weights: Mapping[str, float],
+    weights: Weights,
 ) -> Interests:
     """Judge a history.
 
@@ -67,7 +95,7 @@ def interests_of(
         history: One row, oldest first; None for somebody who is not known.
         catalogue: All items.
         content: Modality -> unit rows [V, D], zero rows where absent.
-        weights: Category -> what the person has set.
+        weights: What the person has set.
     """
     items_N = np.zeros(0, dtype=np.int64) if history is None else history.items.astype(np.int64)
     ages_N = np.arange(len(items_N))[::-1]
@@ -77,13 +105,16 @@ def interests_of(
         for name in catalogue.categories[item][:1]:
             shares[name] += weight
             counts[name] += 1
-    total = sum(shares.values()) or 1.0
-    names = sorted({*shares, *weights}, key=lambda name: (-shares.get(name, 0.0), name))
-    topics = [Topic(name, shares.get(name, 0.0) / total, counts.get(name, 0), weights.get(name, 1.0)) for name in names]
-    return Interests(tuple(topics), _modalities(items_N[-READ:], content), len(items_N))
+    total, set_to = sum(shares.values()) or 1.0, weights.topics
+    names = sorted({*shares, *set_to}, key=lambda name: (-shares.get(name, 0.0), name))
+    topics = [Topic(name, shares.get(name, 0.0) / total, counts.get(name, 0), set_to.get(name, 1.0)) for name in names]
+    pulls = _pulls(items_N[-READ:], content)
+    senses = [Sense(name, pulls.get(name, 0.0), weights.modalities.get(name, 1.0)) for name in content]
+    senses.sort(key=lambda one: (-one.share, one.name))
+    return Interests(tuple(topics), tuple(senses), len(items_N))
 
 
-def _modalities(items_N: NDArray[np.int64], content: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+def _pulls(items_N: NDArray[np.int64], content: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
     """By how many deviations of the catalogue's cosines the items of a history lie nearer to their own mean than any items do."""
     pulls: dict[str, float] = {}
     for name, rows_VD in content.items():
@@ -99,24 +130,26 @@ def _modalities(items_N: NDArray[np.int64], content: Mapping[str, NDArray[np.flo
         if spread > 0:
             pulls[name] = max(0.0, (near - float(cosines_V.mean())) / spread)
     total = sum(pulls.values())
-    return {name: pull / total for name, pull in sorted(pulls.items(), key=lambda one: -one[1])} if total else {}
+    return {name: pull / total for name, pull in pulls.items()} if total else {}
 
 
-def with_weights(rules: Scenario, weights: Mapping[str, float]) -> Scenario:
+def with_weights(rules: Scenario, weights: Weights) -> Scenario:
     """Rules that keep to what a person has set.
 
     Args:
         rules: Of the scenario.
-        weights: Category -> weight in [0, `MOST_WEIGHT`].
+        weights: Theirs.
 
     Example:
-        >>> with_weights(Scenario("home"), {"news": 0.0, "sea": 2.0}).filter.not_categories
-        ('news',)
+        >>> found = with_weights(Scenario("home"), Weights({"news": 0.0, "sea": 2.0}, {"motion": 3.0}))
+        >>> found.filter.not_categories, found.modalities
+        (('news',), {'motion': 3.0})
     """
-    none = tuple(name for name, weight in weights.items() if weight == 0)
-    changed = [(name, weight) for name, weight in weights.items() if weight not in (0, 1)]
-    if not none and not changed:
+    none = tuple(name for name, weight in weights.topics.items() if weight == 0)
+    changed = [(name, weight) for name, weight in weights.topics.items() if weight not in (0, 1)]
+    modalities = {name: weight for name, weight in weights.modalities.items() if weight != 1}
+    if not none and not changed and not modalities:
         return rules
     boosts = tuple(Boost(Condition(categories=(name,)), multiply=weight) for name, weight in changed)
     narrowed = replace(rules.filter, not_categories=(*rules.filter.not_categories, *none))
-    return replace(rules, filter=narrowed, boosts=(*rules.boosts, *boosts))
+    return replace(rules, filter=narrowed, boosts=(*rules.boosts, *boosts), modalities=modalities)

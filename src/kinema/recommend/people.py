@@ -59,6 +59,11 @@ class People:
         """U, with those who came later."""
         return len(self._ids)
 
+    def ids_from(self, number: int) -> list[str]:
+        """Ids by number, from one on; empty for a number of which nobody has told yet, and still there for one who is forgotten."""
+        with self._lock:
+            return self._ids[number:]
+
     def number(self, user_id: str) -> int | None:
         """Number of a user; None for one who is not known."""
         return self._numbers.get(user_id)

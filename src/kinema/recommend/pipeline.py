@@ -19,6 +19,7 @@ from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
 from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
 from kinema.recommend.fallback import length_notice, user_notice
+from kinema.recommend.leaning import lean
 from kinema.recommend.model import Memory, Reading, Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import BUILT_IN, CATEGORY, Scenario, check_scenario
@@ -231,7 +232,8 @@ class Recommender:
             reading=reading if scenario.rank_by == "model" else None,
             rescoring=rescoring if scenario.ranker else None,
         )
-        return boost(self.parts, ranked, scenario, now_ms=query.now_ms, trace=trace)
+        leant = lean(self.parts, ranked, query, scenario.modalities, trace=trace)
+        return boost(self.parts, leant, scenario, now_ms=query.now_ms, trace=trace)
 
     def _arranged(self, case: _Case, ranked: Ranked, query: Query, trace: Trace) -> tuple[SlateItem, ...]:
         """The places of the slate."""

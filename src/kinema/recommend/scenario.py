@@ -91,6 +91,8 @@ class Scenario:
         exclude_seen: Whether what the user has met stays out.
         boosts: What counts more or less.
         lifts: Item id -> what is added to its relevance on the scale of `Boost`, in [-1, 1]; one that is lifted is always a candidate.
+        modalities: Modality -> how much likeness in it to what the user watched counts, >= 0, see `kinema.recommend.leaning`;
+            one that is not named counts as it does.
         pins: Position, from 0 -> item id. An item that may not appear leaves its place to the others.
         caps: ``category`` or an attribute's name -> places that one value of it may take while others are left, pins included.
         diversity: In [0, 1].
@@ -111,6 +113,7 @@ class Scenario:
     exclude_seen: bool = True
     boosts: tuple[Boost, ...] = ()
     lifts: Mapping[str, float] = field(default_factory=dict)
+    modalities: Mapping[str, float] = field(default_factory=dict)
     pins: Mapping[int, str] = field(default_factory=dict)
     caps: Mapping[str, int] = field(default_factory=dict)
     diversity: float | None = None
@@ -140,6 +143,8 @@ class Scenario:
             self._must(-1 <= boost.add <= 1, "add of a boost", "in [-1, 1]", boost.add)
         for lift in self.lifts.values():
             self._must(-1 <= lift <= 1, "lift of an item", "in [-1, 1]", lift)
+        for name, weight in self.modalities.items():
+            self._must(0 <= weight <= 1000, f"weight of {name}", "in [0, 1000]", weight)
         for position in self.pins:
             self._must(0 <= position < 1000, "position of a pin", "in 0..999", position)
         for name, most in self.caps.items():

@@ -4,7 +4,6 @@ Shape suffixes: V items, K items of the answer.
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from kinema.errors import DataError
 from kinema.recommend.arranging import Arrangement, boost, pool_size, rerank, set_aside_pins, with_pins
+from kinema.recommend.checks import check_modality
 from kinema.recommend.fallback import length_notice
 from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import Scenario
@@ -105,10 +105,7 @@ def _moves(scenario: Scenario) -> bool:
 
 
 def _check_modality(parts: Parts, number: int, modality: str) -> None:
-    if modality not in parts.content:
-        close = get_close_matches(modality, list(parts.content), n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ";"
-        raise DataError(f"unknown modality '{modality}'{hint} known: {', '.join(parts.content) or 'none'}")
+    check_modality(modality, tuple(parts.content))
     if not parts.content[modality][number].any():
         has = [name for name, rows in parts.content.items() if rows[number].any()]
         raise DataError(

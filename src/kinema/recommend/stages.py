@@ -5,6 +5,7 @@ Shape suffixes: V items, K candidates.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from kinema.reranking.duplicates import first_of_each
 from kinema.retrieval.merge import Merged, Proposed
 from kinema.retrieval.query import Query
 from kinema.schema import SlateItem
+
+_MOST_LOG: Final = 700.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,15 @@ class Ranked:
             proposed=self.proposed.take(places),
             propensities_K=None if self.propensities_K is None else self.propensities_K[places],
         )
+
+    def moved(self, steps_K: NDArray[np.float64]) -> "Ranked":
+        """Relevance moved by so much, best first again; scores follow."""
+        relevance_K = self.relevance_K + steps_K
+        scores_K = relevance_K
+        if not np.array_equal(self.relevance_K, self.scores_K):  # logarithms of fused ranks
+            scores_K = np.where(steps_K == 0, self.scores_K, np.exp(np.clip(relevance_K, -_MOST_LOG, _MOST_LOG)))
+        order_K = np.lexsort((self.items_K, -relevance_K))
+        return replace(self, scores_K=scores_K, relevance_K=relevance_K).take(order_K)
 
 
 def filter_items(

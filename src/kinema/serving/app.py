@@ -25,6 +25,7 @@ from kinema.serving.keys import KeyRing
 from kinema.serving.media import ClipRoom, MediaDesk
 from kinema.serving.options import ServiceOptions
 from kinema.serving.parameters import known_parameters
+from kinema.serving.people_names import PeopleNames
 from kinema.serving.problems import install_problem_handlers
 from kinema.serving.request_log import RequestLog
 from kinema.serving.routes import (
@@ -48,6 +49,7 @@ from kinema.serving.routes.session import SignIn
 from kinema.serving.segments import Segments
 from kinema.serving.sessions import Sessions
 from kinema.serving.telemetry import RequestMeter
+from kinema.serving.veil import Veiled
 
 _ABOUT: Final = """Recommendations, search and explanations from a Kinema project.
 
@@ -123,6 +125,7 @@ def create_app(
         engine,
         pool,
         long_pool,
+        PeopleNames(options.pseudonyms, lambda: engine.world.people),
         media=desk,
         views=shown,
         max_batch=options.max_batch,
@@ -175,10 +178,11 @@ def _sign_in(engine: Engine, options: ServiceOptions) -> SignIn:
 
 
 def _surround(app: FastAPI, engine: Engine, options: ServiceOptions, access: Access) -> None:
-    """Middleware, from the inside out: who asks, within which bounds, headers, the log, what is counted."""
+    """Middleware, from the inside out: what people are called, who asks, within which bounds, headers, the log, what is counted."""
     told, desk = engine.telemetry, _sign_in(engine, options)
     app.state.sign_in = desk
     app.add_middleware(DirectPaths, parts=app.state.parts)
+    app.add_middleware(Veiled, names=app.state.parts.names)
     app.add_middleware(
         Guard,
         access=access,

@@ -33,7 +33,7 @@ class Principal:
     """Who asks.
 
     Attributes:
-        id: ``key:<id>``, ``jwt:<subject>`` or ``open``.
+        id: ``key:<id>``, also of a session of the console that stands for the key; ``jwt:<subject>`` or ``open``.
         scopes: What they may do.
         rate_key: What their requests are counted under.
         kind: How they are known.
@@ -42,12 +42,12 @@ class Principal:
     id: str
     scopes: frozenset[Scope]
     rate_key: str
-    kind: Literal["key", "jwt", "open"]
+    kind: Literal["key", "session", "jwt", "open"]
 
     @classmethod
-    def of_key(cls, key: Key) -> Self:
+    def of_key(cls, key: Key, kind: Literal["key", "session"] = "key") -> Self:
         """Who asks with a key, or with a session that stands for it."""
-        return cls(f"key:{key.id}", key.scopes, f"key:{key.id}", "key")
+        return cls(f"key:{key.id}", key.scopes, f"key:{key.id}", kind)
 
     def may(self, scope: Scope) -> bool:
         """Whether a scope is theirs."""
@@ -57,6 +57,11 @@ class Principal:
     def sees_personal(self) -> bool:
         """Whether personal fields are shown to them."""
         return Scope.PERSONAL in self.scopes or Scope.ADMIN in self.scopes
+
+    @property
+    def sees_ids(self) -> bool:
+        """Whether people are named to them by their ids: programs need these, somebody who looks at the console may not."""
+        return self.kind != "session" or self.sees_personal
 
 
 OPEN: Final = Principal("open", frozenset(Scope), "open", "open")
@@ -183,7 +188,7 @@ class Guard:
         sessions = self._sessions
         assert sessions is not None
         found = sessions.find(token) if sessions.remembers(token) else await run_sync(sessions.find, token)
-        return None if found is None else Principal.of_key(found[1])
+        return None if found is None else Principal.of_key(found[1], "session")
 
     async def _principal(self, text: str) -> Principal | None:
         if text.startswith(PREFIX):

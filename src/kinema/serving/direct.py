@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinema.errors import KinemaError
+from kinema.serving.bodies import Again, received
 from kinema.serving.bounds import parse_json
 from kinema.serving.engine import now_ms
 from kinema.serving.problems import Problem, problem_of
@@ -88,10 +89,10 @@ class DirectPaths:
             await _answer(body, send)
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
-        messages = await _received(receive)
+        messages = await received(receive)
         event = plain_event(scope["headers"], messages)
         if event is None:
-            await self._app(scope, _Again(messages, receive), send)
+            await self._app(scope, Again(messages, receive), send)
             return
         scope["route"] = _EVENTS_ROUTE
         try:
@@ -131,26 +132,6 @@ def plain_event(headers: Sequence[tuple[bytes, bytes]], messages: Sequence[Messa
         return EventIn.model_validate(value) if isinstance(value, dict) and "events" not in value else None
     except (Problem, ValidationError):
         return None
-
-
-async def _received(receive: Receive) -> list[Message]:
-    """Everything of a body, or what there is of it when the client hangs up."""
-    messages = [await receive()]
-    while messages[-1].get("more_body", False):
-        messages.append(await receive())
-    return messages
-
-
-class _Again:
-    """A body that was read, for who reads it next."""
-
-    def __init__(self, messages: Sequence[Message], receive: Receive) -> None:
-        self._messages, self._receive = iter(messages), receive
-
-    async def __call__(self) -> Message:
-        """The next message."""
-        message = next(self._messages, None)
-        return await self._receive() if message is None else message
 
 
 async def _answer(body: bytes, send: Send) -> None:

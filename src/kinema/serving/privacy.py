@@ -40,6 +40,8 @@ _SECRET_TEXTS: Final = (
 _SECRET_MARKS: Final = re.compile(r"kins?_|eyJ|://|(?i:bearer|basic)\s|=")
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _SHORTEST_KEY: Final = 16
+PSEUDONYM: Final = re.compile(r"p_[a-z2-7]{16}")
+"""What one looks like."""
 
 
 class Pseudonyms:

@@ -79,6 +79,8 @@ Attributes = Annotated[
     dict[Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL)], JsonValue], Field(max_length=200)
 ]
 
+Weighted = Annotated[dict[Word, Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]], Field(max_length=200)]
+
 
 class Wire(BaseModel):
     """A request: unknown fields are refused, so that a misspelt one is not lost in silence."""
@@ -327,19 +329,30 @@ class TopicOut(Answer):
     weight: float = Field(description="set by the person: 0 shows none of it, 1 leaves it as it is, more shows more")
 
 
+class ModalityOut(Answer):
+    """A modality of the catalogue, as it is to a person."""
+
+    name: str
+    share: float = Field(description="of what holds the history together; all sum to 1, or to 0 where nothing does")
+    weight: float = Field(
+        description="set by the person, how much likeness in it counts: 0 not at all, 1 as it does, more counts more"
+    )
+
+
 class ProfileOut(Answer):
     """What a person is interested in, and what they have set."""
 
     user_id: str
     num_events: int
     topics: list[TopicOut]
-    modalities: Mapping[str, float] = Field(description="share of what holds the history together, summing to 1")
+    modalities: list[ModalityOut]
 
 
 class ProfileIn(Wire):
-    """What a person sets; topics that are left out go back to 1."""
+    """What a person sets. Weights that are left out of a group go back to 1; a group that is left out stays as it is."""
 
-    topics: Annotated[dict[Word, Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]], Field(max_length=200)]
+    topics: Weighted | None = None
+    modalities: Weighted | None = Field(default=None, description="names of those that the profile shows")
 
 
 class ExportedEvent(Answer):
@@ -374,7 +387,8 @@ class Export(Answer):
 
     user_id: str
     attributes: Mapping[str, Any]
-    topics: Mapping[str, float] = Field(description="what they have set")
+    topics: Mapping[str, float] = Field(description="weights that they have set")
+    modalities: Mapping[str, float] = Field(description="weights that they have set")
     events: list[ExportedEvent]
     slates: list[ExportedSlate]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.insight import Insight
-from kinema.recommend.interests import Interests
+from kinema.recommend.interests import Interests, Weights
 from kinema.recommend.listing import Found, Wanted
 from kinema.recommend.people import People
 from kinema.recommend.placing import Placement
@@ -43,7 +43,7 @@ class Asked:
         draw: What exploration draws by, so that an answer can be made again: the recommendation's id.
         context: Kept with the logged slate.
         reasons: Whether reasons are wanted.
-        weights: Category -> what the user has set, see `kinema.recommend.interests`.
+        weights: What the user has set.
     """
 
     user: str
@@ -55,7 +55,7 @@ class Asked:
     session_id: str = ""
     draw: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Weights = field(default_factory=Weights)
     reasons: bool = True
 
     @property
@@ -154,7 +154,11 @@ class World(Protocol):
     def place(self, placements: Mapping[str, Placement]) -> None:
         """Hold every next answer to what was decided of single items; these are all decisions there are."""
 
-    def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of those that items have."""
+
+    def interests(self, user: str, *, weights: Weights) -> Interests:
         """What a user is interested in."""
 
     def record(self, events: Sequence[Arrival]) -> None:

@@ -17,7 +17,7 @@ from kinema.artifacts import MANIFEST
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.insight import Insight, insight_of
-from kinema.recommend.interests import Interests, interests_of, with_weights
+from kinema.recommend.interests import Interests, Weights, interests_of, with_weights
 from kinema.recommend.listing import Found, Listing, Standing, Wanted
 from kinema.recommend.people import People
 from kinema.recommend.placing import Placement, Placing
@@ -166,7 +166,12 @@ class LiveWorld:
         """Items that answer a question."""
         return search_project(self.maker, text, folder=self._folder, settings=self._settings, **options)
 
-    def interests(self, user: str, *, weights: Mapping[str, float]) -> Interests:
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of those that items have."""
+        return tuple(self.maker.recommender.parts.content)
+
+    def interests(self, user: str, *, weights: Weights) -> Interests:
         """What a user is interested in."""
         content = self.maker.recommender.parts.content
         return interests_of(self.people.history(user), self.catalogue, content, weights=weights)

@@ -15,6 +15,7 @@ from kinema.serving.engine import Engine
 from kinema.serving.gallery import ViewDesk
 from kinema.serving.likeness import Crowd
 from kinema.serving.media import MediaDesk
+from kinema.serving.people_names import PeopleNames
 from kinema.serving.segments import read_segment
 from kinema.serving.wire import NO_CONTROL, Id, Word
 
@@ -31,6 +32,7 @@ class ServiceParts:
         engine: Started.
         pool: Where answers are computed, so that the event loop stays free.
         long_pool: Where those are computed that take seconds, so that the others need not wait.
+        names: Of people, for those who may not see ids.
         file_searches: Who searches by a file.
         media: Takes clips in; None takes none.
         views: Shows clips; None shows none.
@@ -44,6 +46,7 @@ class ServiceParts:
     engine: Engine
     pool: Executor
     long_pool: Executor
+    names: PeopleNames
     file_searches: Crowd = field(default_factory=lambda: Crowd(8))
     media: MediaDesk | None = None
     views: ViewDesk | None = None

@@ -190,7 +190,7 @@ def _with_versions(administration: Administration, name: str) -> ScenarioWithVer
 
 def _name(engine: Engine, who: Principal) -> str:
     """Who changes something, for people: a key by its name and its public part."""
-    if who.kind != "key":
+    if who.kind not in ("key", "session"):
         return who.id
     name = name_of(engine.store, who.id.removeprefix("key:"))
     return f"{name} ({who.id})" if name else who.id

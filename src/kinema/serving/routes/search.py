@@ -13,6 +13,7 @@ from kinema.serving.likeness import received
 from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.receiving import FORM, read_body
 from kinema.serving.routes.parts import HowMany, Parts, ServiceParts, written
+from kinema.serving.veil import veil_of
 from kinema.serving.wire import Length, Mark, Moment, SearchHit, SearchIn, SearchOut, Word
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
@@ -101,6 +102,9 @@ async def post_search(
         limits = {"max_image_bytes": parts.max_image_bytes, "max_clip_bytes": parts.max_upload_bytes}
         async with received(request, **limits) as given:
             fields = given.fields if kind == FORM else {"q": q, **options}
+            veil = veil_of(request.scope)
+            if veil is not None and kind == FORM and fields.get("user_id"):
+                fields = {**fields, "user_id": await parts.run(veil.meant, fields["user_id"])}
             return await find(parts, asked_of({"q": "", **fields}), given.files)
 
 

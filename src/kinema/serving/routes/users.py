@@ -1,18 +1,22 @@
 """``/v1/users``: who is recommended to, and their recommendations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from kinema.errors import DataError
+from kinema.recommend.checks import check_modality
+from kinema.schema import User
 from kinema.serving.auth import Principal
 from kinema.serving.console_wire import HistoryEvent, HistoryOut
 from kinema.serving.engine import Engine, now_ms
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
-from kinema.serving.problems import not_found
+from kinema.serving.problems import Problem, not_found
 from kinema.serving.routes.parts import Cursor, HowMany, Logged, PageSize, Parts, ServiceParts, UserId, Who
 from kinema.serving.routes.slates import JSON, recommend_body
 from kinema.serving.wire import (
@@ -21,6 +25,7 @@ from kinema.serving.wire import (
     ExportedEvent,
     ExportedSlate,
     Mark,
+    ModalityOut,
     ProfileIn,
     ProfileOut,
     RecommendIn,
@@ -41,12 +46,12 @@ guests = APIRouter(prefix="/v1", tags=["users"], route_class=JsonRoute)
 async def list_users(
     parts: Parts,
     who: Who,
-    part: Annotated[Mark, Query(alias="q", description="only users whose id contains this")] = "",
+    part: Annotated[Mark, Query(alias="q", description="only users whose id, as it is shown, contains this")] = "",
     cursor: Cursor = None,
     limit: PageSize = 100,
 ) -> UserPage:
     """Users in the order in which they came, page by page."""
-    rows = await parts.run(parts.engine.store.user_page, after=int(cursor or -1), limit=limit, part=part)
+    rows = await parts.run(_page, parts, who, part, int(cursor or -1), limit)
     last = str(rows[-1][0]) if len(rows) == limit else None
     users = [UserOut(user_id=user.id, attributes=shown(parts, who, user.attributes)) for _, user in rows]
     return UserPage(users=users, next_cursor=last)
@@ -102,16 +107,17 @@ async def recommend_to_guest(parts: Parts, body: RecommendIn) -> Response:
 
 @router.get("/{user_id}/profile", summary="What a user is interested in")
 async def get_profile(parts: Parts, user_id: UserId) -> ProfileOut:
-    """Topics by what they watched lately, with the weights they have set, and which modality holds it together."""
+    """Topics by what they watched lately, which modality holds it together, and the weights that they have set for both."""
     await parts.run(_known, parts.engine, user_id)
     return await parts.run(_profile, parts.engine, user_id)
 
 
 @router.put("/{user_id}/profile", summary="Set what a user wants more or less of")
 async def put_profile(parts: Parts, user_id: UserId, body: ProfileIn) -> ProfileOut:
-    """Set the weights of topics; every next answer keeps to them."""
+    """Set weights of topics, of modalities or of both; every next answer keeps to them."""
     await parts.run(_known, parts.engine, user_id)
-    await parts.run(parts.engine.weights.put, user_id, body.topics)
+    _check_modalities(parts.engine, body.modalities or {})
+    await parts.run(parts.engine.weights.put, user_id, topics=body.topics, modalities=body.modalities)
     return await parts.run(_profile, parts.engine, user_id)
 
 
@@ -133,6 +139,15 @@ async def export_user(parts: Parts, user_id: UserId) -> Export:
     return await parts.run(_export, parts.engine, user_id)
 
 
+def _page(parts: ServiceParts, who: Principal, part: str, after: int, limit: int) -> list[tuple[int, User]]:
+    """Numbers and users; a part is looked for in what stands for the id to who asks."""
+    store = parts.engine.store
+    if not part or who.sees_ids:
+        return store.user_page(after=after, limit=limit, part=part)
+    found = ((number, store.user(its_id)) for number, its_id in parts.names.with_part(part, after=after))
+    return list(islice(((number, user) for number, user in found if user is not None), limit))
+
+
 async def _read(parts: ServiceParts, who: Principal, user_id: str) -> UserOut:
     user = await parts.run(_known, parts.engine, user_id)
     return user.model_copy(update={"attributes": shown(parts, who, user.attributes)})
@@ -148,7 +163,17 @@ def _profile(engine: Engine, user_id: str) -> ProfileOut:
     topics = [
         TopicOut(name=one.name, share=one.share, num_events=one.num_events, weight=one.weight) for one in found.topics
     ]
-    return ProfileOut(user_id=user_id, num_events=found.num_events, topics=topics, modalities=found.modalities)
+    modalities = [ModalityOut(name=one.name, share=one.share, weight=one.weight) for one in found.modalities]
+    return ProfileOut(user_id=user_id, num_events=found.num_events, topics=topics, modalities=modalities)
+
+
+def _check_modalities(engine: Engine, names: Iterable[str]) -> None:
+    """Refuse weights of what no item has: one that is misspelt would do nothing, in silence."""
+    for name in names:
+        try:
+            check_modality(name, engine.world.modalities)
+        except DataError as error:
+            raise Problem(422, str(error), field=f"modalities.{name[:80]}") from None
 
 
 def _history(parts: ServiceParts, who: Principal, user_id: str, cursor: str | None, limit: int) -> HistoryOut:
@@ -211,8 +236,15 @@ def _export(engine: Engine, user_id: str) -> Export:
         )
         for one in engine.store.user_slates(user_id, limit=_EVERYTHING)
     ]
-    topics = dict(engine.weights.of(user_id))
-    return Export(user_id=user_id, attributes=user.attributes, topics=topics, events=events, slates=slates)
+    weights = engine.weights.of(user_id)
+    return Export(
+        user_id=user_id,
+        attributes=user.attributes,
+        topics=weights.topics,
+        modalities=weights.modalities,
+        events=events,
+        slates=slates,
+    )
 
 
 async def recommend(parts: ServiceParts, user_id: str, body: RecommendIn) -> Response:

@@ -224,12 +224,12 @@ export interface paths {
         };
         /**
          * What a user is interested in
-         * @description Topics by what they watched lately, with the weights they have set, and which modality holds it together.
+         * @description Topics by what they watched lately, which modality holds it together, and the weights that they have set for both.
          */
         get: operations["get_profile"];
         /**
          * Set what a user wants more or less of
-         * @description Set the weights of topics; every next answer keeps to them.
+         * @description Set weights of topics, of modalities or of both; every next answer keeps to them.
          */
         put: operations["put_profile"];
         post?: never;
@@ -2149,9 +2149,16 @@ export interface components {
             };
             /**
              * Topics
-             * @description what they have set
+             * @description weights that they have set
              */
             topics: {
+                [key: string]: number;
+            };
+            /**
+             * Modalities
+             * @description weights that they have set
+             */
+            modalities: {
                 [key: string]: number;
             };
             /** Events */
@@ -2891,6 +2898,24 @@ export interface components {
             updated_ms: number;
         };
         /**
+         * ModalityOut
+         * @description A modality of the catalogue, as it is to a person.
+         */
+        ModalityOut: {
+            /** Name */
+            name: string;
+            /**
+             * Share
+             * @description of what holds the history together; all sum to 1, or to 0 where nothing does
+             */
+            share: number;
+            /**
+             * Weight
+             * @description set by the person, how much likeness in it counts: 0 not at all, 1 as it does, more counts more
+             */
+            weight: number;
+        };
+        /**
          * ModelCurveOut
          * @description How a version was learnt.
          */
@@ -3153,13 +3178,20 @@ export interface components {
         };
         /**
          * ProfileIn
-         * @description What a person sets; topics that are left out go back to 1.
+         * @description What a person sets. Weights that are left out of a group go back to 1; a group that is left out stays as it is.
          */
         ProfileIn: {
             /** Topics */
-            topics: {
+            topics?: {
                 [key: string]: number;
-            };
+            } | null;
+            /**
+             * Modalities
+             * @description names of those that the profile shows
+             */
+            modalities?: {
+                [key: string]: number;
+            } | null;
         };
         /**
          * ProfileOut
@@ -3172,13 +3204,8 @@ export interface components {
             num_events: number;
             /** Topics */
             topics: components["schemas"]["TopicOut"][];
-            /**
-             * Modalities
-             * @description share of what holds the history together, summing to 1
-             */
-            modalities: {
-                [key: string]: number;
-            };
+            /** Modalities */
+            modalities: components["schemas"]["ModalityOut"][];
         };
         /**
          * RankerDifferenceOut
@@ -4741,7 +4768,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description only users whose id contains this
+                 * @description only users whose id, as it is shown, contains this
                  * @example otters in the snow
                  */
                 q?: string;

@@ -1,4 +1,5 @@
 import { api, ask, onUnauthorized, type Schema } from '$lib/api/client'
+import { belongTo } from './people'
 
 export type Scope = Schema<'Scope'>
 
@@ -26,6 +27,11 @@ class Session {
     return this.isOpen || this.scopes.includes(scope)
   }
 
+  /** Whether the service names people by their ids, and tells their personal fields. */
+  get seesPersonal(): boolean {
+    return this.can('personal') || this.can('admin')
+  }
+
   /** Ask the service whether there is a session. */
   async start(): Promise<void> {
     this.#take(await ask(api.GET('/v1/session')))
@@ -44,6 +50,7 @@ class Session {
   }
 
   #take(answer: Schema<'SessionOut'>): void {
+    if (answer.active) belongTo(answer.key_id ?? '')
     this.isOpen = answer.open
     this.scopes = answer.scopes
     this.name = answer.name ?? ''

@@ -234,6 +234,6 @@ export class Feed {
   }
 
   #nothing(): Profile {
-    return { user_id: this.viewer, num_events: 0, topics: [], modalities: {} }
+    return { user_id: this.viewer, num_events: 0, topics: [], modalities: [] }
   }
 }

@@ -45,7 +45,7 @@ class Service {
         return Response.json({ error }, { status: 404 })
       }
       const count = this.events.filter((event) => event.kind !== 'impression').length
-      return Response.json({ user_id: 'ann', num_events: count, topics: [], modalities: {} })
+      return Response.json({ user_id: 'ann', num_events: count, topics: [], modalities: [] })
     }
     const categories = path.endsWith('/a') || path.endsWith('/c') ? ['nature'] : ['sport']
     return Response.json({ item_id: path.split('/').at(-1), categories })

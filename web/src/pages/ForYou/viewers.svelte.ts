@@ -1,13 +1,12 @@
 import { api, ask } from '$lib/api/client'
 import { newId } from '$lib/ids'
-import { Kept } from '$lib/state/kept.svelte'
+import { viewers as recent } from '$lib/state/people'
+
+export { recent }
 
 const NUM_KEPT = 6
 const NUM_READ = 200
 const LIKED = 3
-
-/** Viewers this browser has used, the last one first. */
-export const recent = new Kept<string[]>('viewers', [])
 
 export function remember(viewer: string): void {
   recent.value = [viewer, ...recent.value.filter((one) => one !== viewer)].slice(0, NUM_KEPT)

@@ -1,9 +1,6 @@
-import { Kept } from '$lib/state/kept.svelte'
+import { openedUsers as opened } from '$lib/state/people'
 
 const MOST = 8
-
-/** Users this browser has opened, the last one first. */
-export const opened = new Kept<string[]>('users', [])
 
 export function remember(user: string): void {
   opened.value = [user, ...opened.value.filter((one) => one !== user)].slice(0, MOST)

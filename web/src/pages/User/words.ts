@@ -6,6 +6,7 @@ const STAGES: Record<string, Key> = {
   pin: 'user.stagePin',
   merge: 'user.stageMerge',
   rank: 'user.stageRank',
+  modalities: 'user.stageModalities',
   boost: 'user.stageBoost',
   copies: 'user.stageCopies',
   rerank: 'user.stageRerank',

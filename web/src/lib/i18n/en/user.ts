@@ -19,7 +19,8 @@ export default {
   unknownText: 'A user appears with their first event, and is gone with everything of theirs when erased.',
   other: 'Other user',
   watchAs: 'Watch as them',
-  masked: 'Ids and personal fields are masked: this key lacks the scope “personal”.',
+  masked:
+    'People are named by pseudonyms and personal fields are masked: this key lacks the scope “personal”. An id that you know still opens its user.',
   numEvents: '{n} {n|interaction|interactions} known',
   slate: 'What they would be shown now',
   scenario: 'Scenario',
@@ -51,6 +52,7 @@ export default {
   stageRetrieve: 'Proposed by {source}',
   stageMerge: 'Joined',
   stageRank: 'Scored',
+  stageModalities: 'Modalities weighed',
   stageBoost: 'Boosted',
   stageCopies: 'Copies dropped',
   stageRerank: 'Arranged',
@@ -94,7 +96,10 @@ export default {
   saving: 'Saving…',
   readOnly: 'Weights need the scope “write”.',
   modalities: 'What holds it together',
-  modalitiesText: 'Read off their history, for information: which side of the clips is alike in what they watched.',
+  modalitiesText:
+    'Shares say which side of the clips is alike in what they watched. A weight says how much likeness in it counts.',
+  modalitiesNone: 'Nothing watched yet: weights have an effect once there is something to be like.',
+  modalityNone: 'left out',
   history: 'History',
   historyNote: '{n} {n|entry|entries} loaded',
   historyAll: '{n} {n|entry|entries}',
@@ -128,7 +133,7 @@ export default {
   eraseEvents: '{n} {n|event|events}: what they watched, liked, skipped',
   eraseSlates: '{n} logged {n|answer|answers}: what was recommended to them',
   eraseAttributes: '{n} {n|attribute|attributes}: {names}',
-  eraseWeights: '{n} {n|weight|weights} of topics: {names}',
+  eraseWeights: '{n} {n|weight|weights} of topics and modalities: {names}',
   eraseNothing: 'their entry itself; nothing else is kept',
   eraseModel:
     'What the model has learnt from them stays in it until it is trained again; backups and exports are yours to clear.',
