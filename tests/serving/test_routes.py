@@ -198,6 +198,11 @@ def test_an_unknown_path_and_method_have_the_same_form_of_error(client):
     error(client.put("/v1/events", json={}), 405, "method_not_allowed")
 
 
+def test_a_method_that_a_path_has_not_is_answered_with_those_it_has(client):
+    assert client.patch("/v1/items/a").headers["Allow"] == "DELETE, GET, PUT"
+    assert client.patch("/v1/scenarios/preview").headers["Allow"] == "POST"
+
+
 def test_a_new_item_is_recommendable_when_it_is_answered(client):
     answer = client.put("/v1/items/new", json={"title": "Snow in May", "categories": ["nature"]})
     assert (answer.json()["title"], answer.json()["recommendable"], answer.json()["events"]) == ("Snow in May", True, 0)

@@ -138,9 +138,12 @@ def problem_of(error: KinemaError) -> Problem:
 
 def _allowed(request: Request) -> list[str]:
     """Methods of a path; the framework names those of the first route that has it."""
-    asked = request.scope["path"].rstrip("/").split("/")
-    found: set[str] = set()
-    for template, operations in request.app.openapi()["paths"].items():
+    paths = request.app.openapi()["paths"]
+    path = request.scope["path"].rstrip("/")
+    if path in paths:
+        return sorted(method.upper() for method in paths[path])
+    asked, found = path.split("/"), set[str]()
+    for template, operations in paths.items():
         parts = template.split("/")
         if len(parts) == len(asked) and all(
             one == other or one.startswith("{") for one, other in zip(parts, asked, strict=True)
