@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from kinema.client.errors import ClientError, InvalidRequestError, ServiceError, ServiceFailedError, UnsentEventsError
+from kinema.serving.profile_wire import ProfileIn, ProfileOut
 from kinema.serving.wire import (
     AudienceOut,
     Deleted,
@@ -21,8 +22,6 @@ from kinema.serving.wire import (
     ItemOut,
     ItemPage,
     MediaJob,
-    ProfileIn,
-    ProfileOut,
     RecommendIn,
     RecommendOut,
     RejectedEvent,

@@ -15,6 +15,7 @@ from kinema.client.errors import ClientError, NotFoundError, error_of
 from kinema.client.exchange import Told, Waiting, checked_url, headers_of, request_of, unreachable
 from kinema.client.retries import Retries
 from kinema.extras import require
+from kinema.serving.profile_wire import ProfileIn, ProfileOut
 from kinema.serving.wire import (
     AudienceOut,
     Deleted,
@@ -25,8 +26,6 @@ from kinema.serving.wire import (
     ItemOut,
     ItemPage,
     MediaJob,
-    ProfileIn,
-    ProfileOut,
     RecommendOut,
     SearchIn,
     SearchOut,

@@ -17,6 +17,7 @@ from kinema.serving.engine import Engine, now_ms
 from kinema.serving.json_route import JsonRoute
 from kinema.serving.privacy import mask_fields
 from kinema.serving.problems import Problem, not_found
+from kinema.serving.profile_wire import ModalityOut, ProfileIn, ProfileOut, TopicOut
 from kinema.serving.routes.parts import Cursor, HowMany, Logged, PageSize, Parts, ServiceParts, UserId, Who
 from kinema.serving.routes.slates import JSON, recommend_body
 from kinema.serving.wire import (
@@ -25,12 +26,8 @@ from kinema.serving.wire import (
     ExportedEvent,
     ExportedSlate,
     Mark,
-    ModalityOut,
-    ProfileIn,
-    ProfileOut,
     RecommendIn,
     RecommendOut,
-    TopicOut,
     UserIn,
     UserOut,
     UserPage,
