@@ -42,13 +42,20 @@ def test_a_shared_direction_no_longer_makes_all_items_alike():
 
 @pytest.mark.parametrize(
     ("num_rows", "max_width", "expected"),
-    [(400, 4, 4), (400, 128, 20), (40, 128, 8), (2000, 40, 30), (400, 1, 1), (2, 128, 1), (1, 128, 1)],
+    [(400, 4, 4), (400, 128, 20), (40, 128, 30), (160, 128, 8), (2000, 40, 30), (400, 1, 1), (2, 128, 1), (1, 128, 1)],
 )
 def test_the_width_is_bounded_by_the_setting_the_rows_and_the_rank(num_rows, max_width, expected):
     vectors = np.random.default_rng(0).normal(size=(num_rows, 30)).astype(np.float32)
     fitted = Whitening.fit(vectors, max_width=max_width)
     assert fitted.width == expected
     assert np.isfinite(fitted.matrix_EW).all()
+
+
+def test_a_few_dozen_items_keep_the_cosines_of_their_encoder():
+    vectors = correlated(40)
+    centred = unit_rows(vectors - vectors.mean(axis=0))
+    white = Whitening.fit(vectors).apply(vectors)
+    np.testing.assert_allclose(white @ white.T, centred @ centred.T, atol=1e-5)
 
 
 def test_constant_and_repeated_columns_are_dropped_instead_of_blown_up():

@@ -3,7 +3,9 @@
 Without it the few directions that all items of an encoder share drown what tells them apart, and a frozen modality
 added to a trained one does harm (FLM.md section 1, point 4). Full whitening would blow the last components, which in a
 small catalogue are noise, up to the size of the first; a component of variance l is therefore given the spread
-l / (l + 1), where 1 is the mean variance of the standardised columns (Wiener's filter with noise at that level).
+l / (l + 1), where 1 is the mean variance of the standardised columns (Wiener's filter with noise at that level). A few dozen items
+say nothing of the spread of their components, which all look alike: they are centred and rotated, so that cosines stay those of the
+encoder.
 
 Shape suffixes: V items, E encoder width, W whitened width.
 """
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from kinema.errors import DataError
 
 _SMALLEST: Final = 1e-4
+_ROWS_PER_COMPONENT: Final = 20
+_LEAST_WIDTH: Final = 8
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Whitening:
 
         Args:
             vectors_VE: Encoder output of the items that have this modality, at least one row.
-            max_width: Most components kept; also never more than a twentieth of the rows (but at least 8), because the last
-                components of a small catalogue are noise blown up to unit spread.
+            max_width: Most components kept; also never more than a twentieth of the rows, because the last components of a
+                small catalogue are noise blown up to unit spread. Fewer than 160 rows, of which that leaves less than 8, are
+                not rescaled, and keep all components.
 
         Returns:
             The map.
@@ -61,20 +66,25 @@ class Whitening:
         """
         if not len(vectors_VE) or not np.isfinite(vectors_VE).all():
             raise DataError(f"features to whiten must be finite with at least one row, got shape {vectors_VE.shape}")
+        num_rows = len(vectors_VE)
+        is_told = num_rows >= _ROWS_PER_COMPONENT * _LEAST_WIDTH
         mean_E = vectors_VE.mean(axis=0, dtype=np.float64)
         spread_E = vectors_VE.std(axis=0, dtype=np.float64)
         scale_E = np.where(spread_E > _SMALLEST * max(spread_E.max(), 1e-12), 1 / np.maximum(spread_E, 1e-12), 0.0)
+        if not is_told:
+            scale_E = np.ones_like(scale_E)
         standard_VE = (vectors_VE - mean_E) * scale_E
-        covariance_EE = standard_VE.T @ standard_VE / len(vectors_VE)
+        covariance_EE = standard_VE.T @ standard_VE / num_rows
         values_E, rotation_EE = np.linalg.eigh(covariance_EE)
-        order = np.argsort(-values_E)[: max(1, min(max_width, max(8, len(vectors_VE) // 20), len(values_E)))]
+        most = num_rows // _ROWS_PER_COMPONENT if is_told else num_rows
+        order = np.argsort(-values_E)[: max(1, min(max_width, most, len(values_E)))]
         kept = order[values_E[order] > _SMALLEST * max(values_E[order[0]], 1e-12)]
         kept = kept if len(kept) else order[:1]
         # The sign of an eigenvector is arbitrary; fixing it keeps artefacts equal across machines.
         signs = np.sign(rotation_EE[np.abs(rotation_EE[:, kept]).argmax(axis=0), kept])
         rotation_EW = rotation_EE[:, kept] * np.where(signs == 0, 1, signs)
-        spread_W = values_E[kept] / (values_E[kept] + 1)
-        matrix_EW = scale_E[:, None] * rotation_EW * spread_W / np.sqrt(np.maximum(values_E[kept], 1e-12))
+        spread_W = values_E[kept] / (values_E[kept] + 1) / np.sqrt(np.maximum(values_E[kept], 1e-12))
+        matrix_EW = scale_E[:, None] * rotation_EW * (spread_W if is_told else 1.0)
         return cls(mean_E.astype(np.float32), matrix_EW.astype(np.float32))
 
     def same(self, other: "Whitening") -> bool:
