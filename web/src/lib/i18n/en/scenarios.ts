@@ -266,10 +266,6 @@ export default {
   mixedUp:
     'Nothing may be concluded: users were not dealt out as asked, so the variants differ in more than their rules.',
   nothingToCompare: 'There is nothing to compare.',
-  metSeveral: '{n} {n|user|users} met several variants and {n|is|are} left out.',
-  ofGuests: '{n} {n|slate|slates} of guests: each counts as a user of its own, so intervals are a little narrow.',
-  splitOf: '{name} {n} of {share}',
-  splitWrong: 'The split is not what was asked for ({split}): something loses users of one variant. Find it first.',
   howToRead:
     'One measure decides, chosen before the start; of five, one is likely to stand out by chance. That no difference can be told does not mean that there is none.',
 }

@@ -260,9 +260,5 @@ export default {
   wouldNeed: '要确认目前的差异约需 {needed} 个用户，现有 {users} 个。',
   mixedUp: '不能得出任何结论：用户没有按要求分组，各方案之间的差别不只是规则。',
   nothingToCompare: '没有可比较的内容。',
-  metSeveral: '{n} 个用户遇到过多个方案，已排除。',
-  ofGuests: '{n} 个列表来自访客：每个都算作独立用户，因此区间略窄。',
-  splitOf: '{name} {n} 人（应占 {share}）',
-  splitWrong: '分组与要求不符（{split}）：某个环节丢失了其中一组的用户，请先查明原因。',
   howToRead: '只由一个指标决定，且须在开始前选定；五个指标中总有一个可能偶然突出。看不出差异并不等于没有差异。',
 } satisfies Record<keyof typeof en, string>
