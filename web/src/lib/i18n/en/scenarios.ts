@@ -213,6 +213,14 @@ export default {
   testText:
     'A part of the users gets your changes, the others the scenario as it stands. The same users, until it is stopped.',
   oneAtATime: 'An experiment runs; stop it first',
+  armsSoFar: 'Variants so far',
+  putAside: 'Add another variant',
+  putAsideDone: 'Kept for the test. Change the rules for the next variant, then start.',
+  takeOut: 'Take “{name}” out',
+  armNameTaken: 'There is already a variant of this name.',
+  sharesWrong: 'The shares add up to {sum}; more than 100% cannot be dealt out.',
+  armOf: '“{name}” {share}',
+  started: 'Of the users from now on: {variants}.',
   variantGets: 'The variant gets',
   variantShare: 'Share of the users',
   variantShareHint: '{rest} stay as they are: the control.',
@@ -225,7 +233,6 @@ export default {
   advice:
     'Choose the measure and the end before the start: who looks every day and stops when something shows up finds what is not there.',
   start: 'Start the test',
-  started: 'Variant “{name}” goes to {share} of the users from now on.',
   noTest: 'No experiment yet',
   noTestText:
     'Change rules, look at the preview, and choose “Test as A/B” instead of saving: a part of the users gets the change, and here you see what it does.',
