@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from kinema.notices import Notice
+
 
 class EventKind(StrEnum):
     """What a user did, or what was done to them (an impression)."""
@@ -254,9 +256,11 @@ class Slate:
         items: In order.
         trace: One step per stage.
         notice: Why the answer is weaker than usual (unknown user, no model, ...); empty when it is not.
+        notices: The same, one by one.
     """
 
     user: str
     items: tuple[SlateItem, ...]
     trace: tuple[TraceStep, ...] = ()
     notice: str = ""
+    notices: tuple[Notice, ...] = ()

@@ -84,21 +84,21 @@ def test_users_who_met_several_variants_are_left_out_and_slates_of_none_do_not_c
     )
     report = read_experiment("home", shown, events(), shares=SHARES)
     assert [(one.variant, one.users, one.impressions) for one in report.variants] == [("control", 0, 0), ("b", 1, 2)]
-    assert report.notices == ("1 users met several variants and are left out",)
+    assert [one.text for one in report.notices] == ["1 users met several variants and are left out"]
 
 
 def test_each_slate_of_a_guest_is_a_user_of_its_own_and_that_is_told():
     shown = slates(("s1", "", T0, "b", ["a"]), ("s2", "", T0, "control", ["a"]), ("s3", "", T0, "b", ["a"]))
     report = read_experiment("home", shown, events(), shares=SHARES)
     assert [one.users for one in report.variants] == [1, 2]
-    assert report.notices[-1].startswith("3 slates of guests: each counts as a user of its own")
+    assert report.notices[-1].text.startswith("3 slates of guests: each counts as a user of its own")
 
 
 def test_an_uneven_split_is_an_alarm():
     shown = slates(*((f"s{n}", f"u{n}", T0, "b" if n % 4 else "control", ["a"]) for n in range(400)))
     report = read_experiment("home", shown, events(), shares=SHARES)
     assert report.mismatch_prob < 1e-6
-    assert "the split is not what was asked for (control 100 of 50%, b 300 of 50%" in report.notices[0]
+    assert "the split is not what was asked for (control 100 of 50%, b 300 of 50%" in report.notices[0].text
     assert in_words(report).startswith("Nothing may be concluded: users were not dealt out as asked")
 
 

@@ -6,7 +6,7 @@ from small_world import NOW, POPULARITY, history, world_catalogue, world_content
 
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
-from kinema.recommend.fallback import TRUST, length_notice, system_notices, user_notice
+from kinema.recommend.fallback import TRUST, length_notices, system_notices, user_notices
 from kinema.recommend.pipeline import Recommender
 from kinema.retrieval.popularity import count_segments, decayed_counts
 from kinema.schema import Item, Request
@@ -163,9 +163,11 @@ def test_nobody_gets_a_user_vector_without_a_model_or_without_anything_known():
 
 def test_notices_are_silent_where_nothing_is_wrong():
     assert system_notices(has_model=True, has_content=True, num_damaged=0) == []
-    assert user_notice("u1", Footing.HISTORY, known=True) == ""
-    assert length_notice(found=3, wanted=3, removed={"seen": 1}) == ""
-    assert length_notice(found=1, wanted=2, removed={"seen": 0}) == "only 1 of 2 items: there are no more"
+    assert user_notices("u1", Footing.HISTORY, known=True) == []
+    assert length_notices(found=3, wanted=3, removed={"seen": 1}) == []
+    assert [one.text for one in length_notices(found=1, wanted=2, removed={"seen": 0})] == [
+        "only 1 of 2 items: there are no more"
+    ]
 
 
 def test_a_catalogue_where_all_is_hidden_says_so():

@@ -47,7 +47,7 @@ def _people(console: Console, report: "ExperimentReport") -> None:
     console.print(table("", ["measure", *(one.variant for one in report.variants)], values))
     for one in report.comparisons:
         console.print(f"{one.measure}: {one.conclusion}", markup=False)
-    print_notices(console, report.notices)
+    print_notices(console, [one.text for one in report.notices])
 
 
 def _interval(found: Any) -> str:

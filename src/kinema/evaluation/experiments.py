@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kinema.evaluation.bootstrap import Interval
 from kinema.evaluation.ratios import Difference, Ratio, difference, mismatch
+from kinema.notices import Notice
 from kinema.schema import EventKind
 
 DAY_MS: Final = 86_400_000
@@ -89,7 +90,7 @@ class ExperimentReport:
     variants: tuple[VariantResult, ...]
     comparisons: tuple[Comparison, ...]
     mismatch_prob: float
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def attributed(slates: pl.DataFrame, events: pl.DataFrame, *, window_ms: int = DAY_MS) -> pl.DataFrame:
@@ -175,14 +176,16 @@ def read_experiment(
     notices = []
     if split < _ALARM:
         counts = ", ".join(f"{one.variant} {one.users} of {one.share:.0%}" for one in results)
-        notices.append(f"the split is not what was asked for ({counts}; p = {split:.2g}): do not trust the comparison")
+        text = f"the split is not what was asked for ({counts}; p = {split:.2g}): do not trust the comparison"
+        dealt = {"users": {one.variant: one.users for one in results}, "shares": dict(shares), "prob": split}
+        notices.append(Notice("split_wrong", text, dealt))
     if len(several):
-        notices.append(f"{len(several)} users met several variants and are left out")
+        text = f"{len(several)} users met several variants and are left out"
+        notices.append(Notice("users_in_several", text, {"count": len(several)}))
     num_guests = int((slates["user"] == "").sum()) if slates.height else 0
     if num_guests:
-        notices.append(
-            f"{num_guests} slates of guests: each counts as a user of its own, so intervals are a little narrow"
-        )
+        text = f"{num_guests} slates of guests: each counts as a user of its own, so intervals are a little narrow"
+        notices.append(Notice("guests", text, {"count": num_guests}))
     first, last = (rows["timestamp_ms"].min(), rows["timestamp_ms"].max()) if rows.height else (None, None)
     return ExperimentReport(scenario, _whole(first), _whole(last), results, comparisons, split, tuple(notices))
 

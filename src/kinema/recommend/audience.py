@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, NotBuiltError
+from kinema.notices import Notice, in_words
 from kinema.recommend.checks import check_items
 from kinema.recommend.explain import Reason
-from kinema.recommend.fallback import length_notice
+from kinema.recommend.fallback import length_notices
 from kinema.recommend.model import Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.trace import Trace
@@ -63,6 +64,7 @@ class Audience:
         members: Most interested first.
         trace: One step per stage, counting users.
         notice: Why the answer is weaker than usual; empty when it is not.
+        notices: The same, one by one.
     """
 
     item: str
@@ -70,6 +72,7 @@ class Audience:
     members: tuple[AudienceMember, ...]
     trace: tuple[TraceStep, ...] = ()
     notice: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
 def find_audience(
@@ -121,11 +124,11 @@ def find_audience(
     )
     trace.step("explain", len(members), len(members))
     notices = (
-        _item_notice(parts, number, now_ms),
+        *_item_notices(parts, number, now_ms),
         *parts.notices,
-        length_notice(found=len(members), wanted=num_users, removed=removed, noun="users"),
+        *length_notices(found=len(members), wanted=num_users, removed=removed, noun="users"),
     )
-    return Audience(item, parts.catalogue.titles[number], members, trace.steps, "; ".join(filter(None, notices)))
+    return Audience(item, parts.catalogue.titles[number], members, trace.steps, in_words(notices), notices)
 
 
 def preferences(
@@ -200,12 +203,12 @@ def _reason(parts: Parts, number: int, history: Histories, now_ms: int) -> Reaso
     )[0]
 
 
-def _item_notice(parts: Parts, number: int, now_ms: int) -> str:
+def _item_notices(parts: Parts, number: int, now_ms: int) -> list[Notice]:
     if parts.catalogue.hidden_V[number]:
-        return "the item is hidden: nobody is shown it yet"
+        return [Notice("item_hidden", "the item is hidden: nobody is shown it yet")]
     if parts.catalogue.published_ms_V[number] > now_ms:
-        return "the item is not published yet"
-    return ""
+        return [Notice("item_unpublished", "the item is not published yet")]
+    return []
 
 
 def _check_users(

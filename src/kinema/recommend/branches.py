@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, NotBuiltError
+from kinema.notices import Notice, in_words
 from kinema.recommend.coldstart import Footing, footing_of
-from kinema.recommend.fallback import length_notice
+from kinema.recommend.fallback import length_notices
 from kinema.recommend.model import Scorer
 from kinema.recommend.parts import Parts
 from kinema.recommend.stages import Ranked, explain, filter_items
@@ -73,12 +74,13 @@ def answer_alone(
     footing = footing_of(history, profile_P)
     query = Query(history, left.allowed_V, now_ms, None, profile_P)
     items = explain(parts, ranked, query, footing=footing, trace=trace)
+    lonely = Notice("user_new", f"user '{request.user}' has no interactions", {"user": request.user})
     notices = (
-        f"the {branch} branch alone",
-        "" if footing is Footing.HISTORY else f"user '{request.user}' has no interactions",
-        length_notice(found=len(items), wanted=request.num_items, removed=left.removed),
+        Notice("branch_alone", f"the {branch} branch alone", {"branch": branch}),
+        *(() if footing is Footing.HISTORY else (lonely,)),
+        *length_notices(found=len(items), wanted=request.num_items, removed=left.removed),
     )
-    return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
+    return Slate(request.user, items, trace.steps, in_words(notices), notices)
 
 
 def _able(scorer: Scorer | None, branch: Branch, user: str, history: Histories) -> Scorer:

@@ -4,8 +4,9 @@ A weaker answer is never an error and never silent: the slate carries a notice t
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
+from kinema.notices import Code, Notice
 from kinema.recommend.coldstart import Footing
 
 TRUST: Final[Mapping[Footing, Mapping[str, float]]] = {
@@ -20,42 +21,56 @@ OFFSETS: Final[Mapping[Footing, float]] = {Footing.HISTORY: 10.0, Footing.PROFIL
 popular and what is new take turns: a new item has no rank of popularity to be supported by."""
 
 
-def user_notice(user: str, footing: Footing, *, known: bool) -> str:
-    """What to say about a user of whom there is no history; empty where there is one.
+def user_notices(user: str, footing: Footing, *, known: bool) -> list[Notice]:
+    """What to say about a user of whom there is no history; nothing where there is one.
 
     Example:
-        >>> user_notice("u9", Footing.NOTHING, known=False)
-        "user 'u9' is unknown: popular and new items"
+        >>> [one.text for one in user_notices("u9", Footing.NOTHING, known=False)]
+        ["user 'u9' is unknown: popular and new items"]
     """
     if footing is Footing.HISTORY:
-        return ""
+        return []
+    has_profile = footing is Footing.PROFILE
+    code: Code
+    if known:
+        code = "user_new_profile" if has_profile else "user_new"
+    else:
+        code = "user_unknown_profile" if has_profile else "user_unknown"
     subject = f"user '{user}' has no interactions yet" if known else f"user '{user}' is unknown"
-    answer = "items that suit the profile" if footing is Footing.PROFILE else "popular and new items"
-    return f"{subject}: {answer}"
+    answer = "items that suit the profile" if has_profile else "popular and new items"
+    return [Notice(code, f"{subject}: {answer}", {"user": user})]
 
 
-def system_notices(*, has_model: bool, has_content: bool, num_damaged: int) -> list[str]:
+def system_notices(*, has_model: bool, has_content: bool, num_damaged: int) -> list[Notice]:
     """What to say about parts that are missing."""
     notices = []
     if not has_content:
-        notices.append("no features yet: nothing is known about what the items show; run: kinema extract")
-    if not has_model:
-        notices.append(
-            f"no model yet: ranked by {'content and ' if has_content else ''}popularity; run: kinema pretrain"
-        )
+        text = "no features yet: nothing is known about what the items show; run: kinema extract"
+        notices.append(Notice("features_missing", text))
+    if not has_model and has_content:
+        text = "no model yet: ranked by content and popularity; run: kinema pretrain"
+        notices.append(Notice("model_missing_content", text))
+    elif not has_model:
+        notices.append(Notice("model_missing", "no model yet: ranked by popularity; run: kinema pretrain"))
     if num_damaged:
-        notices.append(f"damaged vectors (not finite), taken as absent: {num_damaged}; run: kinema extract")
+        text = f"damaged vectors (not finite), taken as absent: {num_damaged}; run: kinema extract"
+        notices.append(Notice("vectors_damaged", text, {"count": num_damaged}))
     return notices
 
 
-def length_notice(*, found: int, wanted: int, removed: Mapping[str, int], noun: str = "items") -> str:
-    """What to say about an answer that is shorter than asked for; empty where it is not.
+def length_notices(
+    *, found: int, wanted: int, removed: Mapping[str, int], noun: Literal["items", "users"] = "items"
+) -> list[Notice]:
+    """What to say about an answer that is shorter than asked for; nothing where it is not.
 
     Example:
-        >>> length_notice(found=1, wanted=3, removed={"hidden": 0, "seen": 4})
-        'only 1 of 3 items: of the others 4 seen'
+        >>> [one.text for one in length_notices(found=1, wanted=3, removed={"hidden": 0, "seen": 4})]
+        ['only 1 of 3 items: of the others 4 seen']
     """
     if found >= wanted:
-        return ""
-    why = ", ".join(f"{count} {reason}" for reason, count in removed.items() if count)
-    return f"only {found} of {wanted} {noun}: " + (f"of the others {why}" if why else "there are no more")
+        return []
+    gone = {reason: count for reason, count in removed.items() if count}
+    why = ", ".join(f"{count} {reason}" for reason, count in gone.items())
+    text = f"only {found} of {wanted} {noun}: " + (f"of the others {why}" if why else "there are no more")
+    code: Code = "too_few" if noun == "items" else "too_few_users"
+    return [Notice(code, text, {"found": found, "wanted": wanted, "removed": gone})]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError, StaleArtifactError
+from kinema.notices import Notice
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.evidence import ContentSpace
 from kinema.recommend.explain import Explainer
@@ -53,7 +54,7 @@ class Parts:
     explainer: Explainer
     fresh_ms: int
     copies_V: NDArray[np.int64] | None
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     @classmethod
     def of(

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.notices import Notice, in_words
 from kinema.ranking.rescoring import Rescoring
 from kinema.recommend.arranging import Arrangement, boost, chance, rerank, set_aside_pins, with_pins
 from kinema.recommend.audience import Audience, find_audience
@@ -18,7 +19,7 @@ from kinema.recommend.branches import answer_alone
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, check_request, check_settings, one_row
 from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
-from kinema.recommend.fallback import length_notice, user_notice
+from kinema.recommend.fallback import length_notices, user_notices
 from kinema.recommend.leaning import lean
 from kinema.recommend.model import Memory, Reading, Scorer
 from kinema.recommend.parts import Parts
@@ -177,7 +178,8 @@ class Recommender:
         trace = Trace()
         if not len(parts.catalogue):
             trace.step("filter", 0, 0)
-            return Slate(request.user, (), trace.steps, "the catalogue is empty; run: kinema ingest")
+            empty = Notice("catalogue_empty", "the catalogue is empty; run: kinema ingest")
+            return Slate(request.user, (), trace.steps, empty.text, (empty,))
         past = one_row(history, len(parts.catalogue))
         profile = profile_P if profile_P is not None and np.isfinite(profile_P).all() else None
         now_ms = self.now_ms() if request.timestamp_ms is None else request.timestamp_ms
@@ -202,11 +204,11 @@ class Recommender:
         single, num_copies = drop_copies(parts, ranked, shown=shown, trace=trace)
         items = self._arranged(case, single, query, trace)
         notices = (
-            user_notice(request.user, case.footing, known=history is not None),
+            *user_notices(request.user, case.footing, known=history is not None),
             *parts.notices,
-            length_notice(found=len(items), wanted=num_items, removed={**left.removed, "copies": num_copies}),
+            *length_notices(found=len(items), wanted=num_items, removed={**left.removed, "copies": num_copies}),
         )
-        return Slate(request.user, items, trace.steps, "; ".join(filter(None, notices)))
+        return Slate(request.user, items, trace.steps, in_words(notices), notices)
 
     def _ranked(
         self, case: _Case, query: Query, reading: Reading | None, rescoring: Rescoring | None, trace: Trace

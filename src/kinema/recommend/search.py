@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
+from kinema.notices import Code, Notice, in_words
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.checks import check_count, one_row
 from kinema.recommend.coldstart import Footing, footing_of, read_user, user_vector
-from kinema.recommend.fallback import length_notice
+from kinema.recommend.fallback import length_notices
 from kinema.recommend.parts import Parts
 from kinema.recommend.rereading import reread
 from kinema.recommend.scenario import Condition
@@ -90,7 +91,7 @@ class SearchItem:
         score: The sum of ``parts``.
         parts: What each signal adds to the score; ``taste`` is the user's.
         why: In plain words.
-        evidence: The words found, the cosine in each modality, and the ids of copies that are left out; where the answer
+        evidence: The words found, the cosine in each modality, ``named`` where it is called so, and the ids of copies that are left out; where the answer
             was read again, ``reread`` and the place before, ``first_position``.
     """
 
@@ -117,6 +118,7 @@ class SearchResult:
         reranked: By what the first places were read again; empty where they were not.
         trace: One step per stage.
         notice: What was missing, misspelt or not found; empty where there is nothing to say.
+        notices: The same, one by one.
     """
 
     text: str
@@ -128,6 +130,7 @@ class SearchResult:
     reranked: str = ""
     trace: tuple[TraceStep, ...] = ()
     notice: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
 def check_text(text: str) -> str:
@@ -183,7 +186,7 @@ def search(
     num_allowed, num_found = int(allowed_V.sum()), int(found_V.sum())
     reached = {one.name: int((one.reached_V & allowed_V).sum()) for one in signals}
     trace.step("match", num_allowed, num_found, removed={"nothing to compare": num_allowed - num_found}, by=reached)
-    taste_V, taste_notice = _taste(
+    taste_V, taste_notices = _taste(
         parts, question, past, profile_P, allowed_V, now_ms=now_ms, known=history is not None
     )
     weight = question.user_weight if taste_V is not None else 0.0
@@ -201,8 +204,8 @@ def search(
     told = with_copies(parts, items_K, allowed_V, told)
     items = _items(parts.catalogue, items_K, score_V, added, told, read_again=read_again)
     trace.step("explain", len(single_K), len(items), removed={"below the answer": len(single_K) - len(items)})
-    short = length_notice(found=len(items), wanted=question.num_items, removed=removed) if items else ""
-    notices = (*_word_notices(index, match, text, signals, found=bool(items)), taste_notice, short)
+    short = length_notices(found=len(items), wanted=question.num_items, removed=removed) if items else []
+    notices = (*_word_notices(index, match, text, signals, found=bool(items)), *taste_notices, *short)
     return SearchResult(
         text=text,
         items=items,
@@ -212,7 +215,8 @@ def search(
         bridges=tuple(one.how for one in signals if one.how),
         reranked=second.told if second is not None and read_again else "",
         trace=trace.steps,
-        notice="; ".join(filter(None, notices)),
+        notice=in_words(notices),
+        notices=notices,
     )
 
 
@@ -315,24 +319,25 @@ def _taste(
     *,
     now_ms: int,
     known: bool,
-) -> tuple[NDArray[np.float64] | None, str]:
+) -> tuple[NDArray[np.float64] | None, list[Notice]]:
     """Standard deviations by which the model prefers each item for the user; None with the reason where it cannot tell."""
     if not question.user:
-        return None, ""
+        return None, []
     profile = profile_P if profile_P is not None and np.isfinite(profile_P).all() else None
     footing = footing_of(past, profile)
     if footing is Footing.NOTHING:
         who = f"nothing is known about user '{question.user}'" if known else f"user '{question.user}' is unknown"
-        return None, f"{who}: taste plays no part"
+        code: Code = "taste_of_new" if known else "taste_of_unknown"
+        return None, [Notice(code, f"{who}: taste plays no part", {"user": question.user})]
     if parts.scorer is None or parts.item_vectors_VD is None:
-        return None, "no model yet: taste plays no part; run: kinema pretrain"
+        return None, [Notice("taste_without_model", "no model yet: taste plays no part; run: kinema pretrain")]
     if footing is Footing.HISTORY:
         profiles = None if profile is None else profile[None]
         logits_V = parts.scorer.score(past, profiles, moments_C=np.array([now_ms]))[0]
     else:
         vector_D = user_vector(read_user(parts.scorer, past, profile, now_ms))
         logits_V = np.zeros(len(allowed_V), np.float32) if vector_D is None else parts.item_vectors_VD @ vector_D
-    return np.clip(deviations(logits_V, allowed_V), -_MOST_TASTE, _MOST_TASTE), ""
+    return np.clip(deviations(logits_V, allowed_V), -_MOST_TASTE, _MOST_TASTE), []
 
 
 def _contributions(
@@ -362,17 +367,29 @@ def _order(
 
 def _word_notices(
     index: SearchIndex, match: WordMatch | None, text: str, signals: list[Signal], *, found: bool
-) -> list[str]:
+) -> list[Notice]:
     """What to say about the words of a query."""
     if match is None:
         return []
     by_meaning = any(one.name != "words" for one in signals)
     notices = list(index.notices)
     if not found:
-        return [*notices, f"nothing matches '{text}'"]
+        return [*notices, Notice("nothing_matches", f"nothing matches '{text}'", {"text": text})]
     if not any(one.name == "words" for one in signals):
-        what = "has any of these words" if match.variants else "can be found by signs alone"
-        notices.append(f"no item {what}: nearest by meaning" if by_meaning else f"no item {what}")
+        notices.append(_instead(has_words=bool(match.variants), by_meaning=by_meaning))
     elif match.unknown and not index.named(text):
-        notices.append(f"no item has {', '.join(repr(word) for word in match.unknown[:5])}")
-    return [*notices, *(f"'{word}' was read as '{other}'" for word, other in match.misspelt.items())]
+        words = list(match.unknown[:5])
+        notices.append(Notice("words_unknown", f"no item has {', '.join(map(repr, words))}", {"words": words}))
+    read = (
+        Notice("word_misspelt", f"'{word}' was read as '{other}'", {"word": word, "other": other})
+        for word, other in match.misspelt.items()
+    )
+    return [*notices, *read]
+
+
+def _instead(*, has_words: bool, by_meaning: bool) -> Notice:
+    """What to say where no word was found."""
+    what = "no item has any of these words" if has_words else "no item can be found by signs alone"
+    if by_meaning:
+        return Notice("meaning_of_any" if has_words else "meaning_of_signs", f"{what}: nearest by meaning")
+    return Notice("no_item_has_any" if has_words else "no_item_by_signs", what)

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.notices import Notice
 from kinema.recommend.evidence import CLEAR_COSINE
 from kinema.recommend.explain import likeness
 from kinema.retrieval.content_search import Bridge, Space
@@ -53,7 +54,7 @@ class SearchIndex:
     words: WordIndex
     spaces: Mapping[str, Space]
     bridges: tuple[Bridge, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @classmethod
     def of(
@@ -63,7 +64,7 @@ class SearchIndex:
         *,
         spaces: Mapping[str, Space] | None = None,
         bridges: Sequence[Bridge] = (),
-        notices: Sequence[str] = (),
+        notices: Sequence[Notice] = (),
     ) -> Self:
         """Index a catalogue.
 
@@ -154,6 +155,7 @@ def _reason(
     told = [text for _, text in sorted(said, key=lambda one: -one[0])]
     if named:
         told.insert(0, "is called so")
+        evidence["named"] = True
     return "; ".join(told) or "nearest of what is left", evidence
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.errors import DataError
+from kinema.notices import Notice, in_words
 from kinema.recommend.arranging import Arrangement, boost, pool_size, rerank, set_aside_pins, with_pins
 from kinema.recommend.checks import check_modality
-from kinema.recommend.fallback import length_notice
+from kinema.recommend.fallback import length_notices
 from kinema.recommend.parts import Parts
 from kinema.recommend.scenario import Scenario
 from kinema.recommend.stages import Ranked, drop_copies, filter_items, slate_items
@@ -94,9 +95,15 @@ def find_similar(
     items = slate_items(parts.catalogue, ranked, reasons)
     trace.step("explain", len(items), len(items))
     removed = {reason: count for reason, count in left.removed.items() if reason != "seen"} | {"copies": num_copies}
-    weak = f"nothing is known about '{item}': popular items of its category first" if by == "category" else ""
-    notices = (weak, *parts.notices, length_notice(found=len(items), wanted=num_items, removed=removed))
-    return Slate("", items, trace.steps, "; ".join(filter(None, notices)))
+    weak = Notice(
+        "item_unknown", f"nothing is known about '{item}': popular items of its category first", {"item": item}
+    )
+    notices = (
+        *((weak,) if by == "category" else ()),
+        *parts.notices,
+        *length_notices(found=len(items), wanted=num_items, removed=removed),
+    )
+    return Slate("", items, trace.steps, in_words(notices), notices)
 
 
 def _moves(scenario: Scenario) -> bool:

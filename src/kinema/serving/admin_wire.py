@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from kinema.serving.keys import Scope
-from kinema.serving.wire import NO_CONTROL, Answer, Mark, Wire, plain
+from kinema.serving.wire import NO_CONTROL, Answer, Mark, NoticeOut, Wire, plain
 
 
 def _finite(value: Any) -> Any:
@@ -176,7 +176,7 @@ class ExperimentOut(Shown):
     variants: list[VariantResultOut] = Field(description="the control first")
     comparisons: list[ComparisonOut]
     mismatch_prob: Known = Field(description="probability of a split as uneven as this one by chance")
-    notices: list[str]
+    notices: list[NoticeOut]
     sentence: str = Field(default="", description="what may be concluded, in plain words")
     running: bool = Field(default=True, description="users are dealt out now")
     started_ms: int | None = Field(default=None, description="null where it was not started over the API")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kinema.scenario_settings import Name, ScenarioSettings, VariantSettings
 from kinema.serving.admin_wire import ScenarioOut, Shown
-from kinema.serving.wire import Answer, Count, Mark, RecommendedItem, Wire
+from kinema.serving.wire import Answer, Count, Mark, NoticeOut, RecommendedItem, Wire
 
 Version = Annotated[int, Field(ge=0, le=1 << 31)]
 
@@ -80,6 +80,7 @@ class PreviewSlate(Answer):
     variant: str
     items: list[RecommendedItem]
     notice: str | None
+    notices: list[NoticeOut]
     trace: list[TraceOut]
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from kinema.notices import Code
 from kinema.schema import EventKind
 
 MAX_ID: Final = 256
@@ -228,6 +229,16 @@ class RecommendIn(Wire):
     debug: bool = False
 
 
+class NoticeOut(Answer):
+    """What a person should know of an answer, to be said in any language."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    code: Code
+    text: str = Field(description="in English")
+    values: Mapping[str, Any] = Field(default={}, description="what the sentence names: ids, words, counts")
+
+
 class RecommendedItem(Answer):
     """One place of a slate."""
 
@@ -250,6 +261,7 @@ class RecommendOut(Answer):
     model_version: str
     items: list[RecommendedItem]
     notice: str | None = Field(default=None, description="why the answer is weaker than usual")
+    notices: list[NoticeOut] = Field(default=[], description="the same, one by one")
     trace: list[dict[str, Any]] | None = None
 
 
@@ -262,6 +274,7 @@ class SimilarOut(Answer):
     model_version: str
     items: list[RecommendedItem]
     notice: str | None = None
+    notices: list[NoticeOut] = []
 
 
 class AudienceMember(Answer):
@@ -278,6 +291,7 @@ class AudienceOut(Answer):
     model_version: str
     users: list[AudienceMember]
     notice: str | None = None
+    notices: list[NoticeOut] = []
 
 
 class SearchIn(Wire):
@@ -316,6 +330,7 @@ class SearchOut(Answer):
     items: list[SearchHit]
     user_weight: float
     notice: str | None = None
+    notices: list[NoticeOut] = []
 
 
 class ExportedEvent(Answer):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kinema.encoders.text_transcripts import transcript_texts
 from kinema.errors import DataError, MissingExtraError, NotBuiltError
+from kinema.notices import Notice
 from kinema.recommend.scenario import Condition
 from kinema.recommend.search import (
     PICTURES,
@@ -42,7 +43,9 @@ from kinema.store.features import ModalityFeatures
 _LONG_WORD: Final = 5
 _READ: Final = ("text", TRANSCRIPT)
 """Modalities that the text encoder makes."""
-_NO_TEXT: Final = "no text vectors: words are compared, not their meaning; run: kinema extract"
+_NO_TEXT: Final = Notice(
+    "words_alone", "no text vectors: words are compared, not their meaning; run: kinema extract", {"why": ""}
+)
 
 
 def search_project(
@@ -182,7 +185,11 @@ def word_bridges(slates: SlateMaker, ways: Ways) -> Bridges:
 
 def _with_bridges(index: SearchIndex, bridges: Bridges) -> SearchIndex:
     """The index with the ways from words to pictures."""
-    return replace(index, bridges=bridges.found, notices=(*index.notices, *filter(None, (bridges.notice,))))
+    found = replace(index, bridges=bridges.found)
+    if not bridges.notice:
+        return found
+    lacking = Notice("pictures_left_out", bridges.notice, {"why": bridges.notice})
+    return replace(found, notices=(*index.notices, lacking))
 
 
 @lru_cache(maxsize=2)
@@ -239,7 +246,7 @@ def _words(
     except MissingExtraError as error:
         trouble = str(error)
     bridges = tuple(one for one in index.bridges if one.name == "look")
-    notice = f"words are compared, not their meaning: {trouble}"
+    notice = Notice("words_alone", f"words are compared, not their meaning: {trouble}", {"why": trouble})
     return {}, replace(index, bridges=bridges, notices=(*index.notices, notice))
 
 

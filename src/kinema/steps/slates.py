@@ -15,6 +15,7 @@ from kinema.errors import NotBuiltError, StaleArtifactError
 from kinema.extras import is_installed
 from kinema.flm.memory import ItemMemory
 from kinema.logs import get_logger
+from kinema.notices import Notice, in_words
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.conditions import failures, scenario_warnings
@@ -106,7 +107,10 @@ class SlateMaker:
         slate = self.recommender.recommend(request, scenario=rules, draw=draw, reasons=reasons, **who)
         if number is None:
             return slate
-        return replace(slate, notice="; ".join(one for one in (self.notice, slate.notice) if one))
+        if not self.notice:
+            return slate
+        notices = (Notice("ranker_left_out", self.notice, {"why": self.notice}), *slate.notices)
+        return replace(slate, notice=in_words(notices), notices=notices)
 
     def similar(
         self,

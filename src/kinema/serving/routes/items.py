@@ -12,7 +12,17 @@ from kinema.serving.json_route import JsonRoute
 from kinema.serving.problems import not_found
 from kinema.serving.routes.parts import Cursor, HowMany, ItemId, Logged, PageSize, Parts
 from kinema.serving.routes.slates import JSON, similar_body
-from kinema.serving.wire import AudienceMember, AudienceOut, Deleted, ItemIn, ItemOut, ItemPage, Mark, SimilarOut
+from kinema.serving.wire import (
+    AudienceMember,
+    AudienceOut,
+    Deleted,
+    ItemIn,
+    ItemOut,
+    ItemPage,
+    Mark,
+    NoticeOut,
+    SimilarOut,
+)
 
 router = APIRouter(prefix="/v1/items", tags=["items"], route_class=JsonRoute)
 
@@ -74,6 +84,7 @@ async def get_audience(parts: Parts, item_id: ItemId, num_users: HowMany = 10) -
         model_version=world.version,
         users=[AudienceMember(user_id=one.user, score=one.score) for one in found.members],
         notice=found.notice or None,
+        notices=[NoticeOut.model_validate(one) for one in found.notices],
     )
 
 

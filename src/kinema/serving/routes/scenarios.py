@@ -31,7 +31,7 @@ from kinema.serving.scenario_wire import (
     Version,
 )
 from kinema.serving.segments import read_segment
-from kinema.serving.wire import NO_NUL, RecommendedItem
+from kinema.serving.wire import NO_NUL, NoticeOut, RecommendedItem
 from kinema.serving.world import Answered, Asked
 
 router = APIRouter(prefix="/v1", tags=["scenarios"], route_class=JsonRoute)
@@ -239,5 +239,6 @@ def _slate(answered: Answered, *, variant: str | None = None) -> PreviewSlate:
         variant=answered.variant if variant is None else variant,
         items=[RecommendedItem.model_validate(one) for one in slate_items(slate, explain=True, debug=True)],
         notice=slate.notice or None,
+        notices=[NoticeOut.model_validate(one) for one in slate.notices],
         trace=[TraceOut.model_validate(step) for step in slate.trace],
     )

@@ -14,7 +14,7 @@ from kinema.serving.problems import Problem, invalid_field
 from kinema.serving.receiving import FORM, read_body
 from kinema.serving.routes.parts import HowMany, Parts, ServiceParts, written
 from kinema.serving.veil import veil_of
-from kinema.serving.wire import Length, Mark, Moment, SearchHit, SearchIn, SearchOut, Word
+from kinema.serving.wire import Length, Mark, Moment, NoticeOut, SearchHit, SearchIn, SearchOut, Word
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 _FILE: Final = {"type": "string", "format": "binary"}
@@ -157,4 +157,5 @@ async def find(parts: ServiceParts, asked: SearchIn, files: Mapping[str, Path] |
         ],
         user_weight=found.user_weight,
         notice=found.notice or None,
+        notices=[NoticeOut.model_validate(one) for one in found.notices],
     )

@@ -42,6 +42,7 @@ def recommend_body(
             "model_version": world.version,
             "items": slate_items(slate, explain=explain, debug=debug),
             "notice": slate.notice or None,
+            "notices": slate.notices,
             "trace": slate.trace if debug else None,
         }
     )
@@ -57,6 +58,7 @@ def similar_body(item_id: str, its_id: str, answered: Answered, world: World) ->
             "model_version": world.version,
             "items": slate_items(answered.slate, explain=True, debug=False),
             "notice": answered.slate.notice or None,
+            "notices": answered.slate.notices,
         }
     )
 

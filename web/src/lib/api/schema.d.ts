@@ -1609,6 +1609,11 @@ export interface components {
             users: components["schemas"]["AudienceMember"][];
             /** Notice */
             notice?: string | null;
+            /**
+             * Notices
+             * @default []
+             */
+            notices: components["schemas"]["NoticeOut"][];
         };
         /**
          * BoostSettings
@@ -2112,7 +2117,7 @@ export interface components {
              */
             mismatch_prob: number | null;
             /** Notices */
-            notices: string[];
+            notices: components["schemas"]["NoticeOut"][];
             /**
              * Sentence
              * @description what may be concluded, in plain words
@@ -3069,6 +3074,30 @@ export interface components {
             fields: components["schemas"]["MotionField"][];
         };
         /**
+         * NoticeOut
+         * @description What a person should know of an answer, to be said in any language.
+         */
+        NoticeOut: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "catalogue_empty" | "features_missing" | "model_missing" | "model_missing_content" | "vectors_damaged" | "ranker_left_out" | "user_unknown" | "user_unknown_profile" | "user_new" | "user_new_profile" | "too_few" | "too_few_users" | "branch_alone" | "item_unknown" | "item_hidden" | "item_unpublished" | "nothing_matches" | "no_item_has_any" | "no_item_by_signs" | "meaning_of_any" | "meaning_of_signs" | "words_unknown" | "word_misspelt" | "words_alone" | "pictures_left_out" | "taste_of_unknown" | "taste_of_new" | "taste_without_model" | "split_wrong" | "users_in_several" | "guests";
+            /**
+             * Text
+             * @description in English
+             */
+            text: string;
+            /**
+             * Values
+             * @description what the sentence names: ids, words, counts
+             * @default {}
+             */
+            values: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * PlacementIn
          * @description What is decided of an item; what is left out goes back to the item itself.
          */
@@ -3173,6 +3202,8 @@ export interface components {
             items: components["schemas"]["RecommendedItem"][];
             /** Notice */
             notice: string | null;
+            /** Notices */
+            notices: components["schemas"]["NoticeOut"][];
             /** Trace */
             trace: components["schemas"]["TraceOut"][];
         };
@@ -3350,6 +3381,12 @@ export interface components {
              * @description why the answer is weaker than usual
              */
             notice?: string | null;
+            /**
+             * Notices
+             * @description the same, one by one
+             * @default []
+             */
+            notices: components["schemas"]["NoticeOut"][];
             /** Trace */
             trace?: {
                 [key: string]: unknown;
@@ -3796,6 +3833,11 @@ export interface components {
             user_weight: number;
             /** Notice */
             notice?: string | null;
+            /**
+             * Notices
+             * @default []
+             */
+            notices: components["schemas"]["NoticeOut"][];
         };
         /**
          * SessionEvent
@@ -3876,6 +3918,11 @@ export interface components {
             items: components["schemas"]["RecommendedItem"][];
             /** Notice */
             notice?: string | null;
+            /**
+             * Notices
+             * @default []
+             */
+            notices: components["schemas"]["NoticeOut"][];
         };
         /**
          * Success

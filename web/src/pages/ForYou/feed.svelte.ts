@@ -1,5 +1,6 @@
 import { api, ask, type Schema } from '$lib/api/client'
 import { ApiError, asApiError } from '$lib/api/errors'
+import { remarks } from '$lib/notices'
 import { newId } from '$lib/ids'
 import { connection } from '$lib/state/connection.svelte'
 import { items } from '$lib/state/items.svelte'
@@ -48,7 +49,7 @@ export class Feed {
   first = $state.raw<Profile | null>(null)
   /** Topics of the first list. */
   firstTopics = $state.raw<Share[] | null>(null)
-  notice = $state<string | null>(null)
+  #told = $state.raw<Parameters<typeof remarks>[0]>({})
   error = $state.raw<ApiError | null>(null)
   loading = $state(true)
   reacting = $state(false)
@@ -62,6 +63,11 @@ export class Feed {
   constructor(viewer: string, isNew = false) {
     this.viewer = viewer
     this.#isNew = isNew
+  }
+
+  /** What the service remarks on the newest list, in the reader's language. */
+  get notice(): string | null {
+    return remarks(this.#told)
   }
 
   get current(): Clip | undefined {
@@ -210,7 +216,7 @@ export class Feed {
       this.next.map((clip) => clip.id),
     )
     this.moves = before.length ? change.moves : new Map()
-    this.notice = answer.notice ?? null
+    this.#told = answer
     this.error = null
     void items.want(this.clips.slice(this.at).map((clip) => clip.id))
     return change

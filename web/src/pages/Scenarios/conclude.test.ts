@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Schema } from '$lib/api/client'
 import { translator } from '$lib/i18n/i18n.svelte'
-import { conclusions, finding, measured, notice, sentence } from './conclude'
+import { conclusions, finding, measured, sentence } from './conclude'
 
 const interval = (mean: number | null, low: number | null = null, high: number | null = null) => ({ mean, low, high })
 
@@ -63,7 +63,6 @@ describe('what may be concluded', () => {
   it('is nothing where users were not dealt out as asked', () => {
     const mixed = { ...report({}), mismatch_prob: 0.0001 }
     expect(conclusions(mixed)[0]).toMatch(/^Nothing may be concluded/)
-    expect(notice('the split is not what was asked for (...)', mixed)).toContain('control 500 of 50%, b 500 of 50%')
   })
 
   it('asks more of each where several variants are compared', () => {
@@ -82,17 +81,10 @@ describe('what may be concluded', () => {
     expect(told.comparisons.map((one) => sentence(finding(one, told)))).toEqual([
       '点击率：“b”高于对照组：+20%（95% 区间：+10.2% 至 +29.8%），p < 0.001。',
     ])
-    expect(notice('7 users met several variants and are left out', told)).toBe('7 个用户遇到过多个方案，已排除。')
   })
 })
 
 describe('what stands beside it', () => {
-  it('is translated where it is known, and kept where it is not', () => {
-    const told = report({})
-    expect(notice('3 slates of guests: each counts', told)).toMatch(/^3 slates of guests/)
-    expect(notice('something else', told)).toBe('something else')
-  })
-
   it('has units', () => {
     expect(measured('click rate', 0.1234)).toBe('12.34%')
     expect(measured('watch seconds per user', 12.34)).toBe('12.3 s')

@@ -114,18 +114,3 @@ export function conclusions(report: Report): string[] {
 
 /** Small probabilities as "< 0.001"; nobody reads more digits. */
 export const probability = (p: number) => (p < ALARM ? '< 0.001' : `= ${number(p, p < 0.1 ? 3 : 2)}`)
-
-/** What the service says beside it, in the reader's language where the words are known. */
-export function notice(text: string, report: Report): string {
-  const several = /^(\d+) users met several variants/.exec(text)
-  if (several) return t('scenarios.metSeveral', { n: Number(several[1]) })
-  const guests = /^(\d+) slates of guests/.exec(text)
-  if (guests) return t('scenarios.ofGuests', { n: Number(guests[1]) })
-  if (isMixedUp(report) && text.startsWith('the split is not')) {
-    const split = report.variants.map((one) =>
-      t('scenarios.splitOf', { name: one.variant, n: number(one.users), share: percent(one.share) }),
-    )
-    return t('scenarios.splitWrong', { split: split.join(t('scenarios.comma')) })
-  }
-  return text
-}

@@ -1,5 +1,6 @@
 import { api, ask, type Schema } from '$lib/api/client'
 import { asApiError } from '$lib/api/errors'
+import type { Arm } from './arms'
 import { messageAt, problemsOf, refusalOf, type Refusal } from './problems'
 import { asSettings, changedKeys, draftOf, ownRules, rulesOf, type Rules } from './rules'
 
@@ -16,6 +17,8 @@ export class Desk {
   /** The scenario as somebody else has left it meanwhile. */
   quicker = $state.raw<Scenario | null>(null)
   busy = $state(false)
+  /** Variants that are put together for a test, beside what the form says. */
+  arms = $state.raw<Arm[]>([])
   readonly name: string
 
   readonly rules = $derived(rulesOf(this.draft, this.held))

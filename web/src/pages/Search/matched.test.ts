@@ -11,7 +11,6 @@ describe('why a clip was found', () => {
     const found = matched(
       {
         parts: { words: 3, text: 1, class_names: 0.2, projection: -0.4 },
-        reason: "has 'otters' in its title",
         evidence: { words: WORDS, cosine: { text: 0.5123 }, copies: ['v2'] },
       },
       null,
@@ -33,7 +32,7 @@ describe('why a clip was found', () => {
   })
 
   it('says what a clip is like to what was dropped', () => {
-    const hit = { parts: { frames: 4, motion: 2, taste: 1 }, reason: '', evidence: {} }
+    const hit = { parts: { frames: 4, motion: 2, taste: 1 }, evidence: {} }
     expect(matched(hit, 'clip', 'u1').sentence).toBe(
       'Looks like your clip; moves like your clip; suits the taste of u1',
     )
@@ -41,11 +40,9 @@ describe('why a clip was found', () => {
   })
 
   it('says so where a clip is called what was asked for, or where nothing stands out', () => {
-    expect(matched({ parts: {}, reason: 'is called so', evidence: {} }, null, '').sentence).toBe('Is called exactly so')
-    expect(matched({ parts: { text: -1 }, reason: '', evidence: {} }, null, '').sentence).toBe(
-      'Nearest of what is left',
-    )
-    const reread = matched({ parts: { moon: 1 }, reason: '', evidence: { reread: 2.5, first_position: 6 } }, null, '')
+    expect(matched({ parts: {}, evidence: { named: true } }, null, '').sentence).toBe('Is called exactly so')
+    expect(matched({ parts: { text: -1 }, evidence: {} }, null, '').sentence).toBe('Nearest of what is left')
+    const reread = matched({ parts: { moon: 1 }, evidence: { reread: 2.5, first_position: 6 } }, null, '')
     expect(reread.notes).toEqual(['Read again closely: was at place 7'])
   })
 })

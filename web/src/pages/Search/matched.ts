@@ -3,13 +3,14 @@ import { t, translator, type Key } from '$lib/i18n/i18n.svelte'
 import { colourOfKind } from '$lib/spectrum'
 import { nameOf } from '$lib/why'
 
-type Hit = Pick<Schema<'SearchHit'>, 'parts' | 'reason' | 'evidence'>
+type Hit = Pick<Schema<'SearchHit'>, 'parts' | 'evidence'>
 
 /** See `kinema.recommend.search.SearchItem.evidence`. */
 interface Evidence {
   words?: Record<string, { word: string; spelling: string; field: string }>
   cosine?: Record<string, number>
   copies?: string[]
+  named?: boolean
   reread?: number
   first_position?: number
 }
@@ -78,7 +79,7 @@ export function matched(hit: Hit, likened: 'image' | 'clip' | null, viewer: stri
   const parts = partsOf(hit.parts, evidence)
   const strong = parts.filter((part) => part.share >= LEAST_SHARE).slice(0, MOST_REASONS)
   const said = strong.flatMap((part) => phrase(part.kind, evidence, likened, viewer) ?? [])
-  const named = hit.reason.startsWith('is called so') ? [t('search.named')] : []
+  const named = evidence.named ? [t('search.named')] : []
   const gap = translator.language === 'zh' ? '；' : '; '
   return {
     sentence: capital([...named, ...new Set(said)].join(gap) || t('search.nearest')),

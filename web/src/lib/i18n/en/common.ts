@@ -21,6 +21,7 @@ export default {
   offlineTitle: 'The service does not answer',
   offlineText: 'Kinema asks again by itself. What you did is kept.',
   forbiddenTitle: 'This key may not do that',
+  notBuiltTitle: 'Not made yet',
   forbiddenText: 'It needs the scope “{scope}”. Ask whoever runs the service for another key.',
   emptyTitle: 'Nothing here yet',
   sortedUp: 'ascending',

@@ -40,6 +40,7 @@ export default {
   again: 'Ask again',
   emptyTitle: 'No clips yet',
   emptyText: 'Add items and clips, and they are recommended at once.',
+  toCatalogue: 'Open the catalogue',
   readOnly: 'This key may only read: what you do here is not kept.',
   chooseTitle: 'Who is watching?',
   chooseText: 'See the feed as somebody sees it, or invent a viewer and teach them.',

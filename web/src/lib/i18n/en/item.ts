@@ -62,6 +62,7 @@ export default {
   similarAll: 'All together',
   likeness: 'Likeness {value}',
   noSimilar: 'Nothing is near it yet',
+  restOfAll: 'The nearest of what is left',
   audience: 'Who should see it',
   audienceNote: 'have not seen it',
   noAudience: 'Nobody is left who has not seen it.',

@@ -213,6 +213,14 @@ export default {
   testText:
     'A part of the users gets your changes, the others the scenario as it stands. The same users, until it is stopped.',
   oneAtATime: 'An experiment runs; stop it first',
+  armsSoFar: 'Variants so far',
+  putAside: 'Add another variant',
+  putAsideDone: 'Kept for the test. Change the rules for the next variant, then start.',
+  takeOut: 'Take “{name}” out',
+  armNameTaken: 'There is already a variant of this name.',
+  sharesWrong: 'The shares add up to {sum}; more than 100% cannot be dealt out.',
+  armOf: '“{name}” {share}',
+  started: 'Of the users from now on: {variants}.',
   variantGets: 'The variant gets',
   variantShare: 'Share of the users',
   variantShareHint: '{rest} stay as they are: the control.',
@@ -225,7 +233,6 @@ export default {
   advice:
     'Choose the measure and the end before the start: who looks every day and stops when something shows up finds what is not there.',
   start: 'Start the test',
-  started: 'Variant “{name}” goes to {share} of the users from now on.',
   noTest: 'No experiment yet',
   noTestText:
     'Change rules, look at the preview, and choose “Test as A/B” instead of saving: a part of the users gets the change, and here you see what it does.',
@@ -266,10 +273,6 @@ export default {
   mixedUp:
     'Nothing may be concluded: users were not dealt out as asked, so the variants differ in more than their rules.',
   nothingToCompare: 'There is nothing to compare.',
-  metSeveral: '{n} {n|user|users} met several variants and {n|is|are} left out.',
-  ofGuests: '{n} {n|slate|slates} of guests: each counts as a user of its own, so intervals are a little narrow.',
-  splitOf: '{name} {n} of {share}',
-  splitWrong: 'The split is not what was asked for ({split}): something loses users of one variant. Find it first.',
   howToRead:
     'One measure decides, chosen before the start; of five, one is likely to stand out by chance. That no difference can be told does not mean that there is none.',
 }

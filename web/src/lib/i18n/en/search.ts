@@ -45,6 +45,7 @@ export default {
   more: 'Show more',
   nothing: 'No clip answers that',
   nothingText: 'Try other words, or fewer filters.',
+  emptyText: 'There is nothing to search yet. Add items and clips in the catalogue; they are found at once.',
   startTitle: 'Ask for what you would like to see',
   startText:
     'Words are matched and understood, misspelt or not; pictures in the clips count, too. Or drop or paste a picture or a clip anywhere on this page.',

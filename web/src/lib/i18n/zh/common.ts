@@ -23,6 +23,7 @@ export default {
   offlineTitle: '服务没有响应',
   offlineText: 'Kinema 会自动重试，您的操作已保留。',
   forbiddenTitle: '此密钥没有权限',
+  notBuiltTitle: '还没有生成',
   forbiddenText: '需要“{scope}”权限。请向服务管理员索取其他密钥。',
   emptyTitle: '这里还没有内容',
   sortedUp: '升序',

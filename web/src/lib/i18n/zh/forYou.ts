@@ -42,6 +42,7 @@ export default {
   again: '再次询问',
   emptyTitle: '还没有短片',
   emptyText: '添加条目和短片后会立即推荐。',
+  toCatalogue: '打开目录',
   readOnly: '此密钥只读：您的操作不会被保存。',
   chooseTitle: '谁在观看？',
   chooseText: '以某人的视角查看，或创建一个观看者来培养。',

@@ -64,6 +64,7 @@ export default {
   similarAll: '综合',
   likeness: '相似度 {value}',
   noSimilar: '还没有与它相近的内容',
+  restOfAll: '其余内容中最接近的',
   audience: '目标受众',
   audienceNote: '尚未看过它的人',
   noAudience: '所有人都已看过。',
