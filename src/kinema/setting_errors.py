@@ -1,10 +1,13 @@
 """What is wrong with a `kinema.toml`, in one line that names the key and what is allowed there."""
 
 import difflib
+import os
 from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+
+from kinema.errors import ConfigError
 
 
 def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
@@ -60,3 +63,21 @@ def keys_at(model: Any, path: Sequence[str]) -> list[str]:
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def check_environment(settings: type[BaseModel]) -> None:
+    """Refuse ``KINEMA_FML__DROPOUT``, which would be ignored silently, and name the variable of ``KINEMA_FLM__DROPUT``.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    sections = sorted(settings.model_fields)
+    for name in os.environ:
+        section, delimiter, key = name.removeprefix("KINEMA_").lower().partition("__")
+        if not name.startswith("KINEMA_") or not delimiter:
+            continue
+        if section not in sections:
+            raise ConfigError(unknown_key(section, sections, f"environment variable {name}"))
+        keys = keys_at(settings, [section])
+        if keys and key.partition("__")[0] not in keys:
+            raise ConfigError(unknown_key(f"{section}.{key}", keys, f"environment variable {name}"))

@@ -4,7 +4,6 @@ An environment variable is the path of the key in capitals: ``KINEMA_FLM__MAX_EP
 Only assembling code (the project, the recipes, the command line) reads this; the rooms take plain arguments.
 """
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from kinema.service_settings import (
     StoreSettings,
     StreamSettings,
 )
-from kinema.setting_errors import explained, keys_at, unknown_key
+from kinema.setting_errors import check_environment, explained
 from kinema.training.task_settings import TASKS, check_finetune
 from kinema.tuning.domains import check_tune
 
@@ -358,24 +357,11 @@ def check_settings(tree: Mapping[str, Any]) -> Settings:
         >>> check_settings({"flm": {"dropout": 0.3}}).flm.dropout
         0.3
     """
-    _check_environment_sections()
+    check_environment(Settings)
     try:
         return Settings(**tree)
     except ValidationError as error:
         raise ConfigError("; ".join(explained(dict(one), Settings, FILE_NAME) for one in error.errors())) from error
-
-
-def _check_environment_sections() -> None:
-    """Refuse ``KINEMA_FML__DROPOUT``, which would be ignored silently, and name the variable of ``KINEMA_FLM__DROPUT``."""
-    for name in os.environ:
-        section, delimiter, key = name.removeprefix("KINEMA_").lower().partition("__")
-        if not name.startswith("KINEMA_") or not delimiter:
-            continue
-        if section not in Settings.model_fields:
-            raise ConfigError(unknown_key(section, sorted(Settings.model_fields), f"environment variable {name}"))
-        keys = keys_at(Settings, [section])
-        if keys and key.partition("__")[0] not in keys:
-            raise ConfigError(unknown_key(f"{section}.{key}", keys, f"environment variable {name}"))
 
 
 def template() -> str:
