@@ -23,14 +23,21 @@ def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
         return unknown_key(".".join(path), keys_at(model, path[:-1]), place)
     if error["type"] == "missing":
         return f"{'.'.join(path)} is required, is missing ({place} or environment)"
-    rule = error["msg"].removeprefix("Input should be ")
+    rule = error["msg"].removeprefix("Input should be ").removeprefix("String should ")
     for theirs, ours in (("a valid integer", "an integer"), ("a valid tuple", "a list"), ("a valid ", "a ")):
         rule = rule.replace(theirs, ours)
     if path[-1:] == ["[key]"]:
         rule = rule.partition(", unable to parse")[0]
-        return f"a key of {'.'.join(path[:-2])} must be {rule}, is {error['input']!r} ({place} or environment)"
+        return (
+            f"a key of {'.'.join(path[:-2])} must {_verb(rule)}{rule}, is {error['input']!r} ({place} or environment)"
+        )
     found = "something else" if path == ["store", "url"] else repr(error["input"])  # a password may be in it
-    return f"{'.'.join(path)} must be {rule}, is {found} ({place} or environment)"
+    return f"{'.'.join(path)} must {_verb(rule)}{rule}, is {found} ({place} or environment)"
+
+
+def _verb(rule: str) -> str:
+    """What joins "must" and a rule that has a verb of its own, or none."""
+    return "" if rule.startswith(("match ", "have ")) else "be "
 
 
 def unknown_key(key: str, allowed: Sequence[str], place: str) -> str:

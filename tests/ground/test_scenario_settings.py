@@ -111,10 +111,13 @@ def test_a_variant_changes_what_it_names_and_keeps_the_rest():
         ("[scenarios.home]\nboosts = [{ multply = 2 }]", "'scenarios.home.boosts.0.multply' .* mean 'multiply'"),
         ("[scenarios.home.variants.b]\nshare = 0.5\nshre = 1", "'scenarios.home.variants.b.shre' .* mean 'share'"),
         ("[scenarios.home]\nexploration = 1.5", "scenarios.home.exploration must be less than or equal to 1, is 1.5"),
-        ("[scenarios.home]\nsources = { modl = 1 }", "scenarios.home.sources.modl.* must be 'model', 'memory'"),
-        ("[scenarios.home]\npins = { x = 'v' }", "scenarios.home.pins.x.* must be an integer"),
-        ("[scenarios.home.variants.b]\ndiversity = 1", "scenarios.home.variants.b.share must be Field required"),
-        ("[scenarios.'a b']\ndiversity = 1", "scenarios.a b.* must be String should match pattern"),
+        (
+            "[scenarios.home]\nsources = { modl = 1 }",
+            "a key of scenarios.home.sources must be 'model', 'memory'.*, is 'modl'",
+        ),
+        ("[scenarios.home]\npins = { x = 'v' }", "a key of scenarios.home.pins must be an integer, is 'x'"),
+        ("[scenarios.home.variants.b]\ndiversity = 1", "scenarios.home.variants.b.share is required, is missing"),
+        ("[scenarios.'a b']\ndiversity = 1", "a key of scenarios must match pattern .*, is 'a b'"),
         ("[scenarios.home.variants.control]\nshare = 0.5", "variants of scenario 'home' must have names of their own"),
         (
             "[scenarios.home.variants.b]\nshare = 0.7\n[scenarios.home.variants.c]\nshare = 0.7",

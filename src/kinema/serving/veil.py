@@ -28,7 +28,7 @@ from kinema.serving.segments import read_segment
 _JSON: Final = b"application/json"
 _PERSON: Final = re.compile(r"(/v1/users/)([^/]+)(.*)", re.DOTALL)
 _FIELD: Final = "user_id"
-_TEXTS: Final = frozenset(("notice", "message", "reason"))
+_TEXTS: Final = frozenset(("notice", "message", "reason", "text"))
 """Fields whose texts may quote whom a request is about."""
 _ITEM: Final = "item_id"
 _OWN: Final = "attributes"
