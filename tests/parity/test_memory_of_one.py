@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from kinema.flm import memory as memory_module
 from kinema.flm.memory import ItemMemory
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
@@ -82,6 +83,30 @@ def test_events_and_questions_go_on_while_the_memory_is_put_together():
     refit = ItemMemory.fit(Histories.from_lists(log, NUM_ITEMS), window=3)
     np.testing.assert_allclose(memory.counts.toarray(), refit.counts.toarray(), rtol=1e-4)
     np.testing.assert_allclose(memory.totals, refit.totals, rtol=1e-4)
+
+
+def test_a_service_does_not_wait_while_the_memory_is_put_together(monkeypatch):
+    monkeypatch.setattr(memory_module, "_FOLD_AFTER", 5)
+    rng = np.random.default_rng(0)
+    log = [rng.choice(NUM_ITEMS, 6, replace=False).tolist() for _ in range(60)]
+    memory = ItemMemory.fit(Histories.from_lists([[]], NUM_ITEMS), window=3)
+    memory.folds_aside = True
+    by_whom, fold = set(), memory.fold
+
+    def told():
+        by_whom.add(threading.current_thread().name)
+        fold()
+
+    memory.fold = told
+    for items in log:
+        for place, item in enumerate(items):
+            memory.update(items[:place], item)
+    for thread in threading.enumerate():
+        if thread.name == "kinema-fold":
+            thread.join()
+    assert by_whom == {"kinema-fold"}
+    refit = ItemMemory.fit(Histories.from_lists(log, NUM_ITEMS), window=3)
+    np.testing.assert_allclose(memory.counts.toarray(), refit.counts.toarray(), rtol=1e-4)
 
 
 @settings(max_examples=40, deadline=None)

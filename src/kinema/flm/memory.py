@@ -53,6 +53,10 @@ class ItemMemory:
             items that have any alone.
         counted_U: int64, the oldest so many interactions of each user of a log are counted; None where that is not known.
 
+    What was counted lately is put together with the rest now and then, which takes half a second for millions of counts. By the
+    event that is due, so that the same events always give the same memory; in a thread of its own where ``folds_aside`` is set,
+    so that a service does not stand still.
+
     Source: FLM.md section 3; the family is SAR and sequential item-kNN. We differ by the echo, by the powers of the totals
     (rows .5, columns .3, chosen on validation of two unlike logs), and by the row mean inside the logarithm.
     """
@@ -77,6 +81,7 @@ class ItemMemory:
         self.echo = echo
         self.num_neighbours = num_neighbours
         self.shrinkage = shrinkage
+        self.folds_aside = False
         self._lock = threading.Lock()
         self._folding = threading.Lock()
         self._counts_VV = counts_VV
@@ -167,7 +172,10 @@ class ItemMemory:
             self._totals_V[new_item] += self.echo * weights_W.sum()
             self._scales.change(self._totals_V, np.append(newest_W, new_item))
             is_much = self._updates[-1].num > _FOLD_AFTER
-        if is_much:
+        if is_much and self.folds_aside:
+            if not self._folding.locked():
+                threading.Thread(target=self.fold, name="kinema-fold", daemon=True).start()
+        elif is_much:
             self.fold()
 
     def fold(self) -> None:

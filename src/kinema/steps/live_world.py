@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinema.artifacts import MANIFEST
+from kinema.flm.memory import ItemMemory
 from kinema.recommend.audience import Audience
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.insight import Insight, insight_of
@@ -96,7 +97,9 @@ class LiveWorld:
         self._newest_ms = int(maker.dataset.histories.timestamps_ms.max(initial=0))
         self._kinds = frozenset(settings.histories.kinds)
         counts_V = maker.dataset.histories.item_counts()
-        scorer = maker.recommender.parts.scorer
+        scorer, memory = maker.recommender.parts.scorer, maker.recommender.parts.memory
+        if isinstance(memory, ItemMemory):
+            memory.folds_aside = True
         self._counts_V = getattr(scorer, "counts_V", counts_V)
         self._hidden_V = self.catalogue.hidden_V.copy()  # by the items themselves
         self._placing = Placing()
