@@ -1,5 +1,8 @@
 """Error classes. Each says who acts: the one who configures, the owner of the data, or the one who runs the steps."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class KinemaError(Exception):
     """Root of every error Kinema raises on purpose; its text is meant for a person and names a remedy."""
@@ -27,3 +30,14 @@ class StaleArtifactError(KinemaError):
 
 class ConflictError(KinemaError):
     """What was to be changed has changed meanwhile: read it again, then decide."""
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """What stands between an unknown name and those that are known: the nearest of them, where there is one.
+
+    Example:
+        >>> did_you_mean("frame", ["frames", "motion"]), did_you_mean("x", ["frames", "motion"])
+        (", did you mean 'frames'?", ';')
+    """
+    close = get_close_matches(given, list(known), n=1)
+    return f", did you mean '{close[0]}'?" if close else ";"

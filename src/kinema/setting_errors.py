@@ -1,13 +1,12 @@
 """What is wrong with a `kinema.toml`, in one line that names the key and what is allowed there."""
 
-import difflib
 import os
 from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, did_you_mean
 
 
 def explained(error: dict[str, Any], model: type[BaseModel], place: str) -> str:
@@ -42,8 +41,7 @@ def _verb(rule: str) -> str:
 
 def unknown_key(key: str, allowed: Sequence[str], place: str) -> str:
     """A key that is not there, with the nearest one that is."""
-    close = difflib.get_close_matches(key.rsplit(".", maxsplit=1)[-1], allowed, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ";"
+    hint = did_you_mean(key.rsplit(".", maxsplit=1)[-1], allowed)
     return f"unknown key '{key}' in {place}{hint} allowed: {', '.join(allowed)}"
 
 

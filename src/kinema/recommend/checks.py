@@ -1,13 +1,12 @@
 """What a question must look like before it is answered."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, did_you_mean
 from kinema.schema import Request
 from kinema.store.histories import Histories
 
@@ -40,9 +39,9 @@ def check_modality(name: str, known: Sequence[str]) -> None:
         DataError: It is not; the message has the nearest.
     """
     if name not in known:
-        close = get_close_matches(name, known, n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ";"
-        raise DataError(f"unknown modality '{name[:80]}'{hint} known: {', '.join(known) or 'none'}")
+        raise DataError(
+            f"unknown modality '{name[:80]}'{did_you_mean(name, known)} known: {', '.join(known) or 'none'}"
+        )
 
 
 def check_settings(

@@ -5,12 +5,12 @@ What does not depend on the moment of the request is asked of the catalogue once
 Shape suffixes: V items.
 """
 
-from difflib import get_close_matches
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.errors import did_you_mean
 from kinema.recommend.catalogue import UNKNOWN_DATE, Catalogue
 from kinema.recommend.facets import UNREADABLE, Words
 from kinema.recommend.scenario import CATEGORY, Condition, Scenario
@@ -114,8 +114,7 @@ def scenario_warnings(scenario: Scenario, catalogue: Catalogue) -> list[str]:
 
 
 def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name.casefold(), known, n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+    return did_you_mean(name.casefold(), known).removesuffix(";")
 
 
 def _has(catalogue: Catalogue, attribute: str) -> bool:

@@ -5,10 +5,9 @@ Plain values. `kinema.service_settings` reads them from `kinema.toml`; the pipel
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Final, Literal
 
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, did_you_mean
 from kinema.recommend.facets import Scalar
 
 BUILT_IN: Final = ("home", "related", "search")
@@ -168,6 +167,4 @@ def check_scenario(name: str, known: Iterable[str]) -> None:
 
 
 def _with_hint(subject: str, given: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(given, known, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ";"
-    return f"{subject}{hint} known: {', '.join(known)}"
+    return f"{subject}{did_you_mean(given, known)} known: {', '.join(known)}"

@@ -4,13 +4,12 @@ Shape suffixes: V items, K items of the answer.
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinema.errors import DataError
+from kinema.errors import DataError, did_you_mean
 from kinema.recommend.catalogue import Catalogue
 from kinema.recommend.conditions import failures
 from kinema.recommend.facets import Words
@@ -68,8 +67,7 @@ def _check_known(catalogue: Catalogue, noun: str, words: Words, names: Sequence[
     for name in names:
         if not catalogue.facets.having(words, (name,)).any():
             known = catalogue.facets.known(words)
-            close = get_close_matches(name.casefold(), known, n=1)
-            hint = f", did you mean '{close[0]}'?" if close else ";"
+            hint = did_you_mean(name.casefold(), known)
             raise DataError(f"unknown {noun} '{name}'{hint} known: {', '.join(sorted(known)[:20]) or 'none'}")
 
 

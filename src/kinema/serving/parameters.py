@@ -1,9 +1,8 @@
 """Parameters of an address that no route knows are refused: ``?num=5`` would be answered with ten items, and nobody would be told."""
 
-from difflib import get_close_matches
-
 from fastapi import Request
 
+from kinema.errors import did_you_mean
 from kinema.serving.problems import Problem
 
 
@@ -22,7 +21,5 @@ async def known_parameters(request: Request) -> None:
     known = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f", did you mean '{near[0]}'?" if near else ";"
             told = f"known: {', '.join(known)}" if known else "this path has none"
-            raise Problem(422, f"unknown parameter '{name[:80]}'{hint} {told}", field=name[:80])
+            raise Problem(422, f"unknown parameter '{name[:80]}'{did_you_mean(name, known)} {told}", field=name[:80])

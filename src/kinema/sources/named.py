@@ -1,10 +1,9 @@
 """Public data sets by name."""
 
-import difflib
 from pathlib import Path
 from typing import Final
 
-from kinema.errors import ConfigError, DataError
+from kinema.errors import ConfigError, DataError, did_you_mean
 from kinema.sources.blocks import Table
 from kinema.sources.movielens import movielens_1m, movielens_100k
 from kinema.sources.sequences import s3rec
@@ -28,9 +27,7 @@ def open_named(name: str, folder: Path) -> list[Table]:
         DataError: The folder or one of its files is missing.
     """
     if name not in NAMED:
-        close = difflib.get_close_matches(name, NAMED, n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ";"
-        raise ConfigError(f"unknown source '{name}'{hint} known: {', '.join(NAMED)}")
+        raise ConfigError(f"unknown source '{name}'{did_you_mean(name, NAMED)} known: {', '.join(NAMED)}")
     if not folder.is_dir():
         raise DataError(f"source {name} must have a folder of files, '{folder}' is none; name the unpacked folder")
     return NAMED[name](folder)

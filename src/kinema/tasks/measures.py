@@ -5,7 +5,6 @@ anything is trained. Numbers without a better direction (`calibration_bias`, `in
 left out: nothing can be chosen by them alone.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, did_you_mean
 from kinema.losses import classification as class_losses
 from kinema.losses import pairwise
 from kinema.losses import regression as number_losses
@@ -315,6 +314,4 @@ def _check_given(
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
     """The message, with the nearest name."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ";"
-    return f"unknown {what} '{name}'{hint} known: {', '.join(known) or 'none'}"
+    return f"unknown {what} '{name}'{did_you_mean(name, known)} known: {', '.join(known) or 'none'}"

@@ -3,13 +3,12 @@
 The same names stand in ``[finetune]`` of `kinema.toml`; `FitOptions.from_mapping` reads them.
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, did_you_mean
 from kinema.training.given_values import changed, check_names
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -158,9 +157,7 @@ class FitOptions:
 
 def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, 1)
-        guess = f", did you mean '{near[0]}'?" if near else ";"
-        raise ConfigError(f"unknown {name} {value!r}{guess} known: {', '.join(known)}")
+        raise ConfigError(f"unknown {name} {value!r}{did_you_mean(str(value), known)} known: {', '.join(known)}")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

@@ -1,11 +1,10 @@
 """Settings as a person gives them, by name and of the kind that the default has; what is wrong is said with what to write."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from kinema.errors import ConfigError
+from kinema.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -60,9 +59,9 @@ def check_names(names: Collection[str], known: Collection[str], *, where: str, h
     """
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            guess = f", did you mean '{near[0]}'?" if near else ";"
-            raise ConfigError(f"unknown key '{name}' in {where}{guess} known: {', '.join(known)}{hint}")
+            raise ConfigError(
+                f"unknown key '{name}' in {where}{did_you_mean(name, known)} known: {', '.join(known)}{hint}"
+            )
 
 
 def read_value(name: str, value: Any, default: Any, *, where: str) -> Any:
