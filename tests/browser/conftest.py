@@ -14,6 +14,7 @@ from browser_window import CHROMIUM, DESKTOP, Watch, browser
 from console_town import make_town
 from kinema.project import Project
 from kinema.serving.keys import create_key
+from kinema.steps.locking import only_one
 from running_service import RunningService
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed", exc_type=ImportError)
@@ -37,13 +38,20 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory):
-    """The folder of a trained project."""
-    folder = tmp_path_factory.mktemp("console")
+    """The folder of a trained project, of this process alone; processes that test side by side share the making."""
     given = os.environ.get("KINEMA_CONSOLE_PROJECT")
-    if given is None:
-        return make_town(folder)
-    project = Path(given).resolve()
-    return shutil.copytree(project.parent, folder / "given", symlinks=True) / project.name
+    project = made_by_one(tmp_path_factory) if given is None else Path(given).resolve()
+    return shutil.copytree(project.parent, tmp_path_factory.mktemp("console") / "given", symlinks=True) / project.name
+
+
+def made_by_one(tmp_path_factory):
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "console-town"
+    with only_one(folder / "making", wait=True):
+        if not (folder / "made").exists():
+            make_town(folder)
+            (folder / "made").touch()
+    return folder / "shop"
 
 
 @pytest.fixture(scope="session")

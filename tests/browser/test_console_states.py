@@ -7,8 +7,11 @@ from playwright.sync_api import expect
 
 from browser_window import PAGES, settled
 from kinema.project import Project
+from kinema.serving.keys import create_key, revoke_key
 from running_service import RunningService
 
+KEPT_MS = 3_500
+"""So long a service may go on with what it knows of a key."""
 GIVE = """([content, name, type, how]) => {
     const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0))
     const given = new DataTransfer()
@@ -27,6 +30,11 @@ def give(page, content, name, kind, how):
 
 def found(page):
     return page.get_by_role("region", name="Clips found").get_by_role("article")
+
+
+def failures(page):
+    """What says that it could not be had; a key that may not is another matter."""
+    return page.locator(".notice.bad")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +102,7 @@ def test_an_empty_catalogue_says_what_to_do(window, nothing, path, text):
     page.goto(path)
     settled(page)
     expect(page.get_by_text(text).first).to_be_visible()
-    expect(page.get_by_text("This could not be loaded")).to_have_count(0)
+    expect(failures(page)).to_have_count(0)
 
 
 def test_a_key_that_may_only_read_can_open_every_page_and_change_nothing(window, guarded, keys):
@@ -109,8 +117,29 @@ def test_a_key_that_may_only_read_can_open_every_page_and_change_nothing(window,
     for path in PAGES.values():
         page.goto(path)
         settled(page)
-        expect(page.get_by_text("This could not be loaded")).to_have_count(0)
+        expect(failures(page)).to_have_count(0)
     page.goto("/models")
     expect(page.get_by_text("It needs the scope “admin”.")).to_be_visible()
     page.goto("/scenarios/home")
     expect(page.get_by_text("This key may look and try, but not save.")).to_be_visible()
+
+
+def test_a_session_that_has_ended_is_said_and_the_next_one_goes_on_at_the_same_page(window, guarded, keys, town):
+    page = window(guarded.address)
+    page.watch.expect("/v1/")  # 401 before signing in, and once the key is revoked
+    with Project.open(town) as project:
+        key, secret = create_key(project.store, name="for a moment", scopes=("read",))
+    page.goto("/catalogue?tab=rejects")
+    page.get_by_label("Key").fill(secret)
+    page.get_by_role("button", name="Sign in").click()
+    settled(page)
+    with Project.open(town) as project:
+        revoke_key(project.store, key.id)
+    page.wait_for_timeout(KEPT_MS)
+    page.locator("nav").first.get_by_role("link", name="Scenarios").click()
+    expect(page.get_by_text("Your session has ended. Please sign in again.")).to_be_visible()
+    page.get_by_label("Key").fill(keys["reader"])
+    page.get_by_role("button", name="Sign in").click()
+    settled(page)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(failures(page)).to_have_count(0)

@@ -61,7 +61,7 @@ class RollbackOut(Answer):
     version: str = Field(description="published now; other processes follow within a second or so")
     before: str | None
     answering: bool = Field(description="this process answers with it already")
-    notices: list[str]
+    notices: list[NoticeOut]
 
 
 class KeyIn(Wire):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.notices import Notice
 from kinema.scenario_settings import ScenarioSettings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class RolledBack:
 
     version: str
     before: str | None
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     answers: bool
 
 

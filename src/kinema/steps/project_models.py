@@ -86,7 +86,7 @@ class Models:
         return Published(version, before, self._notices())
 
     def _notices(self) -> tuple[str, ...]:
-        return notices_of(self._project.artifacts, self._project.settings.recommend)
+        return tuple(one.text for one in notices_of(self._project.artifacts, self._project.settings.recommend))
 
 
 def pretrain_project(
@@ -151,6 +151,6 @@ def pretrain_project(
         notices=(
             *report.notices,
             *((again,) if report.reused and after != before else ()),
-            *notices_of(project.artifacts, project.settings.recommend),
+            *(one.text for one in notices_of(project.artifacts, project.settings.recommend)),
         ),
     )

@@ -16,6 +16,7 @@ from kinema.errors import ConfigError, DataError, NotBuiltError, StaleArtifactEr
 from kinema.flm.bound import BoundFile
 from kinema.flm.config import FLMConfig
 from kinema.flm.model import FLM, FORMAT_VERSION, KIND
+from kinema.notices import Notice
 from kinema.settings import RecommendSettings
 from kinema.steps.dataset import Dataset
 from kinema.steps.slates import NEXT
@@ -175,7 +176,7 @@ def publish_from(place: Path, service: Service) -> Version:
     return service.publish(model, parents)
 
 
-def notices_of(artifacts: Path, settings: RecommendSettings) -> tuple[str, ...]:
+def notices_of(artifacts: Path, settings: RecommendSettings) -> tuple[Notice, ...]:
     """What a person should know after a publication: what does not follow it."""
     serving = serving_folder(artifacts)
     if serving is None:
@@ -185,16 +186,16 @@ def notices_of(artifacts: Path, settings: RecommendSettings) -> tuple[str, ...]:
             f'[recommend] model = "{settings.model}" goes on serving: what was published has no part in slates; '
             f"set it to {SERVING}, or run: kinema finetune {settings.model}"
         )
-        return (told,)
+        return (Notice("other_model_serves", told, {"model": settings.model}),)
     name, flm = settings.ranker, BoundFile.of(serving).model
     if not name:
         return ()
     kept = ranker_folder(artifacts, name, flm=flm, model=serving) / MANIFEST
     if kept.is_file() and f'"{flm}"' in kept.read_text(encoding="utf-8"):
         return ()
-    return (
-        f"ranker '{name}' has not learnt with version {version_of(serving).id}: slates are FLM's alone; run: kinema finetune {name}",
-    )
+    version = version_of(serving).id
+    told = f"ranker '{name}' has not learnt with version {version}: slates are FLM's alone; run: kinema finetune {name}"
+    return (Notice("ranker_left_behind", told, {"ranker": name, "version": version}),)
 
 
 def model_in(place: Path) -> Path:

@@ -299,4 +299,5 @@ def publish_final(
         version = publish_staged(work.artifacts, staged, made, keep=project.settings.serving.keep_versions)
     for one in (_CANDIDATE, _FINAL):
         shutil.rmtree(work.place(one), ignore_errors=True)
-    return version, (*notices, *notices_of(work.artifacts, project.settings.recommend))
+    behind = notices_of(work.artifacts, project.settings.recommend)
+    return version, (*notices, *(one.text for one in behind))

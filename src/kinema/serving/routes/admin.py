@@ -25,7 +25,7 @@ from kinema.serving.model_wire import MapOut, MapPointOut, ModelCurveOut, ModelR
 from kinema.serving.problems import NOT_BUILT, Problem, not_found
 from kinema.serving.routes.parts import Parts
 from kinema.serving.segments import read_segment
-from kinema.serving.wire import Id, Mark
+from kinema.serving.wire import Id, Mark, NoticeOut
 from kinema.serving.world import World
 
 router = APIRouter(prefix="/v1", tags=["administration"], route_class=JsonRoute)
@@ -55,7 +55,8 @@ async def roll_back_model(parts: Parts, request: Request, body: RollbackIn) -> R
     taken_up = done.answers and await parts.run_long(
         keeper.wait_until, lambda world: bool(world.version == done.version)
     )
-    return RollbackOut(version=done.version, before=done.before, answering=taken_up, notices=list(done.notices))
+    notices = [NoticeOut.model_validate(one) for one in done.notices]
+    return RollbackOut(version=done.version, before=done.before, answering=taken_up, notices=notices)
 
 
 @router.get("/models/map", summary="A map of the catalogue")

@@ -1,4 +1,5 @@
 import { asApiError } from '$lib/api/errors'
+import { saidOf } from '$lib/said'
 
 export interface Toast {
   id: number
@@ -30,7 +31,7 @@ class Toasts {
 
   /** An error in the service's own words, which name the remedy. */
   error(thrown: unknown): void {
-    this.show('bad', asApiError(thrown).message)
+    this.show('bad', saidOf(asApiError(thrown)))
   }
 
   close(id: number): void {

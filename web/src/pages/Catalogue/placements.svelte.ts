@@ -3,6 +3,7 @@ import { asApiError } from '$lib/api/errors'
 import type { Windowed } from '$lib/api/windowed.svelte'
 import { t } from '$lib/i18n/i18n.svelte'
 import { toasts } from '$lib/state/toasts.svelte'
+import { saidOf } from '$lib/said'
 import type { Row } from './filters'
 import { bodyOf, each, freePositions, placed, type Change, type Placement } from './placing'
 
@@ -62,7 +63,7 @@ export class Placements {
     this.#onchanged()
     const [first] = failed
     if (first)
-      toasts.show('bad', t('catalogue.bulkFailed', { n: failed.length, message: asApiError(first.error).message }))
+      toasts.show('bad', t('catalogue.bulkFailed', { n: failed.length, message: saidOf(asApiError(first.error)) }))
     if (failed.length < rows.length) toasts.good(t('catalogue.bulkDone', { n: rows.length - failed.length }))
   }
 

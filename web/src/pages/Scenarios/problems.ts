@@ -1,6 +1,7 @@
 import type { ApiError } from '$lib/api/errors'
 import { t } from '$lib/i18n/i18n.svelte'
 import { number } from '$lib/format'
+import { said } from '$lib/said'
 import { SOURCES, type ConditionDraft, type Draft } from './rules'
 
 /** What is wrong, by field: the API's own names, rows of lists as `pins.#0`. */
@@ -80,5 +81,5 @@ export function refusalOf(error: ApiError, before: string): Refusal {
 /** The message that belongs to a field: of itself or of a part of it. */
 export function messageAt(refusal: Refusal | null, path: string): string | null {
   if (!refusal?.path) return null
-  return refusal.path === path || refusal.path.startsWith(`${path}.`) ? refusal.message : null
+  return refusal.path === path || refusal.path.startsWith(`${path}.`) ? said(refusal.message) : null
 }

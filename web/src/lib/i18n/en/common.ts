@@ -17,7 +17,6 @@ export default {
   all: 'All',
   clips: '{n} {n|clip|clips}',
   events: '{n} {n|event|events}',
-  failedTitle: 'This could not be loaded',
   offlineTitle: 'The service does not answer',
   offlineText: 'Kinema asks again by itself. What you did is kept.',
   forbiddenTitle: 'This key may not do that',

@@ -8,6 +8,8 @@ export default {
   model_missing_content: 'No model yet: ranked by content and popularity; run: kinema pretrain',
   vectors_damaged: '{count} damaged {count|vector is|vectors are} taken as absent; run: kinema extract',
   ranker_left_out: 'The second opinion is left out: {why}',
+  other_model_serves: 'The settings let another model, {model}, serve: what was published has no part in slates',
+  ranker_left_behind: 'The ranker {ranker} has not learnt with version {version}: slates are ordered without it',
   user_unknown: '{user} is unknown: popular and new clips',
   user_unknown_profile: '{user} is unknown: clips that suit the profile',
   user_new: '{user} has watched nothing yet: popular and new clips',

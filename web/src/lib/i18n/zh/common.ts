@@ -19,7 +19,6 @@ export default {
   all: '全部',
   clips: '{n} 个短片',
   events: '{n} 个事件',
-  failedTitle: '无法加载',
   offlineTitle: '服务没有响应',
   offlineText: 'Kinema 会自动重试，您的操作已保留。',
   forbiddenTitle: '此密钥没有权限',

@@ -6,9 +6,10 @@ import health from './health'
 import item from './item'
 import model from './model'
 import notices from './notices'
+import said from './said'
 import scenarios from './scenarios'
 import search from './search'
 import user from './user'
 import why from './why'
 
-export default { common, frame, forYou, why, search, item, user, catalogue, scenarios, model, health, notices }
+export default { common, frame, forYou, why, search, item, user, catalogue, scenarios, model, health, notices, said }

@@ -7,6 +7,8 @@ export default {
   model_missing_content: '还没有模型，按内容和热度排序；请运行：kinema pretrain',
   vectors_damaged: '{count} 个向量已损坏，按缺失处理；请运行：kinema extract',
   ranker_left_out: '第二排序器未参与：{why}',
+  other_model_serves: '设置中由另一个模型 {model} 提供服务：刚发布的版本不参与推荐',
+  ranker_left_behind: '排序器 {ranker} 尚未随版本 {version} 训练：推荐列表暂不经过它',
   user_unknown: '未知用户 {user}：显示热门和新上线的短片',
   user_unknown_profile: '未知用户 {user}：显示符合画像的短片',
   user_new: '{user} 还没有观看记录：显示热门和新上线的短片',

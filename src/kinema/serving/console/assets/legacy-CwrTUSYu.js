@@ -1,1 +1,0 @@
-import{Wt as e}from"./router.svelte-C4J7cXBa.js";e();

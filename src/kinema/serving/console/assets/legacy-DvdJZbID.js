@@ -1,0 +1,1 @@
+import{Wt as e}from"./router.svelte-CgrxSfyd.js";e();
