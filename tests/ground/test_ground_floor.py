@@ -80,3 +80,20 @@ def test_freed_memory_is_kept_where_the_c_library_is_glibc_and_elsewhere_nothing
     monkeypatch.setattr(threads.sys, "platform", "win32")
     threads.keep_freed_memory()
     assert len(told) == 3
+
+
+def test_freed_memory_is_given_back_where_the_c_library_is_glibc_and_elsewhere_nothing_happens(monkeypatch):
+    told = []
+
+    class Library:
+        def malloc_trim(self, keep):
+            told.append(keep)
+
+    monkeypatch.setattr(threads.sys, "platform", "linux")
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: Library())
+    threads.give_back_freed_memory()
+    monkeypatch.setattr(threads.ctypes, "CDLL", lambda _: object())
+    threads.give_back_freed_memory()
+    monkeypatch.setattr(threads.sys, "platform", "darwin")
+    threads.give_back_freed_memory()
+    assert told == [0]

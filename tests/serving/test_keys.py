@@ -208,3 +208,9 @@ def test_a_wrong_key_is_not_made(documents, wrong, message):
 def test_revoking_an_unknown_key_says_so(documents):
     with pytest.raises(DataError, match="unknown key 'nobody'; list them: kinema keys list"):
         revoke_key(documents, "nobody")
+
+
+def test_revoking_a_key_by_its_name_tells_its_id(documents):
+    made = [create_key(documents, name="shop", scopes=["read"], now_ms=n)[0].id for n in (1, 2)]
+    with pytest.raises(DataError, match=f"unknown key 'shop'; it is the name of {made[0]}, {made[1]}"):
+        revoke_key(documents, "shop")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, project_option, table
+from kinema.cli.output import Output, common_options, facts_table, project_option
 
 if TYPE_CHECKING:
     from kinema.steps.adapting import AdaptReport
@@ -96,11 +96,11 @@ def _run(modality: Literal["text", "frames"], output: Output, *, folder: Path | 
 
 
 def _people(console: Console, report: "AdaptReport") -> None:
-    rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts.items()]
+    facts = dict(report.facts)
     losses = [", ".join(f"{name} {value:.3f}" for name, value in one["losses"].items()) for one in report.curve]
     if losses:
-        rows.append(["loss", losses[0] if len(losses) == 1 else f"{losses[0]} -> {losses[-1]}"])
-    console.print(table(f"{report.modality} encoder {report.encoder}", ["what", "value"], rows))
+        facts["loss"] = losses[0] if len(losses) == 1 else f"{losses[0]} -> {losses[-1]}"
+    console.print(facts_table(f"{report.modality} encoder {report.encoder}", facts))
     console.print(f"{report.probe}? On {report.num_cases} held-out items:", markup=False)
     console.print(
         f"  before {report.before:.4f}, after {report.after:.4f}, difference {report.gain:+.4f} "

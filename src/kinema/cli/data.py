@@ -1,12 +1,11 @@
 """`kinema ingest` and `kinema check`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
-from kinema.cli.output import Output, common_options, print_notices, project_option, table
+from kinema.cli.output import Output, common_options, facts_table, print_notices, project_option, table
 from kinema.errors import ConfigError
 
 
@@ -145,8 +144,7 @@ def check(output: Output, *, folder: Path | None, num_rejects: int) -> None:
         report = project.check()
 
     def people(console: Console) -> None:
-        rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts().items()]
-        console.print(table("store", ["what", "value"], rows))
+        console.print(facts_table("store", report.facts()))
         if report.rejects:
             shown = [
                 [one.file, "" if one.row is None else one.row, one.kind, one.reason]

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from kinema.cli.output import FOLDER, Output, common_options, print_notices, project_option, table
+from kinema.cli.output import FOLDER, Output, common_options, facts_table, print_notices, project_option, table
 from kinema.cli.searching import trial_rows
 
 if TYPE_CHECKING:
     from kinema.steps.evaluating import EvaluationReport
     from kinema.tuning.report import TuningReport
 
+_TOLD_BY_OTHERS = ("blend",)
+"""Facts for programs: weights and cold ratios say the same to people."""
 _SEED = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Overrides [runtime] seed.")
 
 
@@ -101,8 +103,8 @@ def pretrain(
         if report.tuning is not None:
             print_tuning(console, report.tuning)
         print_notices(console, report.notices)
-        rows: list[list[Any]] = [[name, str(value)] for name, value in report.facts.items()]
-        console.print(table(f"FLM in {report.folder}", ["what", "value"], rows))
+        facts = {name: value for name, value in report.facts.items() if name not in _TOLD_BY_OTHERS}
+        console.print(facts_table(f"FLM in {report.folder}", facts | {"seed": str(report.facts["seed"])}))
         if how["catalogue_only"] or how["zero_shot"]:
             console.print("next: kinema similar ITEM -n 10 --explain, or kinema recommend USER -n 10 --explain")
         else:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,6 +127,36 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     for row in rows:
         made.add_row(*(_cell(one) for one in row))
     return made
+
+
+def facts_table(title: str, facts: Mapping[str, Any]) -> Table:
+    """What a report says of one thing, a line each; values that hold others are written out."""
+    return table(title, ["what", "value"], [[name.replace("_", " "), in_words(value)] for name, value in facts.items()])
+
+
+def in_words(value: Any) -> str:
+    """A value as a person reads it.
+
+    Examples:
+        >>> in_words({"sequential": 0.5365999937057495, "popularity": 0.3512})
+        'sequential 0.537, popularity 0.351'
+        >>> in_words({"frames": True, "motion": False, "text": True})
+        'frames, text; not motion'
+        >>> in_words([14853, "a", None, 2.0])
+        '14,853, a, none, 2'
+    """
+    if isinstance(value, Mapping):
+        if value and all(isinstance(one, bool) for one in value.values()):
+            named = [", ".join(name for name, one in value.items() if one is wanted) for wanted in (True, False)]
+            return "; not ".join(named).removesuffix("; not ") if named[0] else f"none: not {named[1]}"
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(in_words(one) for one in value) or "none"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:,.3g}" if abs(value) < 1 else f"{value:,.2f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return {None: "none", True: "yes", False: "no"}.get(value, str(value))
 
 
 def print_notices(console: Console, notices: Iterable[str]) -> None:

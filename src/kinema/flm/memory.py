@@ -31,6 +31,7 @@ from kinema.flm.memory_kernels import (
 from kinema.flm.memory_query import Scales, Scratch, Standing, check_items, decayed_query, grown
 from kinema.flm.memory_updates import Updates
 from kinema.store.histories import Histories
+from kinema.threads import give_back_freed_memory
 
 _FOLD_AFTER: Final = 20_000
 
@@ -53,9 +54,8 @@ class ItemMemory:
             items that have any alone.
         counted_U: int64, the oldest so many interactions of each user of a log are counted; None where that is not known.
 
-    What was counted lately is put together with the rest now and then, which takes half a second for millions of counts. By the
-    event that is due, so that the same events always give the same memory; in a thread of its own where ``folds_aside`` is set,
-    so that a service does not stand still.
+    What was counted lately is put together with the rest now and then: half a second for millions of counts. By the event that is
+    due, so that the same events always give the same memory; in a thread of its own, for a service, where ``folds_aside`` is set.
 
     Source: FLM.md section 3; the family is SAR and sequential item-kNN. We differ by the echo, by the powers of the totals
     (rows .5, columns .3, chosen on validation of two unlike logs), and by the row mean inside the logarithm.
@@ -191,6 +191,8 @@ class ItemMemory:
             with self._lock:
                 self._counts_VV = grown(folded_VV, self.num_items)
                 self._updates = self._updates[1:]
+        if self.folds_aside:
+            give_back_freed_memory()
 
     def count_on(self, histories: Histories) -> int:
         """Count what a log holds beyond what was counted of it, as `update` would event by event.

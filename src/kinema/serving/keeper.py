@@ -20,6 +20,7 @@ from kinema.serving.slate_origins import SlateOrigins
 from kinema.serving.telemetry import Telemetry
 from kinema.serving.world import World, Worlds
 from kinema.store.service_protocols import Arrival, ServiceStore, StoreState
+from kinema.threads import give_back_freed_memory
 
 _LOG = get_logger("serving")
 _MOST_AT_ONCE: Final = 10_000
@@ -273,3 +274,4 @@ def settle_memory() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    give_back_freed_memory()

@@ -151,7 +151,9 @@ def revoke_key(documents: Documents, key_id: str, *, now_ms: int | None = None) 
     while True:
         document = documents.document(ROOM, key_id)
         if document is None:
-            raise DataError(f"unknown key '{key_id[:80]}'; list them: kinema keys list")
+            named = [key.id for key in list_keys(documents) if key.name == key_id]
+            said = f"it is the name of {', '.join(named)}" if named else "list them: kinema keys list"
+            raise DataError(f"unknown key '{key_id[:80]}'; {said}")
         value = dict(document.value)
         if value.get("revoked_ms") is not None:
             return _key(key_id, value)

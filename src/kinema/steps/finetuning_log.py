@@ -141,19 +141,40 @@ def finetune_click_on_log(
         calibration=learnt.calibration.to_json(),
         report={**metrics, "slices of test": told},
     ).save(folder, seed=plan.seed)
+    positive = {name: int(exposures.outcomes[label][rows].sum()) for name, rows in parts.items()}
+    examples = {name: len(rows) for name, rows in parts.items()}
     return LogClickReport(
         folder=folder,
         label=label,
-        num_examples={name: len(rows) for name, rows in parts.items()},
-        num_positive={name: int(exposures.outcomes[label][rows].sum()) for name, rows in parts.items()},
+        num_examples=examples,
+        num_positive=positive,
         metrics=metrics,
         best_epoch=learnt.reports[-1].best_epoch,
         epochs=learnt.reports[-1].epochs,
         seconds=time.perf_counter() - started,
         num_parameters=sum(one.numel() for one in network.parameters()),
-        notices=(*clicks.notices, *train.notices, _CLEAN if extras.clean else _SEEN),
+        notices=(
+            *clicks.notices,
+            *train.notices,
+            *one_sided(label, examples, positive),
+            _CLEAN if extras.clean else _SEEN,
+        ),
         slices=slices,
         members=len(network.members) if isinstance(network, HistoryClickEnsemble) else 1,
+    )
+
+
+def one_sided(label: str, examples: Mapping[str, int], positive: Mapping[str, int]) -> tuple[str, ...]:
+    """Says why a part has no AUC: its examples are all alike.
+
+    Example:
+        >>> one_sided("click", {"valid": 9, "test": 4}, {"valid": 3, "test": 0})
+        ('test has no AUC: none of its 4 examples is a click; it takes some of both',)
+    """
+    return tuple(
+        f"{part} has no AUC: {'every one' if positive[part] else 'none'} of its {count:,} examples is a {label}; it takes some of both"
+        for part, count in examples.items()
+        if count and positive[part] in (0, count)
     )
 
 
