@@ -11,7 +11,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 help:
 	@echo 'make demo    generate a small streaming service and run the whole road on it (about 5 minutes)'
 	@echo 'make serve   answer recommendations and search over HTTP from the demo project (make demo first)'
-	@echo 'make test    all tests but those in a browser (BROWSER=yes: those, too)'
+	@echo 'make test    all tests but those in a browser'
 	@echo 'make test-browser  the console in chromium: each page, axe, budget (skipped where there is no chromium)'
 	@echo 'make check   format, lint, types, import contracts, known vulnerabilities'
 	@echo 'make format  rewrite the code in the house format'
@@ -43,7 +43,7 @@ serve: $(STAMP)
 	@$(BIN)/kinema serve --open --project demo/project
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(BROWSER),,--ignore tests/browser)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
 
 test-browser: $(STAMP)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
