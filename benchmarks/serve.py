@@ -5,7 +5,7 @@
 Everything on this machine in one run, per size of the catalogue, medians of the rounds:
 
 - the service (`serve_process.py`), as one process and as two that share a store, each with one thread that answers: `wrk` asks as 1, 8 and 32 clients, nine requests for ten recommendations to one event; users have
-  histories of about 50 (`serve_world.py`). Every answer is a slate logged durably, with reasons. The first seconds warm it up;
+  histories of about 50 (`serve_world.py`). Every answer is a slate logged durably, with reasons. The first 6,000 requests warm it up;
   The load is people who come back: 2,000 users, nine requests to one event, so most are asked about again with the history that they had,
   and what was found for it is kept (`kinema.retrieval.asked_before`). Where every request follows an event, each costs the second of these;
 - a bare endpoint of the same framework that returns one of those answers as a constant, with the same clients;
@@ -43,6 +43,9 @@ HERE: Final = Path(__file__).resolve().parent
 RESULT: Final = HERE / "results" / "serve.json"
 CLIENTS: Final = (1, 8, 32)
 WARM_SECONDS: Final = 15
+MOST_WARM_SECONDS: Final = 180
+WARM_REQUESTS: Final = 6_000
+"""Each of the 2,000 users three times, so that a slow machine is measured in the same state as a fast one."""
 _PORT: Final = 8377
 
 
@@ -98,7 +101,7 @@ def measure(num_items: int, *, workers: list[int], seconds: int, rounds: int, so
             with running("--project", str(project), "--workers", str(num), path="/health/ready") as process:
                 url = f"http://127.0.0.1:{_PORT}/v1/users/u00001/recommendations?n=10"
                 answer.write_bytes(urllib.request.urlopen(url).read())
-                loaded(clients=4, seconds=WARM_SECONDS, num_items=num_items)
+                warmed(num_items)
                 name = "service" if num == 1 else f"service of {num} processes"
                 found[name] = {
                     str(clients): medians([loaded(clients=clients, seed=2 + number, **how) for number in range(rounds)])
@@ -137,6 +140,15 @@ def memory_mb(process: int) -> float:
     own = psutil.Process(process)
     shares = [one.memory_full_info() for one in (own, *own.children(recursive=True))]
     return round(sum(getattr(one, "pss", one.rss) for one in shares) / 1e6, 1)
+
+
+def warmed(num_items: int) -> None:
+    """Load the service until it knows what it keeps of its users."""
+    requests, started = 0, time.monotonic()
+    for seed in range(200, 300):
+        requests += loaded(clients=4, seconds=WARM_SECONDS, num_items=num_items, seed=seed)["requests"]
+        if requests >= WARM_REQUESTS or time.monotonic() - started > MOST_WARM_SECONDS:
+            return
 
 
 def soaked(process: int, seconds: int, num_items: int) -> list[dict[str, Any]]:
