@@ -95,7 +95,8 @@ def measure(num_items: int, *, workers: list[int], seconds: int, rounds: int, so
         project = Path(temporary) / "project"
         shutil.copytree(built, project)
         answer = Path(temporary) / "answer.json"
-        found: dict[str, Any] = {"model": bare_model(project)}
+        found: dict[str, Any] = {}
+        model = [bare_model(project)]
         how: dict[str, Any] = {"seconds": seconds, "num_items": num_items}
         for num in workers:
             with running("--project", str(project), "--workers", str(num), path="/health/ready") as process:
@@ -107,23 +108,32 @@ def measure(num_items: int, *, workers: list[int], seconds: int, rounds: int, so
                     str(clients): medians([loaded(clients=clients, seed=2 + number, **how) for number in range(rounds)])
                     for clients in CLIENTS
                 } | {"memory_mb": memory_mb(process.pid)}
-                if soak and num == workers[-1]:
+            model.append(bare_model(project))
+            by_model(found[name], min(num, os.cpu_count() or 1), model[-2:])
+            if soak and num == workers[-1]:
+                with running("--project", str(project), "--workers", str(num), path="/health/ready") as process:
+                    warmed(num_items)
                     found["soak"] = soaked(process.pid, soak, num_items)
         with running("--bare", str(answer), path="/bare"):
             found["bare"] = {
                 str(clients): medians([loaded(clients=clients, bare="/bare", **how) for _ in range(rounds)])
                 for clients in CLIENTS
             }
-    model = found["model"]
-    for name in [name for name in found if name.startswith("service")]:
-        # Milliseconds of one core for a request, where all cores that answer are busy.
-        num = 1 if name == "service" else int(name.split()[2])
-        whole = 1000 * min(num, os.cpu_count() or 1) / found[name]["8"]["per_second"]
-        found[name]["request_by_model"] = {
-            "one product": round(whole / model["forward and one product ms"], 2),
-            "all branches": round(whole / model["all branches fused ms"], 2),
-        }
+    found["model"] = {name: round(statistics.mean(one[name] for one in model), 3) for name in model[0]}
+    found["model runs"] = model
     return found
+
+
+def by_model(service: dict[str, Any], cores: int, model: list[dict[str, float]]) -> None:
+    """Say how many times the model a request takes: milliseconds of one core, by the model's before and after the load.
+
+    Machines that others use change their speed within minutes.
+    """
+    whole = 1000 * cores / service["8"]["per_second"]
+    service["request_by_model"] = {
+        told: round(whole / statistics.mean(one[name] for one in model), 2)
+        for told, name in (("one product", "forward and one product ms"), ("all branches", "all branches fused ms"))
+    }
 
 
 def bare_model(project: Path) -> dict[str, float]:
