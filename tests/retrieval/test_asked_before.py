@@ -34,7 +34,7 @@ def test_the_answer_is_that_of_a_first_time(seed, num, share, depth):
         asked_before._DEPTH = before
 
 
-def test_only_the_last_questions_are_kept(monkeypatch):
+def test_what_was_not_asked_for_the_longest_time_is_forgotten(monkeypatch):
     monkeypatch.setattr(asked_before, "_MOST", 2)
     kept, asked = AskedBefore("flm"), []
 
@@ -42,6 +42,6 @@ def test_only_the_last_questions_are_kept(monkeypatch):
         asked.append(name)
         return np.float32([1, 2])
 
-    for name in "abcac":
+    for name in "abacab":
         kept.best(name.encode(), lambda name=name: scores(name), 1, np.ones(2, dtype=bool))
-    assert asked == ["a", "b", "c", "a"]
+    assert asked == ["a", "b", "c", "b"]

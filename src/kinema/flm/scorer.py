@@ -234,7 +234,8 @@ class Scorer:
         newest = history.of(0)[-self._max_length :]
         key = newest.tobytes(), None if profile_P is None else profile_P.tobytes()
         with self._lock:
-            states = self._kept.get(key)
+            if (states := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
         if states is None:
             states = self._states_of_one(history, profile_P, None)
             with self._lock:

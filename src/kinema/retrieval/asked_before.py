@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kinema.retrieval.top import Candidates, as_candidates, top
 
-_MOST: Final = 2048
-"""Questions that are kept, with some kilobytes each."""
+_MOST: Final = 4096
+"""Questions that are kept, with some kilobytes each; those go first that were not asked for the longest time."""
 _DEPTH: Final = 384
 """Best items of each: those that are asked for, and as many as one has watched of them."""
 
@@ -63,6 +63,8 @@ class AskedBefore:
         """
         with self._lock:
             found = self._kept.get(question)
+            if found is not None:
+                self._kept.move_to_end(question)
         scores_V = None
         if found is None:
             scores_V = scores()
