@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kinema.errors import ConfigError, NotBuiltError
+from kinema.media_settings import EncoderSettings, LimitSettings, MediaSettings
 from kinema.scenario_settings import SCENARIO_LINES, Name, ScenarioSettings, check_scenarios
 from kinema.schema import INTERACTION_KINDS, EventKind
 from kinema.service_settings import (
@@ -44,55 +45,6 @@ _TASK_LINES: Final = (
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MediaSettings(_Section):
-    """Reading of video files."""
-
-    root: str = Field(
-        default="", description="folder that media paths start from; set by the first ingest with --videos"
-    )
-    num_frames: int = Field(default=8, ge=1, le=256, description="frames sampled per clip")
-    sampling: Literal["even", "key", "shots"] = Field(
-        default="even", description="evenly spaced; the key frames nearest to that, for speed; or every shot seen"
-    )
-    pictures: bool = Field(default=True, description="write a poster and a preview strip of each clip")
-    views_mb: int = Field(
-        default=4096, ge=1, description="disk for clips as browsers play them; the least used go first"
-    )
-
-
-class LimitSettings(_Section):
-    """What one clip may cost; a clip beyond decode_seconds, clip_memory_mb or max_clip_pixels is set aside."""
-
-    max_clip_seconds: float = Field(
-        default=600.0, gt=0, description="only so much of each clip's beginning is looked at"
-    )
-    max_clip_pixels: int = Field(
-        default=1 << 25, ge=1 << 10, le=1 << 28, description="largest frame that is decoded, width x height"
-    )
-    decode_seconds: float = Field(
-        default=120.0, gt=0, description="processor time to read one clip; one that hangs, by the clock"
-    )
-    clip_memory_mb: int = Field(
-        default=2048, ge=64, le=1 << 20, description="memory that reading one clip may take, in each decoding process"
-    )
-
-
-class EncoderSettings(_Section):
-    """Pre-trained encoders, by packaged name, hub name or local folder; an empty text switches a modality off."""
-
-    text: str = Field(default="packaged:minilm", description="titles and descriptions: a BERT-family encoder")
-    frames: str = Field(default="packaged:efficientnet-lite0", description="what is seen: a CNN or ViT")
-    motion: str = Field(default="flow:dis", description="what moves: statistics of dense optical flow")
-    sound: str = Field(default="mel:stats", description="what is heard: statistics of the mel spectrum")
-    transcripts: Literal["auto", "off"] = Field(
-        default="auto", description="what is said, by the text encoder, where there are subtitles or a field transcript"
-    )
-    transcript_languages: tuple[str, ...] = Field(
-        default=("en",), description="of several subtitles of a clip these are read, the best first"
-    )
-    batch_size: int = Field(default=32, ge=1, le=4096, description="frames or texts encoded at once")
 
 
 class HistorySettings(_Section):

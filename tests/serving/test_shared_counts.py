@@ -75,6 +75,25 @@ def test_a_process_that_has_ended_leaves_its_counts_and_takes_its_clocks_along(b
     assert value(one, "kinema_queue_length", queue="events") == 4
 
 
+def test_who_takes_the_place_of_one_that_has_ended_goes_on_where_all_were(both):
+    one, other, folder = both
+    new = Telemetry(now=lambda: 1000.0, process=False)
+    shared = new.share(folder, process=3)
+    shared.start()
+    for telemetry in (one, other, new):
+        telemetry.count_events(accepted=2, rejected=0)
+        telemetry.observe_event(EventKind.CLICK, scenario="related")
+    long_ago = time.time() - 3600
+    os.utime(folder / "2.prom", (long_ago, long_ago))
+    (folder / "1.prom").unlink(missing_ok=True)
+    assert value(new, "kinema_events_total", outcome="accepted") == 7
+    assert value(new, "kinema_clicks_total", scenario="home") == 1
+    assert value(new, "kinema_clicks_total", scenario="related") == 1
+    shared.stop()
+    assert value(one, "kinema_events_total", outcome="accepted") == 7
+    assert value(one, "kinema_requests_total", route="/v1/items") == 7
+
+
 def test_a_folder_that_is_gone_costs_a_line_in_the_log(tmp_path):
     telemetry = Telemetry(process=False)
     shared = SharedCounts(tmp_path / "gone", telemetry.text)

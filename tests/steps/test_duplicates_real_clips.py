@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kinema.encoders.content_keys import ContentKeys
+from kinema.media_settings import LimitSettings
 from kinema.progress import silent
-from kinema.settings import LimitSettings
 from kinema.steps.duplicates import search
 from kinema.steps.fingerprints import Fingerprints
 

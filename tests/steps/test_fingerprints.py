@@ -1,7 +1,7 @@
 """Fingerprints beside the vectors: which there are, and why there are none."""
 
+from kinema.media_settings import LimitSettings
 from kinema.progress import silent
-from kinema.settings import LimitSettings
 from kinema.steps.fingerprints import Fingerprints
 from kinema.testing.clips import render_clip
 

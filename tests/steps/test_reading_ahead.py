@@ -7,8 +7,9 @@ import pytest
 
 from kinema.encoders.clip_readers import BegunReading
 from kinema.encoders.clip_worker import ClipRequest
+from kinema.media_settings import EncoderSettings
 from kinema.project import Project
-from kinema.settings import EncoderSettings, Settings
+from kinema.settings import Settings
 from kinema.steps import live
 from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions
 from kinema.steps.fingerprints import made_along

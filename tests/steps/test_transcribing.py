@@ -11,8 +11,8 @@ from kinema.encoders import text_tracks
 from kinema.encoders.text_transcripts import FILE_NAME, read_table
 from kinema.errors import MissingExtraError
 from kinema.media.subtitles import MAX_SUBTITLE_BYTES
+from kinema.media_settings import LimitSettings
 from kinema.project import Project
-from kinema.settings import LimitSettings
 from kinema.steps import transcribing
 from kinema.steps.extracting import extract_project
 from kinema.steps.transcribing import find_transcripts

@@ -4,6 +4,7 @@ A scrape of one port reaches any of its processes. Each leaves its numbers in a 
 up with its own, which are of now. What a process has counted stays when it has ended, or its counters would seem to fall.
 """
 
+import json
 import math
 import os
 import threading
@@ -20,6 +21,7 @@ from kinema.logs import get_logger
 STEP_SECONDS: Final = 5.0
 _ALIVE_SECONDS: Final = 4 * STEP_SECONDS
 _ENDING: Final = ".prom"
+_BEFORE: Final = ".before"
 _ADDED: Final = frozenset(
     (
         "kinema_queue_length",
@@ -29,7 +31,7 @@ _ADDED: Final = frozenset(
     )
 )
 _AVERAGED: Final = frozenset(("kinema_catalogue_coverage_ratio", "kinema_cold_share_ratio", "kinema_click_rate_ratio"))
-_SEEN_BY_ALL: Final = frozenset(("kinema_impressions_total", "kinema_clicks_total", "kinema_watch_seconds_total"))
+_SEEN_BY_ALL: Final = frozenset(("kinema_impressions", "kinema_clicks", "kinema_watch_seconds"))
 """Every process takes in every event, whoever received it."""
 _LOG = get_logger("serving")
 
@@ -48,11 +50,20 @@ class SharedCounts:
     def __init__(self, folder: Path, text: Callable[[], bytes], *, process: int | None = None) -> None:
         self._folder, self._text = folder, text
         self._file = folder / f"{os.getpid() if process is None else process}{_ENDING}"
+        self._before: Mapping[Series, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._leave, name="kinema-counts", daemon=True)
 
     def start(self) -> None:
-        """Leave them from now on."""
+        """Leave them from now on. What every process sees goes on from what the others have seen until now."""
+        self._before = {
+            (sample.name, tuple(sample.labels.items())): sample.value
+            for family in self.all()
+            for sample in family.samples
+            if _is_seen_by_all(family.name, tuple(sample.labels.items())) and not sample.name.endswith("_created")
+        }
+        kept = [[name, labels, value] for (name, labels), value in self._before.items()]
+        self._leave_file(_BEFORE, json.dumps(kept).encode())
         self.put()
         self._thread.start()
 
@@ -64,21 +75,24 @@ class SharedCounts:
 
     def put(self) -> None:
         """Leave them once."""
+        self._leave_file(_ENDING, self._text())
+
+    def _leave_file(self, ending: str, content: bytes) -> None:
         made = self._file.with_suffix(".new")
         try:
-            made.write_bytes(self._text())
-            made.replace(self._file)
+            made.write_bytes(content)
+            made.replace(self._file.with_suffix(ending))
         except OSError as error:  # the folder is gone, or full: this process tells its own all the same
             _LOG.warning("what is counted could not be shared", error=type(error).__name__)
 
     def all(self) -> Sequence[Metric]:
         """What all processes have counted, this one's until now."""
-        told = [_families(self._text().decode())]
+        told = [_families(self._text().decode(), self._before)]
         ended: list[Mapping[str, Metric]] = []
         for file in sorted(self._folder.glob(f"*{_ENDING}")):
             if file != self._file:
                 is_alive = time.time() - file.stat().st_mtime < _ALIVE_SECONDS
-                (told if is_alive else ended).append(_families(file.read_text()))
+                (told if is_alive else ended).append(_families(file.read_text(), _before(file)))
         return added_up(told, ended)
 
     def _leave(self) -> None:
@@ -121,10 +135,31 @@ def _one(family: Metric, series: Series, numbers: Iterable[float]) -> float:
         return min(known)
     if family.type == "gauge" and name not in _ADDED:
         return sum(known) / len(known) if name in _AVERAGED else max(known)
-    if name in _SEEN_BY_ALL or (name == "kinema_events_total" and ("outcome", "accepted") in labels):
-        return max(known)
-    return sum(known)
+    return max(known) if _is_seen_by_all(family.name, labels) else sum(known)
 
 
-def _families(text: str) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(text)}
+def _is_seen_by_all(family: str, labels: Iterable[tuple[str, str]]) -> bool:
+    return family in _SEEN_BY_ALL or (family == "kinema_events" and ("outcome", "accepted") in labels)
+
+
+def _before(file: Path) -> Mapping[Series, float]:
+    """What every process had seen when the one of a file began."""
+    try:
+        kept = json.loads(file.with_suffix(_BEFORE).read_text())
+    except FileNotFoundError:
+        return {}
+    return {(name, tuple((key, value) for key, value in labels)): number for name, labels, number in kept}
+
+
+def _families(text: str, before: Mapping[Series, float]) -> dict[str, Metric]:
+    """The numbers of a process, those of what every process sees with what came before it."""
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    for family in families.values():
+        seen = {(one.name, tuple(one.labels.items())): one for one in family.samples}
+        for key, number in before.items():
+            if key in seen:
+                one = seen[key]
+                family.samples[family.samples.index(one)] = one._replace(value=one.value + number)
+            elif key[0].removesuffix("_total") == family.name:
+                family.add_sample(key[0], dict(key[1]), number)
+    return families

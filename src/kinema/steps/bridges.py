@@ -34,6 +34,9 @@ _NAMES: Final = "class_names"
 _NO_SPACE: Final = (
     "pictures are not searched for the words: the frame encoder shares no space with words and names nothing it sees"
 )
+_POOLED: Final = (
+    "pictures are not searched for the words: [encoders.pooling.frames] makes vectors that words have no part in"
+)
 _OTHER_FRAMES: Final = (
     "pictures are not searched for the words: the frames vectors come from another encoder or other media settings than "
     "kinema.toml names; run: kinema extract"
@@ -114,6 +117,7 @@ class Ways:
         num_frames: Frames per clip in the settings.
         max_seconds: How much of each clip is looked at in the settings.
         sampling: Which frames are taken in the settings.
+        is_pooled: Frames have a pooling of their own in the settings: what was learnt of single pictures does not read their vectors.
     """
 
     queries: TextQueries
@@ -123,6 +127,7 @@ class Ways:
     num_frames: int
     max_seconds: float
     sampling: Mode = "even"
+    is_pooled: bool = False
 
     def bridges(self, slates: SlateMaker) -> Bridges:
         """The ways from words to the catalogue's pictures.
@@ -143,6 +148,8 @@ class Ways:
 
     def _shared(self, space: "SharedSpace", frames: ModalityFeatures) -> Bridges:
         """The pictures' places are the last columns of the vectors that are there."""
+        if self.is_pooled:
+            return Bridges(notice=_POOLED)
         tokens = FrameTokens(space.pictures, num_frames=self.num_frames)
         if frames_fingerprint(tokens, max_seconds=self.max_seconds, sampling=self.sampling) != frames.encoder:
             return Bridges(notice=_OTHER_FRAMES)
@@ -151,8 +158,9 @@ class Ways:
 
     def _through_text(self, slates: SlateMaker, frames: ModalityFeatures) -> Bridges:
         """By the names of classes and through the model; both start from the text encoder's vectors."""
+        why = _POOLED if self.is_pooled else _NO_SPACE
         if not self.queries.place:
-            return Bridges(notice=f"{_NO_SPACE}, and there is no text encoder")
+            return Bridges(notice=f"{why}, and there is no text encoder")
         features, found = slates.dataset.features, self._recognised(frames)
         has_model = slates.recommender.parts.scorer is not None
         if has_model and "text" in features:
@@ -165,11 +173,11 @@ class Ways:
         lacking = (
             "the model has not aligned them" if has_model else "no model has aligned them yet; run: kinema pretrain"
         )
-        return Bridges(tuple(found), "" if found else f"{_NO_SPACE}, and {lacking}")
+        return Bridges(tuple(found), "" if found else f"{why}, and {lacking}")
 
     def _recognised(self, frames: ModalityFeatures) -> list[Bridge]:
         """By the names of classes; only the packaged network has the classifier it was trained with."""
-        if self.frames != DEFAULT_FRAMES:
+        if self.frames != DEFAULT_FRAMES or self.is_pooled:
             return []
         from kinema.encoders.cnn import CnnFrameEncoder  # noqa: PLC0415  # brings torch
 

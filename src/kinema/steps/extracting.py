@@ -11,15 +11,16 @@ from kinema.encoders.clip_readers import BegunReading
 from kinema.encoders.extract import TEXT, ExtractReport, extract
 from kinema.encoders.frames import load_frames
 from kinema.encoders.modality import ClipEncoder
-from kinema.encoders.pooling import Pooling
+from kinema.encoders.pooling import Pooling, SegmentPooling
 from kinema.encoders.sound import load_sound_encoder
 from kinema.encoders.text import load_text_encoder
 from kinema.encoders.text_transcripts import TRANSCRIPT
 from kinema.errors import ConfigError, MissingExtraError, NotBuiltError
 from kinema.extras import require
 from kinema.media.sampling import Mode
+from kinema.media_settings import EncoderSettings, LimitSettings
 from kinema.progress import Progress, silent
-from kinema.settings import LimitSettings, Settings
+from kinema.settings import Settings
 from kinema.steps.fingerprints import made_along
 from kinema.steps.pictures import pictures_folder
 from kinema.steps.rejects import write_rejects
@@ -65,6 +66,16 @@ CLIP_MODALITIES: Final[Mapping[str, Callable[[str, EncoderOptions], ClipEncoder]
 `EncoderSettings`."""
 
 
+def poolings_of(settings: EncoderSettings) -> dict[str, Pooling]:
+    """Modality -> the pooling that the settings name in place of its encoder's own.
+
+    Example:
+        >>> poolings_of(EncoderSettings(pooling={"frames": {"segments": (1, 2), "statistics": ("max",)}}))
+        {'frames': SegmentPooling(segments=(1, 2), statistics=('max',))}
+    """
+    return {name: SegmentPooling(one.segments, one.statistics) for name, one in settings.pooling.items()}
+
+
 def extract_project(
     *,
     folder: Path,
@@ -91,6 +102,7 @@ def extract_project(
         workers=workers,
         encode_threads=settings.runtime.threads if device == "cpu" else 1,
         extra=extra,
+        poolings=poolings_of(settings.encoders),
         transcripts=settings.encoders.transcript_languages if settings.encoders.transcripts == "auto" else None,
         pictures=pictures_folder(folder, settings),
         sampling=settings.media.sampling,
@@ -137,7 +149,7 @@ def extract_features(
         workers: Decoding processes.
         encode_threads: Encoders that run at once; None takes one per core.
         extra: Modality -> encoder, beside those.
-        poolings: Modality -> another way to its vectors than its encoder's own.
+        poolings: Modality -> another way to its vectors than its encoder's own; of what has no encoder here it is left out.
         transcripts: Languages preferred in what is said, the best first; the text encoder reads it. None leaves it out.
         pictures: Folder for posters and preview strips; None for none.
         sampling: Which frames of clips are taken.
@@ -182,7 +194,7 @@ def extract_features(
         text=text,
         transcripts=said.table,
         clips={**clips, **(extra or {})},
-        poolings=poolings,
+        poolings={name: one for name, one in (poolings or {}).items() if name in {**clips, **(extra or {})}},
         workers=workers,
         batch_clips=max(1, options.batch_size // options.num_frames),
         encode_threads=encode_threads,

@@ -187,12 +187,16 @@ def read_clips(shop: Shop) -> Clips:
     """How the project's clips are read.
 
     Raises:
-        ConfigError: The project has no encoder of frames.
+        ConfigError: The project has no encoder of frames, or pools them in a way of its own.
         NotBuiltError: It has no clips.
     """
     limits, media = shop.settings.limits, shop.settings.media
     if not shop.settings.encoders.frames:
         raise ConfigError("[encoders] frames must name an encoder to compare pictures by, is empty; name one")
+    if "frames" in shop.settings.encoders.pooling:
+        raise ConfigError(
+            "learning to compare pictures reads the mean of a clip's frames, [encoders.pooling.frames] makes another vector; leave it out"
+        )
     encoder = clip_encoder("frames", shop.settings, shop.folder)
     assert isinstance(encoder, FrameTokens)
     return Clips(

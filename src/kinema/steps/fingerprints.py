@@ -19,8 +19,9 @@ from kinema.encoders.clip_vectors import ClipRun, ClipSettings
 from kinema.encoders.modality import ClipEncoder, Tokens
 from kinema.encoders.picture_hash import PictureHash, PictureReader
 from kinema.extras import require
+from kinema.media_settings import LimitSettings
 from kinema.progress import Progress
-from kinema.settings import LimitSettings, Settings
+from kinema.settings import Settings
 from kinema.store.claims import Claims
 
 NAME: Final = "picture_hash"

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.extract import extract, load_features
 from kinema.encoders.frames import FrameTokens
-from kinema.encoders.modality import ClipEncoder
+from kinema.encoders.modality import ClipEncoder, Tokens
+from kinema.encoders.pooling import Pooling
 from kinema.errors import DataError, NotBuiltError, StaleArtifactError
 from kinema.extras import require
 from kinema.media.sampling import Mode
 from kinema.settings import Settings
-from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions, encoder_place
+from kinema.steps.extracting import CLIP_MODALITIES, EncoderOptions, encoder_place, poolings_of
 from kinema.store.features import ModalityFeatures
 
 PICTURES: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -57,26 +58,32 @@ def picture_vectors(
         raise NotBuiltError("a picture is compared with frames, and no clip has any yet; run: kinema extract")
     encoder = clip_encoder("frames", settings, folder)
     limit, mode = settings.limits.max_clip_seconds, settings.media.sampling
-    if frames_fingerprint(encoder, max_seconds=limit, sampling=mode) != features["frames"].encoder:
+    pooling = poolings_of(settings.encoders).get("frames")
+    if frames_fingerprint(encoder, max_seconds=limit, sampling=mode, pooling=pooling) != features["frames"].encoder:
         raise StaleArtifactError(f"the frames {_OTHER_ENCODER}")
     assert isinstance(encoder, FrameTokens)
     cv2, side = require("cv2"), encoder.pictures.frame_side
     squeezed = cv2.resize(picture_HW3, (side, side), interpolation=cv2.INTER_AREA)
     moments_1D = encoder.pictures.encode(squeezed[None])
-    return {"frames": moments_1D[0]}, moments_1D
+    if pooling is None:
+        return {"frames": moments_1D[0]}, moments_1D
+    return {"frames": pooling.pool(Tokens(moments_1D, np.zeros(1, dtype=np.int64)))}, moments_1D
 
 
-def frames_fingerprint(encoder: ClipEncoder, *, max_seconds: float, sampling: Mode) -> str:
+def frames_fingerprint(
+    encoder: ClipEncoder, *, max_seconds: float, sampling: Mode, pooling: Pooling | None = None
+) -> str:
     """What the catalogue's frame vectors are marked with where this encoder has made them.
 
     Args:
         encoder: Of frames.
         max_seconds: How much of each clip is looked at.
         sampling: Which frames are taken.
+        pooling: Another way to the vector of a clip than the encoder's own.
     """
     with TemporaryDirectory(prefix="kinema-query-") as scratch:
         place = Path(scratch)
-        here = ClipModality(place, "frames", encoder, pooling=None, max_seconds=max_seconds, sampling=sampling)
+        here = ClipModality(place, "frames", encoder, pooling=pooling, max_seconds=max_seconds, sampling=sampling)
         return here.fingerprint
 
 
@@ -152,6 +159,7 @@ def _extract_one(
             media_root=path.parent,
             folder=Path(scratch),
             clips={name: clip_encoder(name, settings, folder) for name in asked},
+            poolings={name: one for name, one in poolings_of(settings.encoders).items() if name in asked},
             workers=1,
             max_seconds=settings.limits.max_clip_seconds,
             max_pixels=settings.limits.max_clip_pixels,

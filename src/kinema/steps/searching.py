@@ -169,6 +169,7 @@ def _ways(queries: TextQueries, settings: Settings, folder: Path) -> Ways:
         num_frames=settings.media.num_frames,
         max_seconds=settings.limits.max_clip_seconds,
         sampling=settings.media.sampling,
+        is_pooled="frames" in settings.encoders.pooling,
     )
 
 

@@ -23,9 +23,9 @@ from kinema.errors import DataError, KinemaError, MissingExtraError
 from kinema.media.subtitles import MAX_SUBTITLE_BYTES, Cue, Subtitles, is_spoken, parse_subtitles
 from kinema.media.track_marks import may_have_text_track
 from kinema.media.transcripts import SUBTITLE_SUFFIXES, SideFiles, choose, is_settled, language_of, read_side_file
+from kinema.media_settings import LimitSettings
 from kinema.progress import Progress, silent
 from kinema.schema import Reject
-from kinema.settings import LimitSettings
 from kinema.sources.media_paths import MediaPaths
 
 _VERSION: Final = 1
