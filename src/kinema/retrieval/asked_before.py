@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kinema.retrieval.top import Candidates, as_candidates, top
 
-_MOST: Final = 4096
+_MOST: Final = 3072
 """Questions that are kept, with some kilobytes each; those go first that were not asked for the longest time."""
 _DEPTH: Final = 384
 """Best items of each: those that are asked for, and as many as one has watched of them."""

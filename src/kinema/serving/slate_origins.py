@@ -6,7 +6,7 @@ from typing import Final
 
 from kinema.store.service_protocols import ServiceStore
 
-_MOST: Final = 100_000
+_MOST: Final = 25_000
 
 
 class SlateOrigins:
