@@ -257,7 +257,9 @@ def test_an_upload_that_is_no_clip_is_refused_or_fails_alone(client, content, st
         assert answer.status_code == status, answer.text
     assert raw.status_code == status
     if status == 202:
-        assert ended(client, raw.json()["job_id"])["status"] == "failed"
+        failed = ended(client, raw.json()["job_id"])
+        assert failed["status"] == "failed"
+        assert failed["message"].startswith("cannot decode the clip: ")
     new = {path for path in client.project.folder.parent.rglob("*") if path.is_file()} - before
     kept = client.project.media_root / "uploads"
     assert all(path.is_relative_to(kept) or path.is_relative_to(client.project.folder) for path in new)

@@ -200,6 +200,7 @@ class MediaDesk:
         in_time = self._engine.keeper.wait_for_items(anew=True)
         if done.reason:
             reason = done.reason.replace("; the item keeps its text features", "")
+            reason = reason.replace(f"'{job.value['media_path']}'", "the clip")  # whose name here says nothing
             self._say(key, "failed", f"{reason}; the item keeps its text")
         elif in_time:
             self._say(key, "recommendable", done.notice)

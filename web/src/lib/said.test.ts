@@ -10,6 +10,7 @@ const SENTENCES: readonly (readonly [string, string])[] = [
     "cannot decode 'clips/a.mp4': moov atom not found, 48 KB read; the item keeps its text features",
     '无法解码“clips/a.mp4”',
   ],
+  ['cannot decode the clip: moov atom not found, 5 KB read; the item keeps its text', '无法解码此短片'],
   ["cannot read 'a.mp4': the file vanished or is not readable; the item keeps its text features", '无法读取“a.mp4”'],
   ["unknown item 'v9'", '没有短片“v9”'],
   ["unknown user 'u9'", '没有观众“u9”'],

@@ -8,6 +8,7 @@ import { t, translator, type Key } from './i18n/i18n.svelte'
  */
 const FORMS: readonly (readonly [RegExp, Key])[] = [
   [/^cannot decode '(?<name>[^']+)'/, 'said.undecodable'],
+  [/^cannot decode the clip/, 'said.undecodableClip'],
   [/^cannot read '(?<name>[^']+)'/, 'said.unreadable'],
   [/^unknown item '(?<name>[^']+)'/, 'said.unknownItem'],
   [/^unknown user '(?<name>[^']+)'/, 'said.unknownUser'],

@@ -3,6 +3,7 @@ export default {
   whole: '{short} ({message})',
   other: 'That did not work',
   undecodable: '“{name}” cannot be decoded',
+  undecodableClip: 'The clip cannot be decoded',
   unreadable: '“{name}” cannot be read',
   unknownItem: 'There is no clip “{name}”',
   unknownUser: 'There is no viewer “{name}”',

@@ -4,6 +4,7 @@ export default {
   whole: '{short}（{message}）',
   other: '操作未成功',
   undecodable: '无法解码“{name}”',
+  undecodableClip: '无法解码此短片',
   unreadable: '无法读取“{name}”',
   unknownItem: '没有短片“{name}”',
   unknownUser: '没有观众“{name}”',

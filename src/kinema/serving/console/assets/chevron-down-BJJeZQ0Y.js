@@ -1,1 +1,0 @@
-import{S as e,r as t,x as n}from"./router.svelte-CgrxSfyd.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`chevron-down`,size:24,node:[[`path`,{d:`m6 9 6 6 6-6`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

@@ -1,0 +1,1 @@
+import{S as e,r as t,x as n}from"./router.svelte-Bb_hdKaG.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`circle-check`,size:24,node:[[`circle`,{cx:`12`,cy:`12`,r:`10`}],[`path`,{d:`m16 9-5.5 5.5L8 12`}]],aliases:[`check-circle-2`]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

@@ -1,0 +1,1 @@
+import{S as e,r as t,x as n}from"./router.svelte-Bb_hdKaG.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`eye`,size:24,node:[[`path`,{d:`M2.062 12.348a1 1 0 0 1 0-.696 10.75 10.75 0 0 1 19.876 0 1 1 0 0 1 0 .696 10.75 10.75 0 0 1-19.876 0`}],[`circle`,{cx:`12`,cy:`12`,r:`3`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

@@ -1,0 +1,1 @@
+import{Wt as e}from"./router.svelte-Bb_hdKaG.js";e();

@@ -1,1 +1,0 @@
-import{Wt as e}from"./router.svelte-CgrxSfyd.js";e();

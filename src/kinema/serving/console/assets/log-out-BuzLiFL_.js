@@ -1,0 +1,1 @@
+import{S as e,r as t,x as n}from"./router.svelte-Bb_hdKaG.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`log-out`,size:24,node:[[`path`,{d:`m16 17 5-5-5-5`}],[`path`,{d:`M21 12H9`}],[`path`,{d:`M9 21H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h4`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

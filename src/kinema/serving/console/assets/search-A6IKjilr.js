@@ -1,1 +1,0 @@
-import{S as e,r as t,x as n}from"./router.svelte-CgrxSfyd.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`search`,size:24,node:[[`path`,{d:`m21 21-4.34-4.34`}],[`circle`,{cx:`11`,cy:`11`,r:`8`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};

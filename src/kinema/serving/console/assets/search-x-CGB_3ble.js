@@ -1,1 +1,0 @@
-import{S as e,r as t,x as n}from"./router.svelte-CgrxSfyd.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=n(a,r),s={name:`search-x`,size:24,node:[[`path`,{d:`m13.5 8.5-5 5`}],[`path`,{d:`m8.5 8.5 5 5`}],[`circle`,{cx:`11`,cy:`11`,r:`8`}],[`path`,{d:`m21 21-4.3-4.3`}]]};t(i,e(()=>o,{get icon(){return s}}))}export{i as t};
