@@ -59,10 +59,16 @@ export class Feed {
   #outbox: EventIn[] = []
   #isNew: boolean
 
-  /** @param isNew Nobody has heard of this viewer yet: there is no profile to ask for before their first event. */
-  constructor(viewer: string, isNew = false) {
+  #tells: boolean
+
+  /**
+   * @param isNew Nobody has heard of this viewer yet: there is no profile to ask for before their first event.
+   * @param tells What the viewer is shown is told to the service; a key that may only read cannot.
+   */
+  constructor(viewer: string, isNew = false, tells = true) {
     this.viewer = viewer
     this.#isNew = isNew
+    this.#tells = tells
   }
 
   /** What the service remarks on the newest list, in the reader's language. */
@@ -110,7 +116,7 @@ export class Feed {
     this.at = at
     if (!this.#shown.has(clip.id)) {
       this.#shown.add(clip.id)
-      void this.#send(this.#event(clip, 'impression'))
+      if (this.#tells) void this.#send(this.#event(clip, 'impression'))
     }
     if (this.clips.length - at <= FEW && !this.reacting) void this.#react()
   }

@@ -120,6 +120,15 @@ describe('the feed', () => {
     await vi.waitFor(() => expect(service.excluded.at(-1)).toEqual([...'abcdef']))
   })
 
+  it('tells nothing for a key that may only read', async () => {
+    const feed = new Feed('ann', false, false)
+    await feed.reload()
+    feed.show(0)
+    feed.show(1)
+    await Promise.resolve()
+    expect([service.events.length, feed.error]).toEqual([0, null])
+  })
+
   it('keeps what could not be sent, and sends it once the service is back', async () => {
     const feed = await started()
     service.away = true
