@@ -4,6 +4,9 @@ from playwright.sync_api import expect
 
 from browser_window import settled, soon
 
+SHOWN_MS = 300
+"""By then an answer that has arrived is on the page."""
+
 
 def test_an_item_plays_and_says_what_the_model_sees_in_it(page, service):
     page.goto("/items/v0001")
@@ -20,7 +23,9 @@ def test_likeness_can_be_asked_by_one_sense_and_is_a_link(page):
     page.goto("/items/v0001")
     settled(page)
     likeness = page.get_by_role("region", name="Like it")
-    likeness.get_by_role("tab", name="Look").click()
+    with page.expect_response(lambda answer: "/similar" in answer.url and "modality=frames" in answer.url):
+        likeness.get_by_role("tab", name="Look").click()
+    page.wait_for_timeout(SHOWN_MS)
     first = likeness.get_by_role("article").first.get_by_role("link")
     title = first.inner_text().strip()
     first.click()
