@@ -46,8 +46,8 @@ def keep_freed_memory() -> None:
 def give_back_freed_memory() -> None:
     """Hand what is free back to the system, for a process that goes on for weeks.
 
-    Large arrays that come and go in several threads leave holes: the resident memory of a service grew by a fifth within thirty thousand
-    events, and does not grow with this after each time. It takes milliseconds. Only glibc is asked; elsewhere nothing happens.
+    Large arrays that come and go in several threads leave holes, and resident memory grows though nothing more is kept. It takes
+    milliseconds. Only glibc is asked; elsewhere nothing happens.
     """
     trim = _of_glibc("malloc_trim")
     if trim is not None:
