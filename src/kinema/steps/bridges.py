@@ -139,7 +139,7 @@ class Ways:
         if not self.frames or frames is None or not frames.present_V.any():
             return Bridges()
         try:
-            space = _load_shared_space(self.frames, self.device)
+            space = None if self.is_pooled else _load_shared_space(self.frames, self.device)
             return self._through_text(slates, frames) if space is None else self._shared(space, frames)
         except MissingExtraError:
             return Bridges()  # the search says for itself that words are all there is
@@ -148,8 +148,6 @@ class Ways:
 
     def _shared(self, space: "SharedSpace", frames: ModalityFeatures) -> Bridges:
         """The pictures' places are the last columns of the vectors that are there."""
-        if self.is_pooled:
-            return Bridges(notice=_POOLED)
         tokens = FrameTokens(space.pictures, num_frames=self.num_frames)
         if frames_fingerprint(tokens, max_seconds=self.max_seconds, sampling=self.sampling) != frames.encoder:
             return Bridges(notice=_OTHER_FRAMES)
