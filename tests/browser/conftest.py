@@ -56,8 +56,9 @@ def made_by_one(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def service(town):
-    """The town, served to everybody on this machine."""
+    """The town, served to everybody on this machine, once it has searched: in a new environment the first search takes long."""
     with RunningService(town) as running:
+        assert running.http.get("/v1/search", params={"q": "guitar"}, timeout=120).status_code == 200
         yield running
 
 
