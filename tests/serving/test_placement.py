@@ -51,6 +51,16 @@ def test_a_hidden_item_is_shown_nowhere(client, scenario):
     assert "c" in shown(client, scenario)
 
 
+def test_what_is_answered_is_what_is_kept_however_long_writing_took(client, monkeypatch):
+    later = iter(range(time.time_ns(), time.time_ns() * 2, 5_000_000))
+    monkeypatch.setattr(time, "time_ns", lambda: next(later))
+    decided = put(client, "f", position=1, boost=0.5)
+    assert client.get("/v1/items/f/placement").json() == decided
+    afresh = ItemPlacements(client.project.store)
+    afresh.read()
+    assert afresh.of("f").updated_ms == decided["updated_ms"]
+
+
 @pytest.mark.parametrize("scenario", ["home", "tv"])
 def test_a_pinned_item_has_its_place(client, scenario):
     put(client, "f", position=1)

@@ -1,9 +1,7 @@
 """What was decided of single items: hidden, lifted, pinned. Kept as documents, remembered, followed when others write."""
 
 import hashlib
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
 
@@ -52,15 +50,18 @@ class ItemPlacements:
         """
         with self._lock:
             self._check(item_id, placement)
-            decided = replace(placement, updated_ms=time.time_ns() // 1_000_000)
             others = {name: one for name, one in self._known.items() if name != item_id}
-            if decided.is_empty:
+            if placement.is_empty:
                 self._documents.delete_document(_ROOM, _key(item_id))
                 self._known = others
-            else:
-                self._documents.put_document(_ROOM, _key(item_id), _written(item_id, decided))
-                self._known = {**others, item_id: decided}
-        return decided
+                return placement
+            self._documents.put_document(_ROOM, _key(item_id), _written(item_id, placement))
+            kept = self._documents.document(_ROOM, _key(item_id))
+            if kept is None:
+                self._known = others
+                return Placement()
+            self._known = {**others, item_id: _read(kept)[1]}
+            return self._known[item_id]
 
     def forget(self, item_id: str) -> None:
         """An item is deleted."""
