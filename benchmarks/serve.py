@@ -12,10 +12,10 @@ Everything on this machine in one run, per size of the catalogue, medians of the
 - the model without HTTP, in a process of its own, one thread: reading a history and the matrix products that score the catalogue
   (`Scorer.score` of the sequential branch: the forward pass and one product), and the fused score of all branches, which is what a slate
   is ranked by; and the whole pipeline without HTTP, for users of whom nothing is new and for users with one new event;
-- memory of the service's processes after the load, all together: pages that they share are counted once.
+- memory of the service's processes once it is warm and after the load, all together: pages that they share are counted once.
 
 Aims: p99 <= 25 ms with 8 clients and 10,000 items on 2 cores; one request costs at most 3 times the bare model. With ``--soak S`` the
-service is loaded for S seconds more at half of its best rate, told by memory and latency of each tenth. Needs ``wrk``; writes
+same service is loaded for S seconds more at half of its best rate, told by memory and latency of each tenth. Needs ``wrk``; writes
 ``results/serve.json``.
 """
 
@@ -103,17 +103,16 @@ def measure(num_items: int, *, workers: list[int], seconds: int, rounds: int, so
                 url = f"http://127.0.0.1:{_PORT}/v1/users/u00001/recommendations?n=10"
                 answer.write_bytes(urllib.request.urlopen(url).read())
                 warmed(num_items)
+                at_first = memory_mb(process.pid)
                 name = "service" if num == 1 else f"service of {num} processes"
                 found[name] = {
                     str(clients): medians([loaded(clients=clients, seed=2 + number, **how) for number in range(rounds)])
                     for clients in CLIENTS
-                } | {"memory_mb": memory_mb(process.pid)}
-            model.append(bare_model(project))
-            by_model(found[name], min(num, os.cpu_count() or 1), model[-2:])
-            if soak and num == workers[-1]:
-                with running("--project", str(project), "--workers", str(num), path="/health/ready") as process:
-                    warmed(num_items)
+                } | {"memory_mb_warmed": at_first, "memory_mb": memory_mb(process.pid)}
+                model.append(bare_model(project))
+                if soak and num == workers[-1]:
                     found["soak"] = soaked(process.pid, soak, num_items)
+            by_model(found[name], min(num, os.cpu_count() or 1), model[-2:])
         with running("--bare", str(answer), path="/bare"):
             found["bare"] = {
                 str(clients): medians([loaded(clients=clients, bare="/bare", **how) for _ in range(rounds)])

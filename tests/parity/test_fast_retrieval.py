@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kinema.retrieval import asked_before
 from kinema.retrieval.content import ContentRetriever, unit_rows
 from kinema.retrieval.fresh import FreshRetriever, ages_ms
 from kinema.retrieval.kept import Changes, KeptWhile
@@ -38,12 +39,35 @@ def test_lists_of_near_items_give_what_comparing_with_everything_gives(seed, num
         assert items(quick(asked, num)) == items(whole(asked, num))
 
 
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 3), st.integers(1, 12), st.integers(1, 20))
+def test_what_is_asked_again_with_other_rules_is_what_would_be_found_anew(seed, num_near, num, depth):
+    rng = np.random.default_rng(seed)
+    vectors = unit_rows(rng.normal(size=(60, 3)))
+    quick, whole = (ContentRetriever(vectors, num_near=near) for near in (num_near, 1000))
+    history = rng.choice(60, 6, replace=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asked_before, "_DEPTH", depth)
+        for _ in range(4):
+            asked = query(history, 60, allowed=rng.random(60) < rng.random())
+            assert items(quick(asked, num)) == items(whole(asked, num))
+
+
+def test_a_question_that_comes_again_reads_no_lists(monkeypatch):
+    vectors = unit_rows(np.random.default_rng(0).normal(size=(60, 3)))
+    retriever = ContentRetriever(vectors, num_near=3)
+    asked = query([1, 2, 3], 60)
+    first = items(retriever(asked, 2))
+    monkeypatch.setattr(Nearby, "scores", None)
+    assert items(retriever(asked, 2)) == first
+
+
 def test_lists_are_kept_and_the_longest_unused_goes_first(monkeypatch):
     monkeypatch.setattr("kinema.retrieval.nearby._MOST_NUMBERS", 2 * 2 * 3)
     vectors = unit_rows(np.random.default_rng(0).normal(size=(20, 3)))
     nearby = Nearby(vectors, np.ones(20, dtype=bool), num_near=3)
     for item in (0, 1, 0, 2):
-        nearby.scores(np.array([item]), np.ones(1), np.ones(20, dtype=bool))
+        nearby.scores(np.array([item]), np.ones(1))
     assert list(nearby._kept) == [0, 2]
 
 

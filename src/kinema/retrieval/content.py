@@ -122,9 +122,16 @@ class ContentRetriever:
         if self.pooling == "mean":
             mean_D = (weights_H[:, None] * self.vectors_VD[watched_H]).sum(axis=0)
             return as_candidates(self.vectors_VD @ mean_D, num, query.allowed_V & self.present, source=self.name)
+        question, present_V = recent_H.tobytes(), self.present
         if len(self.vectors_VD) > _FEW_LISTS * self.num_near:
-            items_N, scores_N = self._nearby.scores(watched_H, weights_H, query.allowed_V)
-            if len(items_N) >= num:
+            found = self._asked_before.recalled(question, num, query.allowed_V)
+            if found is not None:
+                return found
+            near_N, cosines_N = self._nearby.scores(watched_H, weights_H)
+            self._asked_before.keep(question, near_N, cosines_N)
+            places_N = np.flatnonzero(query.allowed_V[near_N])
+            if len(places_N) >= num:
+                items_N, scores_N = near_N[places_N], cosines_N[places_N]
                 places_K = best_places(scores_N, num, None, items_N)
                 return Candidates(self.name, items_N[places_K], scores_N[places_K])
 
@@ -133,5 +140,4 @@ class ContentRetriever:
             found_V: NDArray[np.float32] = (weighted_HD @ self.vectors_VD.T).max(axis=0)
             return found_V
 
-        question, present_V = recent_H.tobytes(), self.present
         return self._asked_before.best(question, nearest, num, query.allowed_V, present_V=present_V)

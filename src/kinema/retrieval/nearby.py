@@ -47,14 +47,13 @@ class Nearby:
         self._lock = threading.Lock()
 
     def scores(
-        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating], allowed_V: NDArray[np.bool_]
+        self, items_H: NDArray[np.integer], weights_H: NDArray[np.floating]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The items nearest to those asked about, by the largest weighted cosine, as far as their lists tell.
 
         Args:
             items_H: At least one, all of them present.
             weights_H: > 0.
-            allowed_V: bool, others are left out.
 
         Returns:
             Items int64 [K], in no order, and their weighted cosines float32: all that are above what the lists leave out.
@@ -65,7 +64,7 @@ class Nearby:
             places_V = self._free.pop()
         except IndexError:
             places_V = np.zeros(len(self._vectors_VD), dtype=np.int32)
-        found = _best_of_lists(near_HN, cosines_HN, weights_H.astype(np.float32), allowed_V, places_V)
+        found = _best_of_lists(near_HN, cosines_HN, weights_H.astype(np.float32), places_V)
         self._free.append(places_V)
         return found
 
@@ -73,9 +72,10 @@ class Nearby:
         self, near_N: NDArray[np.integer], cosines_N: NDArray[np.float32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """A list of full length; what is missing is nearer to nothing than any item."""
-        missing = (0, self._num_near - len(near_N))
-        filled_N = np.pad(cosines_N.astype(np.float32), missing, constant_values=-np.inf)
-        return np.pad(near_N.astype(np.int32), missing), filled_N
+        items_N = np.zeros(self._num_near, dtype=np.int32)
+        filled_N = np.full(self._num_near, -np.inf, dtype=np.float32)
+        items_N[: len(near_N)], filled_N[: len(near_N)] = near_N, cosines_N
+        return items_N, filled_N
 
     def _lists(self, items_H: NDArray[np.integer]) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         wanted = items_H.tolist()
@@ -104,7 +104,6 @@ def _best_of_lists(
     near_HN: NDArray[np.int32],
     cosines_HN: NDArray[np.float32],
     weights_H: NDArray[np.float32],
-    allowed_V: NDArray[np.bool_],
     places_V: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """See `Nearby.scores`; lists are in falling order. ``places_V`` tells where an item stands in the answer, and may hold anything before."""
@@ -118,8 +117,6 @@ def _best_of_lists(
             item, score = near_HN[h, n], cosines_HN[h, n] * weights_H[h]
             if not score > least:
                 break
-            if not allowed_V[item]:
-                continue
             place = places_V[item]
             if place < 0 or place >= size or items_K[place] != item:
                 places_V[item], items_K[size], scores_K[size] = size, item, score
