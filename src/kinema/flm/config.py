@@ -91,9 +91,9 @@ class FLMConfig:
         imputation_sharpness: Softmax factor on their cosines.
         imputation_min_events: Events that make an item warm enough to be a neighbour.
         shrinkage: k, events at which an item's own vector weighs as much as its neighbours'.
-        cold_share: Items nobody has watched are raised until they are found, when they are right, this many times as
-            often as watched ones: what is never shown is never learned. 0 ranks by accuracy alone, as is done where
-            items have publication dates: fresh items are others than pretended ones.
+        cold_share: Items nobody has watched are raised until their discounted gain in the first 30 places, when they are
+            right, is this many times that of watched ones: what is never shown is never learned. 0 ranks by accuracy
+            alone, as is done where items have publication dates: fresh items are others than pretended ones.
         cold_discount: Taken off the fused logit of such items where validation cannot tell how often they are right.
         learning_rate: Peak of AdamW; it falls linearly to the last epoch.
         weight_decay: Of AdamW, on matrices only.

@@ -66,10 +66,10 @@ def best_bonus(value: Callable[[float], float]) -> float:
 
 
 def even_bonus(rates: Callable[[float], tuple[float, float]], *, share: float, least: float) -> float:
-    """What is added to the scores of cold items so that they are found as often, when they are right, as warm ones.
+    """What is added to the scores of cold items so that they are found as well, when they are right, as warm ones.
 
     Args:
-        rates: Bonus -> how often right warm and right cold items are found; the first falls, the second rises.
+        rates: Bonus -> how well right warm and right cold items are found; the first falls, the second rises.
         share: Of the warm rate that the cold one is to reach.
         least: Smallest bonus.
 

@@ -22,7 +22,7 @@ from kinema.training.blending import fit_mixture, likeliest_scale
 from kinema.training.calibration import affordable, best_bonus, even_bonus, fit_cold
 from kinema.training.preparation import Prepared
 from kinema.training.rehearsal import CLEARLY, Asked, Rehearsal, branch_logits
-from kinema.training.validation import hits, ndcg, ndcg_per_case, sample_cases
+from kinema.training.validation import gains, ndcg, ndcg_per_case, sample_cases
 
 _LOOK_CELLS: Final = 24_000_000
 _GLANCE_CELLS: Final = 8_000_000
@@ -30,8 +30,9 @@ _BLEND_CELLS: Final = 12_000_000
 _FEWEST_COLD: Final = 30
 """Cold targets in validation from which on they decide how high cold items stand."""
 _UNDATED: Final = int(np.iinfo(np.int64).min)
-_FOUND_AT: Final = 10
-"""Places in which an item counts as found: those of a slate."""
+_FOUND_AT: Final = 30
+"""Places in which an item counts as found, the more the higher. What is found in the ten of a slate is what matters, but validation
+has only some dozen such cold items: with some more places and a discount the level varies less, and is hardly another."""
 _KEPT_PROMISE: Final = 0.9
 """How often a cold item is found where a pretended one was found once: the content of a pretended one has been trained on."""
 _FACTORS: Final = (4.0, 2.0, 0.5, 0.25)
@@ -313,7 +314,7 @@ class Selection:
         least: float,
         bounded: bool,
     ) -> Mixture:
-        """Cold items raised by at least ``least``, and until they are found as often as the configuration wants.
+        """Cold items raised by at least ``least``, and until they are found as well as the configuration wants.
 
         Pretended ones must be found a little more often. Where ``bounded``, because these are true cases, it may cost no more of NDCG over all of them than
         the share of their targets that are cold.
@@ -326,9 +327,9 @@ class Selection:
         def rates(bonus: float) -> tuple[float, float]:
             found, total = np.zeros(2), np.zeros(2)
             for scores_CV, cold_V, cases, blocked_CV in scored:
-                hit_T = hits(scores_CV + (bonus * cold_V).astype(np.float32), cases, blocked_CV, k=_FOUND_AT)
+                gain_T = gains(scores_CV + (bonus * cold_V).astype(np.float32), cases, blocked_CV, k=_FOUND_AT)
                 for place, cold_T in enumerate((~cold_V[cases.targets.items], cold_V[cases.targets.items])):
-                    found[place] += np.count_nonzero(hit_T & cold_T)
+                    found[place] += gain_T[cold_T].sum()
                     total[place] += np.count_nonzero(cold_T)
             warm, cold = found / np.maximum(total, 1)
             return float(warm), float(cold) * (1.0 if bounded else _KEPT_PROMISE)

@@ -42,14 +42,15 @@ def ndcg_per_case(
         k: Cut-off.
     """
     rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
-    ranks_T = target_ranks(scores_CV, rows_T=rows_T, items_T=cases.targets.items, blocked_CV=blocked_CV)
-    gains_C = np.bincount(rows_T, np.where(ranks_T <= k, 1 / np.log2(ranks_T + 1), 0), minlength=len(cases))
+    gains_C = np.bincount(rows_T, gains(scores_CV, cases, blocked_CV, k=k), minlength=len(cases))
     ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
     return np.asarray(gains_C / ideal[np.minimum(cases.targets.lengths, k)])
 
 
-def hits(scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_], *, k: int) -> NDArray[np.bool_]:
-    """Whether each target of all cases is among the first k, bool [T]; see `ndcg`."""
+def gains(
+    scores_CV: NDArray[np.float32], cases: Cases, blocked_CV: NDArray[np.bool_], *, k: int
+) -> NDArray[np.float64]:
+    """Discounted gain of each target of all cases, float64 [T]: 1 / log2(1 + rank) among the first k, else 0; see `ndcg_per_case`."""
     rows_T = np.repeat(np.arange(len(cases)), cases.targets.lengths)
     ranks_T = target_ranks(scores_CV, rows_T=rows_T, items_T=cases.targets.items, blocked_CV=blocked_CV)
-    return np.asarray(ranks_T <= k)
+    return np.asarray(np.where(ranks_T <= k, 1 / np.log2(ranks_T + 1), 0))
