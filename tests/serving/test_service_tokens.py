@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kinema.errors import ConfigError
+from kinema.serving.issuer_keys import IssuerKeys, read_public_keys
 from kinema.serving.keys import Scope
-from kinema.serving.tokens import Tokens, read_public_keys
+from kinema.serving.tokens import Tokens
 
 ISSUER, AUDIENCE = "https://login.example", "kinema"
 PRIVATE = {
@@ -160,6 +161,36 @@ def test_a_jwks_file_offers_several_keys_by_id(tmp_path):
     assert verifier.verify(token("ES256", headers={"kid": "a"})) is None
     assert verifier.verify(token("EdDSA", headers={"kid": "c"})) is None
     assert verifier.verify(token("ES256")) is None
+
+
+def test_keys_that_are_changed_count_without_a_restart(tmp_path):
+    clock = [0.0]
+    path = jwks(tmp_path, row("ES256", "old"))
+    verifier = Tokens(issuer=ISSUER, audience=AUDIENCE, keys=IssuerKeys(path, now=lambda: clock[0]), keep_seconds=0)
+    old, new = token("ES256", headers={"kid": "old"}), token("EdDSA", headers={"kid": "new"})
+    assert (verifier.verify(old) is not None, verifier.verify(new)) == (True, None)
+    jwks(tmp_path, row("ES256", "old"), row("EdDSA", "new"))
+    assert verifier.verify(new) is None  # looked less than a second ago
+    clock[0] = 1.0
+    assert verifier.verify(old)
+    assert verifier.verify(new)
+    jwks(tmp_path, row("EdDSA", "new"))
+    clock[0] = 2.0
+    assert (verifier.verify(old), verifier.verify(new) is not None) == (None, True)
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_text("{"), lambda path: path.unlink()])
+def test_keys_that_cannot_be_read_again_stay(tmp_path, harm):
+    clock = [0.0]
+    path = jwks(tmp_path, row("ES256", "a"))
+    verifier = Tokens(issuer=ISSUER, audience=AUDIENCE, keys=IssuerKeys(path, now=lambda: clock[0]), keep_seconds=0)
+    harm(path)
+    clock[0] = 1.0
+    assert verifier.verify(token("ES256", headers={"kid": "a"}))
+    jwks(tmp_path, row("EdDSA", "b"))
+    clock[0] = 2.0
+    assert verifier.verify(token("ES256", headers={"kid": "a"})) is None
+    assert verifier.verify(token("EdDSA", headers={"kid": "b"}))
 
 
 def refused(path):

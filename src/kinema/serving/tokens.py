@@ -5,27 +5,21 @@ nobody can sign with the public key as if it were a shared secret, or with ``non
 """
 
 import hashlib
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kinema.errors import ConfigError
+from kinema.serving.issuer_keys import IssuerKeys, with_algorithms
 from kinema.serving.keys import Scope
 
 LEEWAY_SECONDS: Final = 30
 """Clocks of issuer and service may differ by so much."""
 _LONGEST: Final = 8_192
 _MOST_CACHED: Final = 10_000
-_WEAKEST_RSA: Final = 2_048
 _SCOPES: Final = {scope.value: scope for scope in Scope}
 
 
@@ -50,7 +44,7 @@ class Tokens:
     Args:
         issuer: What ``iss`` must be.
         audience: What ``aud`` must be or contain.
-        keys: Key id -> public key; the id is empty for a lone PEM key.
+        keys: Key id -> public key, the id is empty for a lone PEM key; or where they are read, which is followed.
         keep_seconds: How long a verified token is remembered.
         now: Seconds since the epoch.
 
@@ -63,14 +57,14 @@ class Tokens:
         *,
         issuer: str,
         audience: str,
-        keys: dict[str, Any],
+        keys: Mapping[str, Any] | IssuerKeys,
         keep_seconds: float = 5.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         if not issuer or not audience:
             raise ConfigError("jwt_issuer and jwt_audience must be set where jwt_public_key is")
         self._issuer, self._audience = issuer, audience
-        self._keys = {key_id: (key, _algorithm(key)) for key_id, key in keys.items()}
+        self._keys = keys if isinstance(keys, IssuerKeys) else with_algorithms(keys)
         self._keep, self._now = keep_seconds, now
         self._known: dict[bytes, tuple[float, Claims]] = {}
 
@@ -93,7 +87,8 @@ class Tokens:
     def _decode(self, text: str) -> Claims | None:
         try:
             key_id = jwt.get_unverified_header(text).get("kid", "")
-            key, algorithm = self._keys.get(key_id) or self._only_key()
+            keys = self._keys.current() if isinstance(self._keys, IssuerKeys) else self._keys
+            key, algorithm = keys.get(key_id) or _only_key(keys)
             told = jwt.decode(
                 text,
                 key,
@@ -110,63 +105,16 @@ class Tokens:
             return None
         return Claims(subject, _scopes(told), float(expires))
 
-    def _only_key(self) -> tuple[Any, str]:
-        """The lone key, which need not be named; of several, a token must name one."""
-        if len(self._keys) != 1:
-            raise _UnknownKeyError
-        return next(iter(self._keys.values()))
-
 
 class _UnknownKeyError(Exception):
     """A token names no key that is known."""
 
 
-def read_public_keys(path: Path) -> dict[str, Any]:
-    """Public keys of a PEM file (one key) or a JWKS file (JSON with ``keys``).
-
-    Raises:
-        ConfigError: The file is missing or holds no such key; a private or symmetric one is refused.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"jwt_public_key must be a PEM or JWKS file, '{path}' cannot be read: {error.strerror}"
-        ) from None
-    if b"PRIVATE KEY" in data:
-        raise ConfigError(
-            f"jwt_public_key must be a public key, '{path}' holds a private one; keep that with the issuer"
-        )
-    try:
-        if data.lstrip().startswith(b"{"):
-            return _of_jwks(json.loads(data))
-        return {"": load_pem_public_key(data)}
-    except (ValueError, TypeError, KeyError, jwt.PyJWTError) as error:
-        raise ConfigError(f"jwt_public_key must be a PEM or JWKS file, '{path}' is not: {error}") from None
-
-
-def _of_jwks(tree: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in tree["keys"]:
-        if one.get("kty") == "oct" or "d" in one:
-            raise ConfigError(f"a JWKS file must hold public keys alone, key '{one.get('kid', '')}' is a secret")
-        if one.get("use", "sig") == "sig":
-            found[str(one.get("kid", ""))] = jwt.PyJWK(one).key
-    if not found:
-        raise ValueError("it has no key to verify with")
-    return found
-
-
-def _algorithm(key: Any) -> str:
-    if isinstance(key, RSAPublicKey) and key.key_size >= _WEAKEST_RSA:
-        return "RS256"
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return "ES256"
-    if isinstance(key, Ed25519PublicKey):
-        return "EdDSA"
-    raise ConfigError(
-        f"a JWT key must be RSA with {_WEAKEST_RSA} bits or more, EC P-256 or Ed25519, is {type(key).__name__}"
-    )
+def _only_key(keys: Mapping[str, tuple[Any, str]]) -> tuple[Any, str]:
+    """The lone key, which need not be named; of several, a token must name one."""
+    if len(keys) != 1:
+        raise _UnknownKeyError
+    return next(iter(keys.values()))
 
 
 def _scopes(told: dict[str, Any]) -> frozenset[Scope]:

@@ -148,9 +148,10 @@ def _tokens(project: WholeProject) -> "Tokens | None":
     auth = project.settings.auth
     if not auth.jwt_public_key:
         return None
-    from kinema.serving.tokens import Tokens, read_public_keys  # noqa: PLC0415  # the same
+    from kinema.serving.issuer_keys import IssuerKeys  # noqa: PLC0415  # the same
+    from kinema.serving.tokens import Tokens  # noqa: PLC0415  # the same
 
-    keys = read_public_keys(project.folder / auth.jwt_public_key)
+    keys = IssuerKeys(project.folder / auth.jwt_public_key)
     return Tokens(issuer=auth.jwt_issuer, audience=auth.jwt_audience, keys=keys)
 
 
