@@ -69,6 +69,12 @@ def started(project: Path, log: Path, *, is_open: bool) -> tuple[subprocess.Pope
     return process, found[1]
 
 
+def errors(log: Path) -> dict[str, int]:
+    """What the service has logged as an error, and how often."""
+    rows = [json.loads(line) for line in log.read_text().splitlines() if '"level":"error"' in line]
+    return dict(Counter(f"{row.get('event')}: {row.get('error', '')}" for row in rows))
+
+
 def run(project: Path, *, seconds: int, seed: int, is_open: bool) -> dict[str, Any]:
     """One run on a copy of the project."""
     with tempfile.TemporaryDirectory(prefix="kinema-fuzz-") as place:
@@ -79,7 +85,7 @@ def run(project: Path, *, seconds: int, seed: int, is_open: bool) -> dict[str, A
         process, address = started(copy, log, is_open=is_open)
         try:
             return measured(process, address, Path(place), key=key, seconds=seconds, seed=seed) | {
-                "errors in the log": sum('"level":"error"' in line for line in log.read_text().splitlines())
+                "errors in the log": errors(log)
             }
         finally:
             process.terminate()

@@ -16,6 +16,10 @@ class DataError(KinemaError):
     """A record, file or request is not what it must be: the owner of the data acts."""
 
 
+class BusyError(DataError):
+    """Another one is writing: nothing was taken, and the same again may succeed in a moment."""
+
+
 class NotBuiltError(KinemaError):
     """An earlier step has not been run yet: run it."""
 

@@ -3,9 +3,9 @@ import threading
 import polars as pl
 import pytest
 
-from kinema.errors import DataError
+from kinema.errors import BusyError, DataError
 from kinema.schema import Event, EventKind
-from kinema.serving.problems import Problem
+from kinema.serving.problems import Problem, problem_of
 from kinema.serving.writer import Writer
 from kinema.store.event_log import event_frame
 from kinema.store.service_protocols import LoggedSlate
@@ -159,6 +159,29 @@ def test_a_store_that_fails_is_told_to_everyone_who_waits():
         writer.events([event("a")]).result(10)
     with pytest.raises(DataError, match="no"):
         writer.slate(slate("s")).result(10)
+    writer.close()
+
+
+def test_while_the_store_is_busy_all_who_wait_are_told_once_and_to_come_again():
+    class Busy:
+        go, rounds = threading.Event(), 0
+
+        def write_served(self, *_, **__):
+            self.go.wait(10)
+            self.rounds += 1
+            raise BusyError("the store is being written by another process; wait for it, then try again")
+
+    busy = Busy()
+    writer = Writer(busy, applied=lambda: None)
+    writer.start()
+    asked = [writer.events([event(item)]) for item in "abc"]
+    busy.go.set()
+    for one in asked:
+        with pytest.raises(BusyError) as caught:
+            one.result(10)
+        told = problem_of(caught.value)
+        assert (told.status, told.code, told.headers) == (503, "unavailable", {"Retry-After": "2"})
+    assert busy.rounds <= 2  # the first alone, then all who waited meanwhile
     writer.close()
 
 

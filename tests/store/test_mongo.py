@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from database_places import store_url
-from kinema.errors import ConfigError, DataError, StaleArtifactError
+from kinema.errors import BusyError, ConfigError, DataError, StaleArtifactError
 from kinema.store import mongo_connection, mongo_turn, mongo_writes
 from kinema.store.mongo import MongoStore
 from kinema.store.protocols import SourceMark, WriteCounts
@@ -38,7 +38,7 @@ def quick_lease(monkeypatch):
 
 def test_a_writer_who_waits_in_vain_is_told(store, url):
     other = MongoStore.open(url, patience_s=0.05)
-    with store._turn(), pytest.raises(DataError, match="the store is being written by another process; wait for it"):
+    with store._turn(), pytest.raises(BusyError, match="the store is being written by another process; wait for it"):
         other.put_document("room", "key", {})
     assert other.put_document("room", "key", {}) == 1
     other.close()

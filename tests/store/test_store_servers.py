@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import inspect
 
 from database_places import store_url
-from kinema.errors import DataError
+from kinema.errors import BusyError, DataError
 from kinema.schema import Reject
 from kinema.store import dialect_mysql, event_log
 from kinema.store.sql import SqlStore
@@ -111,7 +111,7 @@ def test_a_writer_who_waits_in_vain_is_told(url):
     one, other = SqlStore.open(url), SqlStore.open(url, patience_s=0.2)
     with (
         one._writer.begin(),
-        pytest.raises(DataError, match="the store is being written by another process; wait for it"),
+        pytest.raises(BusyError, match="the store is being written by another process; wait for it"),
     ):
         other.set_meta("x", 1)
     other.set_meta("x", 1)

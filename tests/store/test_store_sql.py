@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect
 
-from kinema.errors import DataError, StaleArtifactError
+from kinema.errors import BusyError, DataError, StaleArtifactError
 from kinema.schema import EventKind, User
 from kinema.store import event_log, schema_upgrade
 from kinema.store.protocols import WriteCounts
@@ -131,7 +131,7 @@ def test_writing_while_another_process_writes_is_a_clear_error(tmp_path):
     store = SqlStore.open(tmp_path / "store.db", patience_s=0.05)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(DataError, match="the store is being written by another process; wait for it"):
+    with pytest.raises(BusyError, match="the store is being written by another process; wait for it"):
         store.set_meta("x", 1)
     other.execute("ROLLBACK")
     other.close()

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from kinema.errors import ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
+from kinema.errors import BusyError, ConfigError, ConflictError, DataError, KinemaError, NotBuiltError
 from kinema.logs import get_logger
 from kinema.serving.wire import FORMS
 
@@ -37,10 +37,12 @@ _CODES: Final = {
     503: "unavailable",
 }
 _SHOWN: Final = 3
+_BUSY_SECONDS: Final = "2"
 _PLACES: Final = ("body", "query", "path", "header", *FORMS)
 _CHOICES: Final = ("enum", "literal_error")
 _STATUS: Final[tuple[tuple[type[KinemaError], int], ...]] = (
     (ConflictError, 409),
+    (BusyError, 503),
     (DataError, 422),
     (ConfigError, 422),
     (NotBuiltError, 409),
@@ -133,7 +135,8 @@ def problem_of(error: KinemaError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status == 500:
         return _of_failure(error)
-    return Problem(status, str(error), code=NOT_BUILT if isinstance(error, NotBuiltError) else None)
+    headers = {"Retry-After": _BUSY_SECONDS} if isinstance(error, BusyError) else None
+    return Problem(status, str(error), code=NOT_BUILT if isinstance(error, NotBuiltError) else None, headers=headers)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from kinema.errors import KinemaError
+from kinema.errors import BusyError, DataError, KinemaError
 from kinema.logs import get_logger
 from kinema.schema import Event
 from kinema.serving.problems import Problem
@@ -121,7 +121,7 @@ class Writer:
             if events:
                 self._applied()
         except Exception as error:  # noqa: BLE001  # whoever waits is told, whatever it is
-            if len(jobs) == 1 or not isinstance(error, KinemaError):
+            if len(jobs) == 1 or isinstance(error, BusyError) or not isinstance(error, KinemaError):
                 _fail(jobs, error)
                 return
             for job in jobs:  # one of them is to blame; what was written is known when it comes again
@@ -143,7 +143,8 @@ def _tell(jobs: list[_Job]) -> None:
 
 
 def _fail(jobs: list[_Job], error: Exception) -> None:
-    _LOG.error("writing failed", error=type(error).__name__, requests=len(jobs))
+    tell = _LOG.warning if isinstance(error, DataError) and not isinstance(error, BusyError) else _LOG.error
+    tell("writing failed", error=type(error).__name__, requests=len(jobs))
     for job in jobs:
         if job.done.set_running_or_notify_cancel():
             job.done.set_exception(error)

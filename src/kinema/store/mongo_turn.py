@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kinema.errors import DataError
+from kinema.errors import BusyError
 
 LEASE_S: Final = 10.0
 STATE: Final = "state"
@@ -51,7 +51,7 @@ class Turn:
         """Say, before each step that writes, that this writer is alive.
 
         Raises:
-            DataError: Another one has taken over.
+            BusyError: Another one has taken over.
         """
         self.is_touched = True
         self._change({"$inc": {"beat": 1}})
@@ -64,7 +64,7 @@ class Turn:
             by: Sums by counter.
 
         Raises:
-            DataError: Another one has taken over.
+            BusyError: Another one has taken over.
         """
         change: dict[str, Any] = {"$inc": {"beat": 1} | {name: value for name, value in by.items() if value}}
         if is_last:
@@ -75,7 +75,7 @@ class Turn:
     def _change(self, change: dict[str, Any]) -> None:
         if self.database.meta.update_one({"_id": STATE, "owner": self.owner}, change).matched_count == 0:
             self.is_over = True
-            raise DataError("this process stood still while it wrote and another one has taken over; write again")
+            raise BusyError("this process stood still while it wrote and another one has taken over; write again")
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def taking_turn(database: Any, *, patience_s: float) -> Iterator[Turn]:
     """Wait for one's turn and give it back; where the body fails its uncommitted rows are removed.
 
     Raises:
-        DataError: Other writers took longer than ``patience_s``.
+        BusyError: Other writers took longer than ``patience_s``.
     """
     turn = _take(database, patience_s)
     try:
@@ -125,7 +125,7 @@ def _take(database: Any, patience_s: float) -> Turn:
                 turn.state = database.meta.find_one({"_id": STATE})
                 return turn
         if now > until:
-            raise DataError("the store is being written by another process; wait for it, then try again")
+            raise BusyError("the store is being written by another process; wait for it, then try again")
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 

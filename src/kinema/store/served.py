@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, PoolProxiedConnection, Table
 
-from kinema.errors import DataError
+from kinema.errors import BusyError
 from kinema.schema import Event
 from kinema.store.dialect_sqlite import insert_statement
 from kinema.store.event_keys import event_key
@@ -46,7 +46,8 @@ class ServedWriter:
             What became of the events; None where nothing was written, because they are not plain.
 
         Raises:
-            DataError: Another process was writing for too long, or an id is empty or too long.
+            BusyError: Another process was writing for too long.
+            DataError: An id is empty or too long.
         """
         cursor = self._cursor()
         try:
@@ -60,7 +61,7 @@ class ServedWriter:
                 cursor.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 told = "the store is being written by another process; wait for it, then try again"
-                raise DataError(told) from error
+                raise BusyError(told) from error
             raise
         finally:
             cursor.close()

@@ -14,7 +14,7 @@ import polars as pl
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
-from kinema.errors import DataError, StaleArtifactError
+from kinema.errors import BusyError, DataError, StaleArtifactError
 from kinema.schema import Event, EventKind, Item, Reject, User
 from kinema.store import bookkeeping, catalogue, documents, event_log, event_pages, removal, writes
 from kinema.store import slates as slate_log
@@ -393,7 +393,7 @@ class SqlStore:
             yield
         except Exception as error:
             if isinstance(error, DBAPIError) and self._dialect.is_busy(error):
-                raise DataError("the store is being written by another process; wait for it, then try again") from error
+                raise BusyError("the store is being written by another process; wait for it, then try again") from error
             cause = error.orig if isinstance(error, DBAPIError) else error
             if cause is not None and self._dialect.is_refusal(cause):
                 raise DataError(f"the database refuses a value: {str(cause).strip().splitlines()[0]}") from error
