@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,6 +21,16 @@ def rows(*values, width=3):
 
 def shard_files(folder):
     return sorted(path.name for path in folder.iterdir() if path.suffix == ".safetensors")
+
+
+def test_two_threads_may_write_the_same_vectors_at_once(tmp_path, monkeypatch):
+    both_wrote, flush = threading.Barrier(2), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (flush(number), both_wrote.wait(10)))
+    folders = [VectorShards(tmp_path) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda one: one.append(["a"], rows(1), [1.0]), folders)) == [1, 1]
+    assert VectorShards(tmp_path).get(["a"])[0][:, 0].tolist() == [1]
+    assert len(shard_files(tmp_path)) == len(list(tmp_path.iterdir()))
 
 
 def test_vectors_come_back_in_the_order_asked(tmp_path):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from kinema.drafts import own_draft
 from kinema.encoders.clip_passes import SOUND_ONLY
 from kinema.errors import KinemaError
 from kinema.media.poster import POSTER_SUFFIX, write_pictures
@@ -106,7 +107,7 @@ class PictureFolder:
     def remember(self, key: str, why: str) -> None:
         """Note that no poster of a clip can be had."""
         self._settled[key] = why
-        draft = self.folder / f".{key}.{os.getpid()}.draft"
+        draft = own_draft(self.folder / key)
         draft.write_text(json.dumps({"limits": self.limits, "reason": why}) + "\n", encoding="utf-8")
         draft.replace(self.folder / f"{key}{NONE_SUFFIX}")
 

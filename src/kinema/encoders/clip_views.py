@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from kinema.drafts import own_draft
 from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS, TimeLimit
 from kinema.encoders.view_worker import ViewRequest, read_view, write_view_request
 
@@ -139,7 +140,7 @@ class ViewFolder:
         """Write the note of a view that was made, and make room if there is too much."""
         note = {"limits": self.limits, "files": list(files), **made}
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{key}.{view}.{os.getpid()}.draft"
+        draft = own_draft(self._path(key, view))
         draft.write_text(json.dumps(note) + "\n", encoding="utf-8")
         draft.replace(self._path(key, view))
         with self._lock:

@@ -20,6 +20,7 @@ from typing import Final, get_args
 import polars as pl
 
 from kinema.artifacts import MANIFEST, Manifest, read_manifest
+from kinema.drafts import own_draft
 from kinema.encoders.clip_modality import ClipModality
 from kinema.encoders.clip_readers import CLIP_MEMORY_MB, DECODE_SECONDS, BegunReading
 from kinema.encoders.clip_vectors import ClipRun, ClipSettings
@@ -349,7 +350,7 @@ def _write_manifest(
         config={"modalities": current},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    draft = folder / f".{MANIFEST}.{os.getpid()}.draft"
+    draft = own_draft(folder / MANIFEST)
     draft.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / MANIFEST)
     left = ", ".join(sorted(before.keys() - current.keys() - {TRANSCRIPT}))

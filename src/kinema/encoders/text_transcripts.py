@@ -4,7 +4,6 @@ The texts lie beside the vectors in one Parquet file, with what they were read f
 again. A catalogue in which nobody wrote down what is said has no such file.
 """
 
-import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from kinema.drafts import own_draft
 from kinema.encoders.text import TextEncoder
 from kinema.encoders.text_vectors import encode_texts, text_folder
 from kinema.progress import Progress
@@ -66,7 +66,7 @@ def write_table(folder: Path, table: pl.DataFrame) -> None:
     """Replace the file as a whole; nothing is written where nothing would be in it, now and before."""
     if table.height or (folder / FILE_NAME).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{FILE_NAME}.{os.getpid()}.draft"
+        draft = own_draft(folder / FILE_NAME)
         table.write_parquet(draft)
         draft.replace(folder / FILE_NAME)
 

@@ -6,7 +6,6 @@ Shape suffixes: V catalogue, D model width, E content width, J neighbours, M mod
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kinema.artifacts import MANIFEST, sha256_file
+from kinema.drafts import own_draft
 from kinema.store.features import ClipTokens, ModalityFeatures, ModalityTokens
 from kinema.store.tokens import RaggedTokens
 
@@ -111,7 +111,7 @@ class BoundFile:
         }
         with suppress(OSError, SafetensorError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.draft")
+            draft = own_draft(self.path)
             save_file({name: np.ascontiguousarray(one) for name, one in items.arrays().items()}, draft, metadata=facts)
             draft.replace(self.path)
 

@@ -3,7 +3,6 @@
 Where only the container is foreign its packets are copied, which costs nothing and loses nothing; other codecs are decoded and encoded.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kinema.drafts import own_draft
 from kinema.errors import DataError, MissingExtraError
 from kinema.extras import require
 from kinema.media.limits import MAX_PIXELS
@@ -112,7 +112,7 @@ def write_playable(
         MissingExtraError: PyAV is not installed, or has no encoder that browsers know.
     """
     av, form = require("av"), _form()
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    draft = own_draft(target, ending="partial")
     try:
         if form.suffix != MP4 or not _copied(path, draft, form, name=name, max_pixels=max_pixels, max_side=max_side):
             with (

@@ -9,7 +9,6 @@ Shape suffixes: V items, D width, Q questions, N indexed items, K results.
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kinema.drafts import own_draft
 from kinema.extras import is_installed, require
 from kinema.logs import get_logger
 from kinema.retrieval.query import Query
@@ -259,7 +259,7 @@ def _write(file: Path, found: IvfIndex) -> None:
     }
     with suppress(OSError, RuntimeError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}.draft")
+        draft = own_draft(file)
         require("faiss").write_index(found.index, str(draft))
         draft.replace(file)
         told = draft.with_suffix(".json")

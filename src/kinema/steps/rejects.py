@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from kinema.drafts import own_draft
 from kinema.schema import Reject
 from kinema.store.protocols import Store
 
@@ -31,10 +32,10 @@ def write_rejects(store: Store, folder: Path) -> tuple[Path, ...]:
         by_name.setdefault(_file_name(reject.file), []).append(reject)
     for stale in folder.glob(_MADE_BY_US):
         if stale.name not in by_name:
-            stale.unlink()
+            stale.unlink(missing_ok=True)
     for name, rejects in by_name.items():
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{name}.draft"
+        draft = own_draft(folder / name)
         with draft.open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects)
             stream.flush()

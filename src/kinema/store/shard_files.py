@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from kinema.drafts import own_draft
 from kinema.errors import StaleArtifactError
 from kinema.extras import require
 from kinema.logs import get_logger
@@ -186,7 +187,7 @@ class ShardFolder:
         saver = require("safetensors.numpy")
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:20] + _SUFFIX
         header = {"keys": json.dumps(list(keys)), "quality": json.dumps(list(quality)), **metadata}
-        draft = self.folder / f".{name}.{os.getpid()}.draft"
+        draft = own_draft(self.folder / name)
         with draft.open("wb") as stream:
             stream.write(saver.save(dict(arrays), metadata=header))
             stream.flush()
