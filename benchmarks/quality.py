@@ -39,7 +39,7 @@ from kinema.store.histories import Histories  # noqa: E402
 from kinema.training.loop import pretrain  # noqa: E402
 from kinema.training.preparation import fit_memory  # noqa: E402
 from peering import PEERS, PeerError, run_peer, write_exchange  # noqa: E402
-from quality_table import write_table  # noqa: E402
+from quality_table import compare, write_table  # noqa: E402
 
 RESULT: Final = Path(__file__).parent / "results" / "quality.json"
 VARIANTS: Final[dict[str, dict[str, Any]]] = {"FLM": {}, "FLM, IDs only": {"use_content": False, "use_profiles": False}}
@@ -180,9 +180,10 @@ def save(path: Path, results: dict[str, Any]) -> None:
         "all items are candidates, seen ones filtered, ties count against the ranker; chosen on validation only; "
         "'valid' of FLM settings: one set of defaults by size of the log, none per set"
     )
+    compare(results, cases_file)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    write_table(results, path.with_suffix(".md"), cases_file)
+    write_table(results, path.with_suffix(".md"))
 
 
 def entries(one: BenchmarkSet, arguments: argparse.Namespace) -> Iterator[tuple[str, int, Entry]]:

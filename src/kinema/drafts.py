@@ -4,6 +4,8 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
+
 
 def own_draft(path: Path, *, ending: str = "draft") -> Path:
     """Where this thread writes what is to become a file: no other thread or process writes there.
@@ -20,3 +22,15 @@ def own_draft(path: Path, *, ending: str = "draft") -> Path:
         True
     """
     return path.with_name(f".{path.name}.{threading.get_native_id()}.{os.getpid()}.{ending}")
+
+
+def remove_left_drafts(folder: Path) -> None:
+    """Remove what processes that are gone have left half written in a folder.
+
+    Args:
+        folder: One that need not be there.
+    """
+    for draft in folder.glob(".*.draft"):
+        writer = draft.name.split(".")[-2]
+        if not writer.isdigit() or not psutil.pid_exists(int(writer)):
+            draft.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from kinema.artifacts import sha256_file
-from kinema.drafts import own_draft
 from kinema.errors import DataError
 
 if sys.platform != "win32":
@@ -125,7 +124,7 @@ class ContentKeys:
         """Rewrite the file without outdated lines, those of other processes included."""
         with self._alone():
             self._load()
-            draft = own_draft(self.path)
+            draft = self.path.with_suffix(".draft")
             draft.write_bytes(b"".join(_line(name, seen) for name, seen in self._seen.items()))
             draft.replace(self.path)
         self._num_lines = len(self._seen)

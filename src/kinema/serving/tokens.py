@@ -64,7 +64,11 @@ class Tokens:
         if not issuer or not audience:
             raise ConfigError("jwt_issuer and jwt_audience must be set where jwt_public_key is")
         self._issuer, self._audience = issuer, audience
-        self._keys = keys if isinstance(keys, IssuerKeys) else with_algorithms(keys)
+        if isinstance(keys, IssuerKeys):
+            self._current = keys.current
+        else:
+            fixed = with_algorithms(keys)
+            self._current = lambda: fixed
         self._keep, self._now = keep_seconds, now
         self._known: dict[bytes, tuple[float, Claims]] = {}
 
@@ -87,7 +91,7 @@ class Tokens:
     def _decode(self, text: str) -> Claims | None:
         try:
             key_id = jwt.get_unverified_header(text).get("kid", "")
-            keys = self._keys.current() if isinstance(self._keys, IssuerKeys) else self._keys
+            keys = self._current()
             key, algorithm = keys.get(key_id) or _only_key(keys)
             told = jwt.decode(
                 text,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from kinema.drafts import own_draft
+from kinema.drafts import own_draft, remove_left_drafts
 from kinema.schema import Reject
 from kinema.store.protocols import Store
 
@@ -33,6 +33,7 @@ def write_rejects(store: Store, folder: Path) -> tuple[Path, ...]:
     for stale in folder.glob(_MADE_BY_US):
         if stale.name not in by_name:
             stale.unlink(missing_ok=True)
+    remove_left_drafts(folder)
     for name, rejects in by_name.items():
         folder.mkdir(parents=True, exist_ok=True)
         draft = own_draft(folder / name)

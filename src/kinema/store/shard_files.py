@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from kinema.drafts import own_draft
+from kinema.drafts import own_draft, remove_left_drafts
 from kinema.errors import StaleArtifactError
 from kinema.extras import require
 from kinema.logs import get_logger
@@ -130,7 +129,7 @@ class ShardFolder:
         self._known: set[str] = set()
         self._maps: OrderedDict[str, Shard] = OrderedDict()
         self._listed_ns = -1
-        self._remove_drafts()
+        remove_left_drafts(folder)
         self.refresh()
 
     def keys(self) -> set[str]:
@@ -258,10 +257,3 @@ class ShardFolder:
         for key in entries.keys() & self._places.keys():
             del entries[key]
         self._places.update(entries)
-
-    def _remove_drafts(self) -> None:
-        """Drop half-written files of processes that are gone."""
-        for draft in self.folder.glob(".*.draft"):
-            writer = draft.name.split(".")[-2]
-            if not writer.isdigit() or not psutil.pid_exists(int(writer)):
-                draft.unlink(missing_ok=True)
