@@ -22,15 +22,20 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from kinema.threads import set_thread_policy
 
 set_thread_policy()
 
 from kinema.artifacts import fingerprint  # noqa: E402  # the thread policy comes first
+from kinema.encoders.modality import Tokens  # noqa: E402
+from kinema.encoders.pooling import SegmentPooling  # noqa: E402
 from kinema.evaluation.offline import chance_level, evaluate  # noqa: E402
 from kinema.evaluation.protocol import ScorerRanker  # noqa: E402
 from kinema.evaluation.results import RankingResult  # noqa: E402
@@ -42,6 +47,7 @@ from kinema.steps.dataset import Dataset  # noqa: E402
 from kinema.steps.evaluating import split_for  # noqa: E402
 from kinema.steps.pretraining import choose_config  # noqa: E402
 from kinema.steps.truth import Oracle, load_oracle  # noqa: E402
+from kinema.store.features import ModalityFeatures  # noqa: E402
 from kinema.store.splits import Split  # noqa: E402
 from kinema.training.loop import pretrain  # noqa: E402
 
@@ -57,6 +63,8 @@ NONE: Final = "nothing"
 ALL: Final = "all together"
 MEAN: Final = " by the mean"
 """Behind a modality, or all: without attention over moments, whose vectors then are plain means."""
+SCALES: Final = " by scales"
+"""The same with means and maxima of the whole, halves and quarters side by side."""
 ROWS: Final = ("cold among cold", "cold", "warm", "all")
 METRIC: Final = "ndcg@10"
 
@@ -116,11 +124,13 @@ def rows_of(result: RankingResult) -> dict[str, float]:
 
 
 def run(
-    dataset: Dataset, split: Split, modalities: Sequence[str], *, attention: bool, seed: int, max_seconds: float
+    dataset: Dataset, split: Split, modalities: Sequence[str], *, pooling: str, seed: int, max_seconds: float
 ) -> dict[str, Any]:
     """Train FLM with some modalities and measure it."""
     features = {name: dataset.features[name] for name in modalities}
-    config = choose_config(split.train, {"max_seconds": max_seconds, "use_moments": attention})
+    if pooling == SCALES:
+        features = {name: at_scales(one) for name, one in features.items()}
+    config = choose_config(split.train, {"max_seconds": max_seconds, "use_moments": not pooling})
     cpu = time.process_time()
     model = pretrain(
         train=split.train,
@@ -144,11 +154,29 @@ def run(
     }
 
 
+def at_scales(features: ModalityFeatures) -> ModalityFeatures:
+    """Vectors pooled anew from the moments of a modality that has some."""
+    if features.tokens is None:
+        return features
+    pooling, kept = SegmentPooling(), features.tokens.get(np.flatnonzero(features.present_V))
+    clips = (kept.of(clip) for clip in range(len(kept)))
+    pooled = [pooling.pool(Tokens(tokens_TD.astype(np.float32), times_ms_T)) for tokens_TD, times_ms_T in clips]
+    vectors_VD = np.zeros((len(features.present_V), len(pooled[0])), np.float32)
+    vectors_VD[features.present_V] = pooled
+    return replace(features, vectors_VD=vectors_VD)
+
+
+def pooling_of(name: str) -> str:
+    """`MEAN`, `SCALES`, or nothing for attention."""
+    return next((one for one in (MEAN, SCALES) if name.endswith(one)), "")
+
+
 def sets_of(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """What FLM is given -> modalities; what has moments also by its mean."""
+    """What FLM is given -> modalities; what has moments also by fixed pooling."""
     sets = {NONE: (), **{name: (name,) for name in dataset.features}, ALL: tuple(dataset.features)}
     timed = [name for name, one in dataset.features.items() if one.tokens is not None]
-    return sets | {name + MEAN: sets[name] for name in (*timed, *([ALL] if timed else ()))}
+    timed += [ALL] if timed else []
+    return sets | {name + pooling: sets[name] for name in timed for pooling in (MEAN, SCALES)}
 
 
 def measure(taste: str, arguments: argparse.Namespace) -> None:
@@ -178,11 +206,11 @@ def measure(taste: str, arguments: argparse.Namespace) -> None:
                 continue
             kept["runs"] = kept["runs"] if same else {name: {}}
             limits = {"seed": seed, "max_seconds": arguments.max_seconds}
-            found = run(dataset, split, modalities, attention=not name.endswith(MEAN), **limits)
+            found = run(dataset, split, modalities, pooling=pooling_of(name), **limits)
             kept["runs"].setdefault(name, {})[str(seed)] = found
             kept |= town
             save(arguments.result, results)
-            print(f"{taste:8} {name:14} seed {seed}  {found['rows']}  oracle {town['oracle']}", flush=True)
+            print(f"{taste:8} {name:22} seed {seed}  {found['rows']}  oracle {town['oracle']}", flush=True)
 
 
 def load(path: Path) -> dict[str, Any]:

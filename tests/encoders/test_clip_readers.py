@@ -29,13 +29,13 @@ FRAGILE = """
 import os, time
 from kinema.encoders import clip_worker
 read = clip_worker.read_clip
-def fragile(request):
+def fragile(request, **limits):
     print("noise from a library")
     if "crash" in request.name:
         os._exit(9)
     if "hang" in request.name:
         time.sleep(60)
-    return read(request)
+    return read(request, **limits)
 clip_worker.read_clip = fragile
 clip_worker.serve(2048)
 """
@@ -116,7 +116,7 @@ def test_a_crash_and_a_hang_cost_one_clip_each(clip):
 WORKING = """
 import sys, time
 from kinema.encoders import clip_worker
-def work(request):
+def work(request, **limits):
     spins = request.name == "spins"
     started = time.monotonic()
     while spins or time.monotonic() - started < 3:
@@ -165,6 +165,16 @@ def test_a_clip_that_takes_too_much_memory_costs_itself(clip):
     assert readings[1].reasons["frames"] == (
         "cannot decode 'large': it takes more memory than a clip may; the item keeps its text features; "
         "raise clip_memory_mb in [limits] of kinema.toml"
+    )
+
+
+def test_a_clip_whose_header_asks_for_too_much_memory_is_told_what_to_raise(tmp_path):
+    large = render_clip(tmp_path / "clip.mp4", seconds=0.2, width=1600, height=1200)
+    (reading,) = read_clips([request_for(large, max_pixels=2**22)], num_workers=1, memory_mb=64)
+    assert reading.reasons["frames"].startswith("cannot decode 'clip.mp4': decoding needs about ")
+    assert (
+        "at most 32 MB are allowed (max_bytes, half of clip_memory_mb in [limits] of kinema.toml)"
+        in (reading.reasons["frames"])
     )
 
 

@@ -95,3 +95,17 @@ def test_fitting_on_nothing_or_on_something_not_finite_is_refused():
 def test_another_width_than_in_training_is_refused():
     with pytest.raises(DataError, match="features must be 6 wide as in training, are 5; run: kinema pretrain"):
         Whitening.fit(correlated()).apply(np.zeros((2, 5), dtype=np.float32))
+
+
+@pytest.mark.parametrize(("rows", "widest"), [(300, 350), (300, 100), (90, 100), (1, 100)])
+def test_very_wide_vectors_are_whitened_alike_without_a_covariance_as_large_as_their_width_squared(
+    rows, widest, monkeypatch
+):
+    random = np.random.default_rng(0)
+    loud = random.normal(size=(rows, 30)) @ (np.linspace(9, 3, 30)[:, None] * random.normal(size=(30, 400)))
+    vectors = (loud + 0.1 * random.normal(size=(rows, 400))).astype(np.float32)
+    usual = Whitening.fit(vectors)
+    monkeypatch.setattr("kinema.flm.whitening._WIDEST", widest)
+    wide = Whitening.fit(vectors)
+    assert wide.width == usual.width
+    assert np.allclose(wide.apply(vectors), usual.apply(vectors), atol=1e-4)

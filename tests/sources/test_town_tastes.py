@@ -2,8 +2,10 @@
 
 import json
 import re
+from itertools import combinations
 
 import av
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -81,12 +83,13 @@ def test_sound_is_drawn_aside_and_changes_nothing_else():
 
 
 def test_the_default_rules_say_nothing_of_what_only_other_towns_have():
-    assert "moment_share" not in Rules().as_dict()
+    assert not {"moment_share", "has_tints"} & Rules().as_dict().keys()
     assert Rules(**Rules().as_dict()) == Rules()
     for name in PLANTED:
         rules = Rules.planted(name)
         assert Rules(**json.loads(json.dumps(rules.as_dict()))) == rules
-    assert {str(Rules.planted(name).changed_clips()) for name in FACTORS} == {"{'cold_share': 0.2, 'has_sound': True}"}
+    same = "{'cold_share': 0.2, 'has_sound': True, 'has_tints': True}"
+    assert {str(Rules.planted(name).changed_clips()) for name in FACTORS} == {same}
 
 
 def test_a_town_that_nobody_knows_is_an_error():
@@ -130,6 +133,31 @@ def test_outside_its_moment_a_clip_shows_neither_its_topic_nor_its_style():
     elsewhere = [frame for frame in range(len(one)) if not first <= frame < stop]
     different = np.array([(one[frame] != whole[frame]).any() for frame in elsewhere])
     assert different.all()
+
+
+def _grey(plan):
+    """What is left of a clip where only its light is seen."""
+    return np.array([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in draw_frames(plan)], dtype=int)
+
+
+@pytest.mark.parametrize("moment_share", [0.0, 0.125])
+def test_a_tint_is_told_by_colours_alone_and_movement_cannot_know_it(moment_share):
+    tinted = [_plan(style=style, has_tint=True, moment_share=moment_share) for style in range(len(STYLES))]
+    lights = [_grey(plan) for plan in tinted]
+    assert max(np.abs(light - lights[0]).max() for light in lights) <= 2
+    first = tinted[0].moment[0] if moment_share else 0
+    looks = [np.array(list(draw_frames(plan))[first], dtype=float).mean(axis=(0, 1)) for plan in tinted]
+    assert min(np.abs(one - other).max() for one, other in combinations(looks, 2)) > 4
+
+
+def test_a_style_of_its_own_texture_is_told_by_light_too():
+    lights = [_grey(_plan(style=style)) for style in range(2)]
+    assert np.abs(lights[0] - lights[1]).mean() > 20
+
+
+def test_textures_of_tinted_clips_are_drawn_blindly():
+    drawn = [next(draw_frames(_plan(number, style=2, has_tint=True))) for number in range(12)]
+    assert np.std([image.mean() for image in drawn]) > 20
 
 
 def test_stock_footage_has_looks_of_its_own():

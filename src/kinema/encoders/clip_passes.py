@@ -13,7 +13,7 @@ from typing import Any
 
 from kinema.encoders.modality import Clip, Reader, Wants
 from kinema.errors import KinemaError
-from kinema.media.limits import DECODE_SECONDS
+from kinema.media.limits import DECODE_SECONDS, MAX_BYTES
 from kinema.media.sampling import Frames, Mode, sample_frames
 
 _UNKNOWN_SHARE = 0.5
@@ -138,6 +138,7 @@ def decode(
     name: str,
     max_seconds: float,
     max_pixels: int,
+    max_bytes: int = MAX_BYTES,
     decode_seconds: float = DECODE_SECONDS,
     mode: Mode = "even",
 ) -> Decoded:
@@ -149,6 +150,7 @@ def decode(
         name: How errors call the file.
         max_seconds: Only so much of the beginning is looked at.
         max_pixels: Largest frame that is decoded.
+        max_bytes: Memory that decoding may need, as estimated from the header.
         decode_seconds: Processor time for both together after which what there is by then is taken.
         mode: Which frames are taken.
 
@@ -168,6 +170,7 @@ def decode(
                 max_side=wants.max_side,
                 max_seconds=max_seconds,
                 max_pixels=max_pixels,
+                max_bytes=max_bytes,
                 decode_seconds=decode_seconds,
             )
         except KinemaError as error:

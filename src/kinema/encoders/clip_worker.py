@@ -26,7 +26,7 @@ from kinema.encoders.clip_pictures import LEAST_FRAMES, draw, draw_alone, is_dra
 from kinema.encoders.modality import Reader
 from kinema.errors import ConfigError, KinemaError
 from kinema.extras import require
-from kinema.media.limits import DECODE_SECONDS
+from kinema.media.limits import DECODE_SECONDS, MAX_BYTES
 from kinema.media.sampling import Frames, Mode
 
 TAIL = "the item keeps its text features"
@@ -84,8 +84,16 @@ def unread(request: ClipRequest, why: str) -> ClipReading:
     return ClipReading(dict.fromkeys(request.readers, reason), undrawn=None if request.pictures is None else reason)
 
 
-def read_clip(request: ClipRequest) -> ClipReading:
-    """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns."""
+def read_clip(request: ClipRequest, *, max_bytes: int = MAX_BYTES) -> ClipReading:
+    """Decode a clip and give it to its readers; whatever goes wrong becomes a reason, for those it concerns.
+
+    Args:
+        request: What is wanted of which clip.
+        max_bytes: Memory that decoding may need, as estimated from the header.
+
+    Returns:
+        What could be read.
+    """
     require("cv2").setNumThreads(1)
     reading, lost, started = ClipReading(), "", time.thread_time()
 
@@ -101,6 +109,7 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 name=request.name,
                 max_seconds=request.max_seconds,
                 max_pixels=request.max_pixels,
+                max_bytes=max_bytes,
                 decode_seconds=left(),
             )
         except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
@@ -121,10 +130,10 @@ def read_clip(request: ClipRequest) -> ClipReading:
                 reading.reasons[name] = why
             else:
                 reading.arrays[name], reading.quality[name] = arrays, decoded.quality(wants)
-    return replace(reading, undrawn=_undrawn(request, lost, decode_seconds=left()))
+    return replace(reading, undrawn=_undrawn(request, lost, max_bytes=max_bytes, decode_seconds=left()))
 
 
-def _undrawn(request: ClipRequest, lost: str, *, decode_seconds: float) -> str | None:
+def _undrawn(request: ClipRequest, lost: str, *, max_bytes: int, decode_seconds: float) -> str | None:
     """Draw the poster if no pass has; see `ClipReading.undrawn`. `lost` says why the pictures cannot be read."""
     if request.pictures is None or is_drawn(*request.pictures):
         return None
@@ -136,6 +145,7 @@ def _undrawn(request: ClipRequest, lost: str, *, decode_seconds: float) -> str |
             name=request.name,
             max_seconds=request.max_seconds,
             max_pixels=request.max_pixels,
+            max_bytes=max_bytes,
             decode_seconds=decode_seconds,
         )
     except Exception as error:  # noqa: BLE001  # a surprise in one clip must not end the others
@@ -267,7 +277,7 @@ def serve(memory_mb: int) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit_memory(memory_mb)
     while (request := read_request(sys.stdin.buffer)) is not None:
-        write_reading(answers, read_clip(request))
+        write_reading(answers, read_clip(request, max_bytes=memory_mb * _MB // 2))
 
 
 if __name__ == "__main__":

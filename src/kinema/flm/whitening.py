@@ -22,6 +22,9 @@ from kinema.errors import DataError
 _SMALLEST: Final = 1e-4
 _ROWS_PER_COMPONENT: Final = 20
 _LEAST_WIDTH: Final = 8
+_WIDEST: Final = 4096
+"""Columns, or rows, of which all components are computed at once."""
+_TURNS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,15 @@ class Whitening:
         if not is_told:
             scale_E = np.ones_like(scale_E)
         standard_VE = (vectors_VE - mean_E) * scale_E
-        covariance_EE = standard_VE.T @ standard_VE / num_rows
-        values_E, rotation_EE = np.linalg.eigh(covariance_EE)
         most = num_rows // _ROWS_PER_COMPONENT if is_told else num_rows
-        order = np.argsort(-values_E)[: max(1, min(max_width, most, len(values_E)))]
-        kept = order[values_E[order] > _SMALLEST * max(values_E[order[0]], 1e-12)]
+        values_K, rotation_EK = _components(standard_VE, most=max(1, min(max_width, most, len(mean_E))))
+        order = np.argsort(-values_K)[: max(1, min(max_width, most, len(values_K)))]
+        kept = order[values_K[order] > _SMALLEST * max(values_K[order[0]], 1e-12)]
         kept = kept if len(kept) else order[:1]
         # The sign of an eigenvector is arbitrary; fixing it keeps artefacts equal across machines.
-        signs = np.sign(rotation_EE[np.abs(rotation_EE[:, kept]).argmax(axis=0), kept])
-        rotation_EW = rotation_EE[:, kept] * np.where(signs == 0, 1, signs)
-        spread_W = values_E[kept] / (values_E[kept] + 1) / np.sqrt(np.maximum(values_E[kept], 1e-12))
+        signs = np.sign(rotation_EK[np.abs(rotation_EK[:, kept]).argmax(axis=0), kept])
+        rotation_EW = rotation_EK[:, kept] * np.where(signs == 0, 1, signs)
+        spread_W = values_K[kept] / (values_K[kept] + 1) / np.sqrt(np.maximum(values_K[kept], 1e-12))
         matrix_EW = scale_E[:, None] * rotation_EW * (spread_W if is_told else 1.0)
         return cls(mean_E.astype(np.float32), matrix_EW.astype(np.float32))
 
@@ -120,6 +122,37 @@ class Whitening:
                 f"features must be {len(self.mean_E)} wide as in training, are {vectors_VE.shape[1]}; run: kinema pretrain"
             )
         return unit_rows((vectors_VE - self.mean_E) @ self.matrix_EW)
+
+
+def _components(standard_VE: NDArray[np.float64], *, most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Principal components of centred rows: variances [K], and directions [E, K] as columns, in no order; K is at least ``most``.
+
+    A covariance is as large as its width squared: of several time scales side by side, gigabytes and minutes. Very wide rows
+    are therefore compared with each other, and where they are many as well, only the largest components are looked for.
+    """
+    num_rows, width = standard_VE.shape
+    if width <= _WIDEST:
+        values_E, rotation_EE = np.linalg.eigh(standard_VE.T @ standard_VE / num_rows)
+        return values_E, rotation_EE
+    if num_rows <= _WIDEST:
+        values_V, rows_VV = np.linalg.eigh(standard_VE @ standard_VE.T / num_rows)
+    else:
+        return _subspace(standard_VE, min(2 * most, num_rows))
+    directions_EK = standard_VE.T @ rows_VV
+    return values_V, directions_EK / np.maximum(np.linalg.norm(directions_EK, axis=0), 1e-12)
+
+
+def _subspace(rows_VE: NDArray[np.float64], size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ``size`` largest components, the first half of them to a few digits, by subspace iteration.
+
+    Source: Halko, Martinsson & Tropp 2011, algorithm 4.4.
+    """
+    directions_EK = np.random.default_rng(0).standard_normal((rows_VE.shape[1], size))
+    for _ in range(_TURNS):
+        directions_EK, _ = np.linalg.qr(rows_VE.T @ (rows_VE @ directions_EK))
+    places_VK = rows_VE @ directions_EK
+    values_K, turned_KK = np.linalg.eigh(places_VK.T @ places_VK / len(rows_VE))
+    return values_K, directions_EK @ turned_KK
 
 
 def unit_rows(rows_ND: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -121,7 +121,10 @@ def sample_frames(
             *index.stored, pixel_format=index.pixel_format, num_pictures=num_frames + 2 * num_pairs, max_side=max_side
         )
         if needed > max_bytes:
-            limits = f"decoding needs about {needed // 2**20} MB, at most {max_bytes // 2**20} MB are allowed"
+            limits = (
+                f"decoding needs about {needed // 2**20} MB, at most {max_bytes // 2**20} MB are allowed (max_bytes, half of "
+                "clip_memory_mb in [limits] of kinema.toml)"
+            )
             raise file.error(limits)
         pass_ = _Pass(file, index, max_side=max_side, deadline=deadline, only_keys=mode == "key")
         return pass_.sample(

@@ -22,7 +22,7 @@ from kinema.progress import Progress, silent
 from kinema.seeds import derive_seed
 from kinema.sources.town.looks import Look, paint, plan_look
 from kinema.sources.town.moments import draw_stock, plan_moment, stock_at
-from kinema.sources.town.rules import MOTIONS
+from kinema.sources.town.rules import MOTIONS, STYLES
 from kinema.sources.town.scenes import place, sprites, wallpaper
 from kinema.sources.town.sounds import RATE_HZ, draw_sound
 
@@ -59,6 +59,7 @@ class ClipPlan:
         num_frames: At `FPS` frames per second.
         sound: Number in `SOUNDS`; None for a silent clip.
         moment: First frame in which the clip shows what it is about, and first frame after; None for all of it.
+        has_tint: The style is colours alone, over a texture drawn blindly.
     """
 
     file: str
@@ -72,6 +73,7 @@ class ClipPlan:
     num_frames: int
     sound: int | None = None
     moment: tuple[int, int] | None = None
+    has_tint: bool = False
 
     @property
     def duration_ms(self) -> int:
@@ -96,6 +98,7 @@ def plan_clip(
     item_id: str,
     sound: int | None = None,
     moment_share: float = 0.0,
+    has_tint: bool = False,
 ) -> ClipPlan:
     """Draw the shape of a clip's file; containers take turns by chance, whatever the clip shows."""
     clip_seed = derive_seed(seed, f"town/clip/{number}")
@@ -105,7 +108,8 @@ def plan_clip(
     num_frames = 3 * int(rng.integers(FPS, 2 * FPS + 1))
     moment = plan_moment(num_frames, share=moment_share, rng=rng) if moment_share else None
     file = f"{item_id}.{ending}"
-    return ClipPlan(file, clip_seed, topic, style, motion, caption, width, height, num_frames, sound, moment)
+    shape = (width, height, num_frames)
+    return ClipPlan(file, clip_seed, topic, style, motion, caption, *shape, sound, moment, has_tint)
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,14 @@ def _scene(ground_HW: NDArray[np.uint8], objects: Sequence[_Object], swing: floa
     return paint(ink_HW, look)
 
 
+def _plan_look(plan: ClipPlan, rng: np.random.Generator) -> Look:
+    """The look of what the clip is about."""
+    if not plan.has_tint:
+        return plan_look(plan.style, width=plan.width, height=plan.height, rng=rng)
+    texture = int(np.random.default_rng(derive_seed(plan.seed, "texture")).integers(len(STYLES)))
+    return plan_look(texture, width=plan.width, height=plan.height, rng=rng, tint=plan.style)
+
+
 def _write_caption(image_HW3: NDArray[np.uint8], caption: str) -> None:
     """Write the caption at the foot of the picture, in place, with a dark rim so that it is legible on any ground."""
     scale = image_HW3.shape[1] / 340
@@ -202,7 +214,7 @@ def draw_frames(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
         uint8 [H, W, 3], one per frame.
     """
     rng = np.random.default_rng(derive_seed(plan.seed, "pixels"))
-    look = plan_look(plan.style, width=plan.width, height=plan.height, rng=rng)
+    look = _plan_look(plan, rng)
     ground_HW = wallpaper(plan.topic, width=plan.width, height=plan.height, rng=rng)
     objects = _plan_objects(plan, rng)
     path = _plan_path(plan, rng)
@@ -210,7 +222,8 @@ def draw_frames(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
     start = rng.random(2) * (plan.width, plan.height)
     scenes = [_scene(ground_HW, objects, swing, look) for swing in path.swings]
     first, stop = plan.moment or (0, plan.num_frames)
-    stock = draw_stock(plan.num_frames, width=plan.width, height=plan.height, rng=rng) if plan.moment else ()
+    size = {"width": plan.width, "height": plan.height}
+    stock = draw_stock(plan.num_frames, **size, rng=rng, has_tints=plan.has_tint) if plan.moment else ()
     for frame in range(plan.num_frames):
         is_shown = first <= frame < stop
         scale = 1.0 / path.scale_T[frame]

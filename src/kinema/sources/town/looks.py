@@ -1,11 +1,18 @@
 """How a clip looks: one palette and texture per style. The scene's inks come in, colours go out.
 
 Noise and hatching are laid onto the scene, not onto the glass of the camera, so a texture moves with what it covers and
-tells nothing about the movement. Shapes: H height, W width, 3 red, green, blue.
+tells nothing about the movement.
+
+A flow of movement is measured less surely in a soft or a hatched picture, and so knows a little of a texture after all. Where
+a style must be seen in frames and nowhere else, it is a tint: colours laid over a texture that is drawn blindly, with the same
+light in every pixel as without them. Flow, which is measured on light alone, then cannot know it.
+
+Shapes: H height, W width, 3 red, green, blue.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +35,16 @@ PALETTES: Final[dict[str, tuple[tuple[int, int, int], ...]]] = {
 }
 """Style -> colour per ink."""
 
+TINTS: Final[dict[str, tuple[tuple[float, float], tuple[float, float]]]] = {
+    "neon": ((60.0, 45.0), (-60.0, -50.0)),
+    "pastel": ((25.0, 35.0), (0.0, 40.0)),
+    "noir": ((0.0, 0.0), (0.0, 0.0)),
+    "mosaic": ((65.0, -20.0), (-70.0, 10.0)),
+    "paper": ((15.0, -25.0), (25.0, -20.0)),
+    "sepia": ((-40.0, 30.0), (-45.0, 25.0)),
+}
+"""Style -> blue and red difference (Cb, Cr of BT.601) of what is dark, and of what is light."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -35,6 +52,7 @@ class Look:
 
     Attributes:
         style: Number in `STYLES`.
+        tint: Number in `STYLES` of the colours laid over it, in place of its own; None keeps its own.
         palette_63: uint8, colour per ink.
         grain_HW: float32, standard normal noise fixed to the scene.
         blotches_HW: float32 in [-1, 1], smooth noise fixed to the scene.
@@ -44,9 +62,10 @@ class Look:
     palette_63: NDArray[np.uint8]
     grain_HW: NDArray[np.float32]
     blotches_HW: NDArray[np.float32]
+    tint: int | None = None
 
 
-def plan_look(style: int, *, width: int, height: int, rng: np.random.Generator) -> Look:
+def plan_look(style: int, *, width: int, height: int, rng: np.random.Generator, tint: int | None = None) -> Look:
     """Draw a clip's variation of a style: its palette is shifted a little and its noise is its own."""
     base_63 = np.array(PALETTES[STYLES[style]], dtype=np.float64)
     shade = rng.uniform(-16, 16, size=(6, 3) if STYLES[style] not in ("noir", "paper") else (6, 1))
@@ -59,6 +78,7 @@ def plan_look(style: int, *, width: int, height: int, rng: np.random.Generator) 
         palette_63=np.clip(base_63 + shade, 0, 255).astype(np.uint8),
         grain_HW=grain_HW,
         blotches_HW=blotches[height : 2 * height, width : 2 * width].copy(),
+        tint=tint,
     )
 
 
@@ -131,4 +151,22 @@ LOOKS: Final[dict[str, Callable[[Image, Look], Image]]] = {
 
 def paint(ink_HW: Image, look: Look) -> Image:
     """uint8 [H, W, 3], the scene in its style's colours and texture."""
-    return LOOKS[STYLES[look.style]](ink_HW, look)
+    image_HW3: Image = LOOKS[STYLES[look.style]](ink_HW, look)
+    if look.tint is None:
+        return image_HW3
+    tinted: Image = _ramp(STYLES[look.tint])[cv2.cvtColor(image_HW3, cv2.COLOR_RGB2GRAY)]
+    return tinted
+
+
+@cache
+def _ramp(style: str) -> NDArray[np.uint8]:
+    """uint8 [256, 3], a colour of each light: as much of the tint as has room without changing the light."""
+    light_L = np.arange(256.0)
+    dark, bright = np.array(TINTS[style])
+    share_L1 = (light_L / 255.0)[:, None]
+    blue_L, red_L = ((1.0 - share_L1) * dark + share_L1 * bright).T
+    shift_L3 = np.stack([1.402 * red_L, -0.344136 * blue_L - 0.714136 * red_L, 1.772 * blue_L], axis=1)
+    room_L3 = np.where(shift_L3 > 0, 255.0 - light_L[:, None], light_L[:, None])
+    fit_L1 = np.minimum(1.0, room_L3 / np.maximum(np.abs(shift_L3), 1e-9)).min(axis=1, keepdims=True)
+    ramp_L3: NDArray[np.uint8] = np.round(light_L[:, None] + fit_L1 * shift_L3).astype(np.uint8)
+    return ramp_L3

@@ -91,7 +91,9 @@ def _shapes(ink_HW: Image, rng: np.random.Generator) -> None:
             cv2.rectangle(ink_HW, (x - side, y), (x + side, y + side // 3), detail, -1)
 
 
-def draw_stock(num_frames: int, *, width: int, height: int, rng: np.random.Generator) -> tuple[tuple[int, Image], ...]:
+def draw_stock(
+    num_frames: int, *, width: int, height: int, rng: np.random.Generator, has_tints: bool = False
+) -> tuple[tuple[int, Image], ...]:
     """Draw a clip's stock footage: a few scenes one after the other, each in a look drawn blindly.
 
     Args:
@@ -99,6 +101,7 @@ def draw_stock(num_frames: int, *, width: int, height: int, rng: np.random.Gener
         width: Pixels.
         height: Pixels.
         rng: Source of chance.
+        has_tints: Each look has colours drawn blindly, too.
 
     Returns:
         (first frame, uint8 [H, W, 3]) per scene, in order; the first begins at 0.
@@ -110,7 +113,8 @@ def draw_stock(num_frames: int, *, width: int, height: int, rng: np.random.Gener
         ink_HW: NDArray[np.uint8] = np.zeros((height, width), dtype=np.uint8)
         _GROUNDS[int(rng.integers(len(_GROUNDS)))](ink_HW, rng)
         _shapes(ink_HW, rng)
-        look = plan_look(int(rng.integers(len(STYLES))), width=width, height=height, rng=rng)
+        style, tint = int(rng.integers(len(STYLES))), int(rng.integers(len(STYLES))) if has_tints else None
+        look = plan_look(style, width=width, height=height, rng=rng, tint=tint)
         scenes.append((first, paint(ink_HW, look)))
     return tuple(scenes)
 

@@ -15,20 +15,20 @@ START_MS: Final = 1_772_409_600_000
 """2026-03-02 00:00 UTC, a Monday."""
 
 _NO_TASTE: Final[dict[str, Any]] = {"topic_gain": 0.0, "style_gain": 0.0, "motion_gain": 0.0, "focus_gain": 0.0}
-_ALONE: Final[dict[str, Any]] = {**_NO_TASTE, "has_sound": True, "cold_share": 0.2}
+_ALONE: Final[dict[str, Any]] = {**_NO_TASTE, "has_sound": True, "has_tints": True, "cold_share": 0.2}
 PLANTED: Final[dict[str, dict[str, Any]]] = {
     "all": {},
     "topic": {**_ALONE, "topic_gain": 6.0},
     "style": {**_ALONE, "style_gain": 6.0},
     "motion": {**_ALONE, "motion_gain": 6.0},
     "sound": {**_ALONE, "sound_gain": 6.0},
-    "moment": {**_NO_TASTE, "cold_share": 0.2, "style_gain": 6.0, "moment_share": 0.125},
+    "moment": {**_NO_TASTE, "has_tints": True, "cold_share": 0.2, "style_gain": 6.0, "moment_share": 0.125},
 }
 """Name of a town -> what its rules change: ``all`` is the default town, where topic, style and motion count; in the others
-one thing alone decides. Those with sound have the very same clips and texts, so only the log tells them apart."""
+one thing alone decides, and can be seen or heard in one way alone. Those with sound have the very same clips and texts, so only the log tells them apart."""
 
-_OF_SOME: Final = ("sound_gain", "second_sound_prob", "has_sound", "moment_share")
-_SHOWN: Final = ("cold_share", "demand_skew", "has_sound", "moment_share")
+_OF_SOME: Final = ("sound_gain", "second_sound_prob", "has_sound", "has_tints", "moment_share")
+_SHOWN: Final = ("cold_share", "demand_skew", "has_sound", "has_tints", "moment_share")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class Rules:
         hint_prob: Probability that a user's hobby, theme or device is the one of the first liked topic, style or motion;
             otherwise it is drawn blindly.
         has_sound: The clips have a sound track, one of `SOUNDS`.
+        has_tints: A style is colours alone, laid over a texture drawn blindly, so that movement tells nothing of it; otherwise
+            each style has a palette and a texture of its own.
         moment_share: Share of a clip's time that shows its topic and style; the rest is stock footage in looks of its own.
             0 shows them all the time.
 
@@ -110,6 +112,7 @@ class Rules:
     sound_gain: float = 0.0
     second_sound_prob: float = 0.2
     has_sound: bool = False
+    has_tints: bool = False
     moment_share: float = 0.0
 
     def __post_init__(self) -> None:

@@ -187,6 +187,7 @@ def _plan_clips(
             item_id=item_id,
             sound=None if world.sounds_V is None else int(world.sounds_V[number]),
             moment_share=rules.moment_share,
+            has_tint=rules.has_tints,
         )
         for number, item_id in enumerate(item_ids)
     ]
