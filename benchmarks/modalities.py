@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -147,7 +147,7 @@ def run(
     return {
         "rows": rows_of(result),
         "epochs": model.report["epochs"],
-        "attention_share": model.likeness_share,
+        "likeness": {} if model.liken is None else {name: asdict(one) for name, one in model.liken.weights.items()},
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),

@@ -10,7 +10,7 @@ from kinema.flm import model as flm_model
 from kinema.flm.bound import BoundFile, features_digest, later_features
 from kinema.flm.config import FLMConfig
 from kinema.flm.imputation import content_neighbours
-from kinema.flm.likeness import Likeness
+from kinema.flm.likeness import Liken, Likeness, Weight
 from kinema.store.features import HeldTokens, ModalityFeatures, ModalityTokens
 from kinema.store.histories import Histories
 from kinema.store.tokens import RaggedTokens, TokenShards
@@ -46,7 +46,8 @@ def model():
         train=LOG, valid=None, features=features(NUM_TRAINED), profiles=None, item_ids=ids, config=CONFIG, seed=3
     )
     torch.manual_seed(0)
-    return replace(made, likeness=Likeness.reading(made.whitenings, d_model=8).eval(), likeness_share=0.7)
+    weights = {"text": Weight(0.5, 0.7), "frames": Weight(1.0, 2.0)}
+    return replace(made, liken=Liken(Likeness.reading(made.whitenings, d_model=8).eval(), weights))
 
 
 @pytest.mark.parametrize("num_kept", [NUM_TRAINED, NUM_TRAINED + 1, NUM_ITEMS])

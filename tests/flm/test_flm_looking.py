@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kinema.flm.imputation import Borrowed, impute
-from kinema.flm.likeness import Likeness
+from kinema.flm.likeness import Liken, Likeness, Weight
 from kinema.flm.looking import moment_shares
 from kinema.flm.moments import MAX_MOMENTS
 from kinema.flm.whitening import Whitening, unit_rows
@@ -29,7 +29,7 @@ def held(lengths, seed=0):
 @dataclass(frozen=True)
 class Model:
     whitenings: dict
-    likeness: Likeness | None
+    liken: Liken | None
 
 
 def model(*, learns=True):
@@ -37,8 +37,8 @@ def model(*, learns=True):
     plain = Whitening.fit(rows, max_width=4)
     whitening = Whitening(plain.mean_E, plain.matrix_EW, Whitening.fit(rows, max_width=4))
     torch.manual_seed(0)
-    likeness = Likeness.reading({"frames": whitening}, d_model=8).eval() if learns else None
-    return Model({"frames": whitening}, likeness)
+    likeness = Likeness.reading({"frames": whitening}, d_model=8).eval()
+    return Model({"frames": whitening}, Liken(likeness, {"frames": Weight(1.0, 1.0)}) if learns else None)
 
 
 def test_learnt_attention_is_that_of_the_model():
@@ -48,7 +48,7 @@ def test_learnt_attention_is_that_of_the_model():
     assert found.times_ms_T.tolist() == [250, 750, 1250, 1750, 2250]
     assert found.shares_T.sum() == pytest.approx(1, abs=1e-3)
     assert found.shares_T.std() > 0.01
-    logits = 4 * made.likeness.pools["frames"].question(
+    logits = 4 * made.liken.likeness.pools["frames"].question(
         torch.from_numpy(made.whitenings["frames"].tokens.apply(tokens.get([1]).tokens_MD.astype(np.float32)))
     )
     np.testing.assert_allclose(found.shares_T, torch.softmax(logits[:, 0], dim=0).detach().numpy(), atol=5e-3)

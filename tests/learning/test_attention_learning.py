@@ -57,8 +57,8 @@ def told_apart(model, world, told):
 def test_attention_finds_the_moment_that_the_mean_drowns(world, tmp_path):
     told = features(world)
     attentive, plain = learn(world, told), learn(world, told, use_moments=False)
-    assert attentive.likeness_share > 0
-    assert plain.likeness is None
+    assert attentive.liken.weights["frames"].learnt > 0
+    assert plain.liken is None
     quality = told_apart(attentive, world, told)
     assert quality > told_apart(plain, world, told) + 0.15
     assert quality > 0.7
@@ -72,4 +72,4 @@ def test_moments_in_random_order_of_items_teach_nothing_and_are_left_out(world):
     mixed = np.random.default_rng(0).permutation(len(world.tokens))
     tokens = HeldTokens(one.tokens.get(mixed))
     wrong = {"frames": ModalityFeatures("frames", one.vectors_VD, one.present_V, one.quality_V, "e", tokens)}
-    assert learn(world, wrong).likeness is None
+    assert learn(world, wrong).liken is None

@@ -42,7 +42,7 @@ def bind(
         counts_V: Training interactions per item.
         popularity_V: Recency-weighted training interactions per item.
         neighbours: From `nearest_warm`, where they are at hand already.
-        liken: Finds neighbours beside raw content; None where only raw content does.
+        liken: Finds neighbours; None where raw content does.
     """
     bound = bound_items(network, config=config, content=content, counts_V=counts_V, neighbours=neighbours, liken=liken)
     return scorer_of(
@@ -75,7 +75,7 @@ def bound_items(
         content: Whitened features of the catalogue, or of the items behind those of ``before``.
         counts_V: Training interactions per item of the whole catalogue.
         neighbours: Of the whole catalogue, where they are at hand already.
-        liken: Finds neighbours beside raw content; None where only raw content does.
+        liken: Finds neighbours; None where raw content does.
         before: What was made of the first items, among them all that have an ID vector; None for nothing.
 
     Returns:
@@ -85,7 +85,7 @@ def bound_items(
     no_ids_RD = None if before is None else torch.zeros(content.num_items, config.d_model)
     own, by_content = network.tower(new_R, content, ids_RD=no_ids_RD)
     joint_VE = joint_content(content, network.tower.known_by_M)
-    alike_VE = joint_VE if liken is None else liken.beside(joint_VE, content)
+    alike_VE = joint_VE if liken is None else liken.alike(content)
     if neighbours is None:
         start = 0 if before is None else len(before)
         all_VE = alike_VE if before is None else np.concatenate([before.alike_VE, alike_VE])

@@ -55,7 +55,7 @@ class Likeness(nn.Module):
         )
 
     def forward(self, rows_R: Tensor, content: ItemContent, draws: Draws | None = None) -> Tensor:
-        """Directions.
+        """Directions, one per modality.
 
         Args:
             rows_R: int64, item numbers.
@@ -63,41 +63,72 @@ class Likeness(nn.Module):
             draws: Of a training step: some moments and numbers are hidden; None for inference.
 
         Returns:
-            float32 [R, D], unit rows; zero for an item without content.
+            float32 [R, M, D], unit rows; zero where an item lacks the modality.
         """
-        parts = [torch.zeros(len(rows_R), self.d_model)]
-        for m, name in enumerate(content.names):
-            if name in self.means:
-                vectors_RW = content.vectors[m][rows_R]
-                if draws is not None:
-                    vectors_RW = draws.dropout(vectors_RW, _HIDDEN_NUMBERS)
-                parts.append(self.means[name](vectors_RW))
-            elif name in self.pools and name in content.moments:
-                moments = content.moments[name].take(rows_R)
-                if draws is not None:
-                    kept_RT = draws.kept(tuple(moments.valid_VT.shape), _HIDDEN_MOMENTS)
-                    moments = replace(moments, valid_VT=moments.valid_VT & kept_RT)
-                parts.append(self.pools[name](moments))
-        return functional.normalize(torch.stack(parts).sum(dim=0), dim=-1)
+        parts = [self._direction(m, name, rows_R, content, draws) for m, name in enumerate(content.names)]
+        return functional.normalize(torch.stack(parts, dim=1), dim=-1)
+
+    def _direction(self, m: int, name: str, rows_R: Tensor, content: ItemContent, draws: Draws | None) -> Tensor:
+        """float32 [R, D], one modality's."""
+        if name in self.means:
+            vectors_RW = content.vectors[m][rows_R]
+            if draws is not None:
+                vectors_RW = draws.dropout(vectors_RW, _HIDDEN_NUMBERS)
+            by_mean_RD: Tensor = self.means[name](vectors_RW)
+            return by_mean_RD
+        if name not in self.pools or name not in content.moments:
+            return torch.zeros(len(rows_R), self.d_model)
+        moments = content.moments[name].take(rows_R)
+        if draws is not None:
+            kept_RT = draws.kept(tuple(moments.valid_VT.shape), _HIDDEN_MOMENTS)
+            moments = replace(moments, valid_VT=moments.valid_VT & kept_RT)
+        pooled_RD: Tensor = self.pools[name](moments)
+        return pooled_RD
+
+    @torch.inference_mode()
+    def rows(self, content: ItemContent) -> NDArray[np.float32]:
+        """float32 [V, M, D], of the whole catalogue."""
+        blocks = [
+            self(torch.arange(start, min(start + _ITEMS_AT_ONCE, content.num_items)), content).numpy()
+            for start in range(0, content.num_items, _ITEMS_AT_ONCE)
+        ]
+        return np.concatenate(blocks)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """How much a modality says of what items are like.
+
+    Attributes:
+        raw: As its encoder sees it; all modalities together have length 1.
+        learnt: As `Likeness` does, against that length.
+    """
+
+    raw: float = 1.0
+    learnt: float = 0.0
 
 
 @dataclass(frozen=True)
 class Liken:
-    """Raw content with a learnt likeness beside it.
+    """By what items are alike: each modality as it is and as behaviour teaches to look at it, at weights of its own.
+
+    What people do not care for is noise beside what they do: of four modalities of which one decides, unweighted neighbours are
+    hardly better than chance.
 
     Attributes:
         likeness: The map.
-        share: Its length; raw content has length 1.
+        weights: Modality -> weights; one without any says nothing.
+        rows_VMD: What the map says of the catalogue that is asked about, where it is at hand.
     """
 
     likeness: Likeness
-    share: float
+    weights: Mapping[str, Weight]
+    rows_VMD: NDArray[np.float32] | None = None
 
-    @torch.inference_mode()
-    def beside(self, joint_VE: NDArray[np.float32], content: ItemContent) -> NDArray[np.float32]:
-        """float32 [V, E + D], unit rows."""
-        blocks = [
-            self.likeness(torch.arange(start, min(start + _ITEMS_AT_ONCE, content.num_items)), content).numpy()
-            for start in range(0, content.num_items, _ITEMS_AT_ONCE)
-        ]
-        return unit_rows(np.concatenate([joint_VE, self.share * np.concatenate(blocks)], axis=1))
+    def alike(self, content: ItemContent) -> NDArray[np.float32]:
+        """float32 [V, E + M D], unit rows: what content neighbours are found by."""
+        weights = [self.weights.get(name, Weight(0.0)) for name in content.names]
+        raw = [one.raw * vectors.numpy() for one, vectors in zip(weights, content.vectors, strict=True)]
+        rows_VMD = self.likeness.rows(content) if self.rows_VMD is None else self.rows_VMD
+        learnt = [one.learnt * rows_VMD[:, m] for m, one in enumerate(weights)]
+        return unit_rows(np.concatenate([unit_rows(np.concatenate(raw, axis=1)), *learnt], axis=1))

@@ -33,7 +33,7 @@ def moment_shares(model: "FLM | None", tokens: ClipTokens, modality: str, item: 
     times_ms_T = found.times_ms_M.astype(np.int64)
     if not len(times_ms_T):
         return None
-    pools = {} if model is None or model.likeness is None else dict(model.likeness.pools.items())
+    pools = {} if model is None or model.liken is None else dict(model.liken.likeness.pools.items())
     pool = pools.get(modality)
     whitening = None if model is None or modality not in model.whitenings else model.whitenings[modality].tokens
     if not isinstance(pool, TemporalPooling) or whitening is None:

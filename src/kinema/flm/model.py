@@ -5,7 +5,7 @@ Shape suffixes: V catalogue, D width, E content width.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,7 +21,7 @@ from kinema.flm.binding import bound_items, scorer_of
 from kinema.flm.bound import MANY_NEW, BoundFile, BoundItems, later_features
 from kinema.flm.config import FLMConfig
 from kinema.flm.fusion import ItemContent, content_from
-from kinema.flm.likeness import Liken, Likeness
+from kinema.flm.likeness import Liken, Likeness, Weight
 from kinema.flm.memory import ItemMemory
 from kinema.flm.mixture import Mixture
 from kinema.flm.moments import padded_moments
@@ -31,7 +31,7 @@ from kinema.flm.whitening import Whitening
 from kinema.store.features import ModalityFeatures
 
 KIND: Final = "flm"
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 _REMEDY: Final = "kinema pretrain"
 _LIKENESS: Final = "likeness.safetensors"
 
@@ -51,8 +51,7 @@ class FLM:
         memory: Item-item transitions of the training histories; empty when the configuration has it off.
         mixture: Weights of the branches, chosen on validation.
         profile_columns: Columns of the user profiles.
-        likeness: By which items without events find their neighbours, beside raw content; None where that does not help.
-        likeness_share: How far it counts against raw content.
+        liken: By which items without events find their neighbours; None where raw content is as good.
         seed: Of the training run.
         report: JSON values: training curve, validation numbers, gates.
     """
@@ -67,8 +66,7 @@ class FLM:
     memory: ItemMemory
     mixture: Mixture
     profile_columns: tuple[str, ...] = ()
-    likeness: Likeness | None = None
-    likeness_share: float = 0.0
+    liken: Liken | None = None
     seed: int = 0
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -133,11 +131,6 @@ class FLM:
             keep.write(bound, features)
         return bound
 
-    @property
-    def liken(self) -> Liken | None:
-        """What finds neighbours beside raw content; None where only raw content does."""
-        return None if self.likeness is None else Liken(self.likeness, self.likeness_share)
-
     def _check_encoder(self, name: str, features: Mapping[str, ModalityFeatures]) -> None:
         trained = self.encoders.get(name, "")
         served = features[name].encoder if name in features else ""
@@ -160,8 +153,8 @@ class FLM:
             state = {name: value.contiguous().numpy() for name, value in self.network.state_dict().items()}
             save_file(state, draft / "network.safetensors")
             counts_VV = self.memory.counts
-            if self.likeness is not None:
-                learnt = {name: value.contiguous().numpy() for name, value in self.likeness.state_dict().items()}
+            if self.liken is not None:
+                learnt = {name: value.contiguous().numpy() for name, value in self.liken.likeness.state_dict().items()}
                 save_file(learnt, draft / _LIKENESS)
             arrays = {
                 "counts_V": self.counts_V,
@@ -185,7 +178,7 @@ class FLM:
                 "mixture": self.mixture.as_dict(),
                 "memory_query_decay": self.memory.query_decay,
                 "memory_shrinkage": self.memory.shrinkage,
-                "likeness_share": self.likeness_share,
+                "liken": {} if self.liken is None else {name: asdict(one) for name, one in self.liken.weights.items()},
                 "report": dict(self.report),
             }
             (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -214,11 +207,12 @@ class FLM:
         state = {"tower.known_by_M": state["tower.open_M"]} | state
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         network.eval()
-        likeness = None
+        liken = None
         if (folder / _LIKENESS).is_file():
             likeness = Likeness.reading(whitenings, d_model=config.d_model).eval()
             learnt = load_file(folder / _LIKENESS)
             likeness.load_state_dict({name: torch.from_numpy(value) for name, value in learnt.items()})
+            liken = Liken(likeness, {name: Weight(**one) for name, one in facts["liken"].items()})
         parts = (arrays["memory.data"], arrays["memory.indices"], arrays["memory.indptr"])
         num_items = len(arrays["memory.totals"])
         memory = ItemMemory(
@@ -243,8 +237,7 @@ class FLM:
             memory=memory,
             mixture=Mixture.from_dict(facts["mixture"]),
             profile_columns=tuple(facts["profile_columns"]),
-            likeness=likeness,
-            likeness_share=facts["likeness_share"],
+            liken=liken,
             seed=manifest.seed or 0,
             report=facts["report"],
         )

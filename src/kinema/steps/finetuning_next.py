@@ -269,8 +269,7 @@ class NextExamples:
             memory=prepared.memory,
             mixture=mixture,
             profile_columns=zero_shot.profile_columns,
-            likeness=None if liken is None else liken.likeness,
-            likeness_share=0.0 if liken is None else liken.share,
+            liken=liken,
             seed=self.seed,
             report={"curve": [], **choices, PROFILE_SCHEMA: zero_shot.report.get(PROFILE_SCHEMA)},
         )

@@ -120,8 +120,7 @@ def pretrain(
         memory=prepared.memory,
         mixture=mixture,
         profile_columns=() if prepared.profiles is None else prepared.profiles.columns,
-        likeness=None if liken is None else liken.likeness,
-        likeness_share=0.0 if liken is None else liken.share,
+        liken=liken,
         seed=seed,
         report={
             "curve": place.curve,

@@ -4,7 +4,7 @@ Shape suffixes: C cases, V catalogue, D width.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,23 +12,21 @@ from numpy.typing import NDArray
 
 from kinema.flm.binding import bind
 from kinema.flm.config import FLMConfig
-from kinema.flm.likeness import Liken, Likeness
+from kinema.flm.likeness import Liken, Likeness, Weight
 from kinema.flm.mixture import Mixture
 from kinema.flm.network import FLMNetwork
 from kinema.flm.scorer import Scorer
 from kinema.seeds import derive_seed
 from kinema.store.splits import Cases
 from kinema.training.calibration import Pretence, forget, pretended_cold
-from kinema.training.likeness import behaviour_of, teach_likeness
+from kinema.training.likeness import behaviour_of, teach_likeness, weigh_modalities
 from kinema.training.preparation import Prepared
 from kinema.training.validation import ndcg_per_case
 
 _SHARE: Final = 0.2
 _DRAWS: Final = 4
-_LIKENESS_SHARES: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
-CLEARLY: Final = 2.0
-"""Standard errors of a paired difference. The best of several tries is mostly the luckiest: a gain of one was none on another
-world, and one closed a modality by chance of which cold items live."""
+_TRIED_CELLS: Final = 1_000_000_000
+"""Cosines between items that the search for weights of modalities may cost."""
 
 
 @dataclass(frozen=True)
@@ -68,35 +66,40 @@ class Rehearsal:
         return np.concatenate(found) if found else np.zeros(0)
 
     def learn_likeness(self, network: FLMNetwork) -> Liken | None:
-        """Teach what items are like, where moments are at hand and it helps items that are served as cold ones.
+        """Teach what items are like, where moments are at hand, and choose how much each modality says of it.
 
-        It helps when NDCG@10 among them rises by more than two standard errors. In each draw the items that are served as cold ones are not
-        taught on.
+        It is what clearly lifts NDCG@10 among items that are served as cold ones. In each draw those are not taught on.
 
         Args:
             network: In evaluation mode.
 
         Returns:
-            The likeness taught on all items with enough events; None where raw content is as good.
+            The likeness taught on all items with enough events; None where raw content, all modalities alike, is as good.
         """
         if not self._prepared.content.moments or not self._config.use_ids or not self._cold:
             return None
         trials = [self._teach(network, ~cold_V) for cold_V in self._cold]
         if any(one is None for one in trials):
             return None
-        found = {}
-        for share in _LIKENESS_SHARES:
-            likens = [Liken(one, share) for one in trials if one is not None]
-            found[share] = np.concatenate(
-                [self._among_cold(network, cold_V, liken) for cold_V, liken in zip(self._cold, likens, strict=True)]
+        content = self._prepared.content
+        start = {
+            name: Weight(float(known))
+            for name, known in zip(content.names, network.tower.known_by_M.tolist(), strict=True)
+        }
+        likens = [Liken(one, start, one.rows(content)) for one in trials if one is not None]
+
+        def told(weights: Mapping[str, Weight]) -> NDArray[np.float64]:
+            asked = zip(self._cold, likens, strict=True)
+            return np.concatenate(
+                [self._among_cold(network, one, replace(each, weights=weights)) for one, each in asked]
             )
-        best = max(found, key=lambda share: (found[share].mean(), -share))
-        gain = found[best] - found[0.0]
+
+        weights = weigh_modalities(told, start, tries=_TRIED_CELLS // content.num_items**2)
         whole = self._teach(network, np.ones(len(self._cold[0]), dtype=bool))
-        if whole is None or gain.mean() <= CLEARLY * gain.std() / np.sqrt(len(gain)):
+        if whole is None or weights == start:
             return None
-        self._likens = [Liken(one, best) for one in trials if one is not None]
-        return Liken(whole, best)
+        self._likens = [replace(one, weights=weights) for one in likens]
+        return Liken(whole, weights)
 
     def pretences(self, network: FLMNetwork, mixture: Mixture) -> list[Pretence]:
         """What the branches say in each draw."""

@@ -4,7 +4,7 @@ Shape suffixes: C cases, V catalogue.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +20,9 @@ from kinema.flm.scorer import Scorer
 from kinema.store.splits import Cases, blocked_items
 from kinema.training.blending import fit_mixture, likeliest_scale
 from kinema.training.calibration import affordable, best_bonus, even_bonus, fit_cold
+from kinema.training.likeness import is_clear
 from kinema.training.preparation import Prepared
-from kinema.training.rehearsal import CLEARLY, Asked, Rehearsal, branch_logits
+from kinema.training.rehearsal import Asked, Rehearsal, branch_logits
 from kinema.training.validation import gains, ndcg, ndcg_per_case, sample_cases
 
 _LOOK_CELLS: Final = 24_000_000
@@ -171,7 +172,7 @@ class Selection:
             network: In evaluation mode; its gates are set.
 
         Returns:
-            The mixture, what finds neighbours beside raw content, and what was found on the way.
+            The mixture, what finds neighbours, and what was found on the way.
         """
         gates = self._close_gates(network)
         part = self._evenly(_BLEND_CELLS)
@@ -199,7 +200,7 @@ class Selection:
             {
                 "gates": gates,
                 "known_by": known_by,
-                **({"likeness_share": liken.share} if liken else {}),
+                **({"likeness": {name: asdict(one) for name, one in liken.weights.items()}} if liken else {}),
                 "validation": _rounded(found),
                 "weights": weights,
                 "cold_ratios": dict(zip(mixture.branches, mixture.cold_ratios_A.round(4).tolist(), strict=False)),
@@ -271,7 +272,7 @@ class Selection:
             network.tower.open_M[m] = 0
             without_C = self._values(network)
             gain_C = without_C - best_C
-            if gain_C.mean() > CLEARLY * gain_C.std() / np.sqrt(len(gain_C)):
+            if is_clear(gain_C):
                 best_C, gates[name] = without_C, False
             else:
                 network.tower.open_M[m] = 1
@@ -387,6 +388,6 @@ def _forget_useless(network: FLMNetwork, gates: Mapping[str, bool], rehearsal: R
             with_it = rehearsal.among_cold(network)
             network.tower.known_by_M[m] = 0
             gain = rehearsal.among_cold(network) - with_it
-            known_by[name] = not (len(gain) and gain.mean() > CLEARLY * gain.std() / np.sqrt(len(gain)))
+            known_by[name] = not is_clear(gain)
             network.tower.known_by_M[m] = float(known_by[name])
     return known_by

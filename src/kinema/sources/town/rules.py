@@ -22,7 +22,7 @@ PLANTED: Final[dict[str, dict[str, Any]]] = {
     "style": {**_ALONE, "style_gain": 6.0},
     "motion": {**_ALONE, "motion_gain": 6.0},
     "sound": {**_ALONE, "sound_gain": 6.0},
-    "moment": {**_NO_TASTE, "has_tints": True, "cold_share": 0.2, "style_gain": 6.0, "moment_share": 0.125},
+    "moment": {**_NO_TASTE, "cold_share": 0.2, "style_gain": 6.0, "moment_share": 0.125},
 }
 """Name of a town -> what its rules change: ``all`` is the default town, where topic, style and motion count; in the others
 one thing alone decides, and can be seen or heard in one way alone. Those with sound have the very same clips and texts, so only the log tells them apart."""
