@@ -60,7 +60,7 @@ def test_a_grown_catalogue_scores_as_if_bound_anew(model, tmp_path, monkeypatch,
     monkeypatch.setattr(flm_model, "whitened_content", lambda *given: seen.append(given[2]) or whiten(*given))
     anew, grown = model.serve(features(), NUM_ITEMS), model.serve(features(), NUM_ITEMS, keep=keep)
     assert seen == [NUM_ITEMS, NUM_ITEMS - num_kept][: 1 + (num_kept < NUM_ITEMS)]
-    assert grown.score(ASKED) == pytest.approx(anew.score(ASKED), abs=1e-5)
+    assert grown.score(ASKED) == pytest.approx(anew.score(ASKED), abs=2e-5)
     assert grown.item_vectors_VD == pytest.approx(anew.item_vectors_VD, abs=1e-6)
     assert grown.content_joint_VD == pytest.approx(anew.content_joint_VD, abs=1e-6)
     assert keep.path.stat().st_mtime_ns == written
