@@ -4,6 +4,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Modules are compiled when they are first imported: most never are.
 PIP := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check
+# Compiled modules are kept, even where the machine says otherwise: tests and commands start many processes, and each would compile
+# them, and the asserts of every test, again.
+export PYTHONDONTWRITEBYTECODE :=
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .PHONY: help serve demo test test-browser check format docs bench bench-quality bench-quality-short bench-console console console-check console-types screenshots clean
