@@ -156,7 +156,7 @@ def run(
 
 def at_scales(features: ModalityFeatures) -> ModalityFeatures:
     """Vectors pooled anew from the moments of a modality that has some."""
-    if features.tokens is None:
+    if features.tokens is None or not features.present_V.any():
         return features
     pooling, kept = SegmentPooling(), features.tokens.get(np.flatnonzero(features.present_V))
     clips = (kept.of(clip) for clip in range(len(kept)))
