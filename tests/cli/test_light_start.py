@@ -23,11 +23,13 @@ HEAVY = (
 )
 SETTINGS = '[encoders]\nframes = ""\nmotion = ""\nsound = ""\n[flm]\nmax_epochs = 1\n[runtime]\nworkers = 1\n'
 SCRIPT = f"""
-import json, sys
+import json, os, sys
 from kinema.cli.main import main
-for command in json.loads(sys.argv[1]):
-    main(command, standalone_mode=False)
-print([name for name in {HEAVY!r} if name in sys.modules], "torch" in sys.modules)
+for name, environment, commands in json.loads(sys.argv[1]):
+    os.environ |= environment
+    for command in commands:
+        main(command, standalone_mode=False)
+    print("AFTER", name, [one for one in {HEAVY!r} if one in sys.modules], "torch" in sys.modules)
 """
 
 
@@ -50,24 +52,10 @@ def shop(tmp_path_factory):
     return folder
 
 
-def _said(shop, *commands):
-    """Run commands in one new process; what of the heavy modules it has imported, and whether torch is among its modules."""
-    asked = json.dumps([[*command, "-p", str(shop), "--quiet"] for command in commands])
-    done = subprocess.run([sys.executable, "-c", SCRIPT, asked], capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[-1]
-
-
-def test_serving_commands_import_neither_transformers_nor_what_trains(shop):
-    asked = [("search", "otters"), ("recommend", "u1"), ("similar", "i3"), ("audience", "i3")]
-    assert _said(shop, *asked) == "[] True"
-
-
-def test_a_clip_that_comes_in_is_understood_without_transformers(shop, data_dir):
-    clip = data_dir / "clips" / "real" / "bikes.mp4"
-    assert _said(shop, ("ingest", "--videos", str(clip), "--live")) == "[] True"
-
-
-def test_serving_what_matching_has_learnt_imports_nothing_that_trains(shop, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def matching(shop, tmp_path_factory):
+    """The same project after it has learnt what questions mean."""
+    tmp_path = tmp_path_factory.mktemp("pairs")
     pairs = [f"{'swim' if n % 2 else 'fly'} {n // 2},i{n % 12}" for n in range(60)]
     more = [{"id": f"j{n}", "title": f"{'otters' if n % 2 else 'kites'} and {n}"} for n in range(20)]
     (tmp_path / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in more))
@@ -78,9 +66,41 @@ def test_serving_what_matching_has_learnt_imports_nothing_that_trains(shop, tmp_
         project.extract()
     learn = ["finetune", "match", "--pairs", str(tmp_path / "pairs.csv"), "--learn", "lora", "--epochs", "1", "--quiet"]
     assert CliRunner().invoke(main, [*learn, "-p", str(shop)]).exit_code == 0
-    monkeypatch.setenv("KINEMA_SEARCH__MATCHER", "true")
-    assert _said(shop, ("search", "otters")) == "[] True"
+    return shop
 
 
-def test_looking_at_the_store_takes_no_torch(shop):
-    assert _said(shop, ("check",)) == "[] False"
+@pytest.fixture(scope="module")
+def imported(matching, data_dir):
+    """Commands one after the other in one new process; after each kind, the heavy modules that any so far has imported, and
+    whether torch is among them. What weighs least comes first."""
+    clip = data_dir / "clips" / "real" / "bikes.mp4"
+    kinds = [
+        ("check", {}, [("check",)]),
+        ("serving", {}, [("search", "otters"), ("recommend", "u1"), ("similar", "i3"), ("audience", "i3")]),
+        ("matching", {"KINEMA_SEARCH__MATCHER": "true"}, [("search", "otters")]),
+        ("clip", {"KINEMA_SEARCH__MATCHER": "false"}, [("ingest", "--videos", str(clip), "--live")]),
+    ]
+    asked = [
+        (name, environment, [[*command, "-p", str(matching), "--quiet"] for command in commands])
+        for name, environment, commands in kinds
+    ]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(asked)], capture_output=True, text=True, check=True)
+    told = [line.split(maxsplit=2)[1:] for line in done.stdout.splitlines() if line.startswith("AFTER ")]
+    assert [name for name, _ in told] == [name for name, _, _ in kinds]
+    return dict(told)
+
+
+def test_looking_at_the_store_takes_no_torch(imported):
+    assert imported["check"] == "[] False"
+
+
+def test_serving_commands_import_neither_transformers_nor_what_trains(imported):
+    assert imported["serving"] == "[] True"
+
+
+def test_serving_what_matching_has_learnt_imports_nothing_that_trains(imported):
+    assert imported["matching"] == "[] True"
+
+
+def test_a_clip_that_comes_in_is_understood_without_transformers(imported):
+    assert imported["clip"] == "[] True"
