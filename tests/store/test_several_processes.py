@@ -35,8 +35,10 @@ def test_what_one_process_was_told_is_durable_the_next_poll_of_another_sees(url)
 
 def test_a_reader_misses_nothing_though_two_processes_write_at_once(url):
     store = open_store(url)
-    count = 60
+    count = 30
     with start_writer(url, "one", count) as one, start_writer(url, "other", count) as other:
+        for writer in (one, other):
+            writer.stdout.readline()  # both are there before either goes on
         for writer in (one, other):
             writer.stdin.write("\n" * count)
             writer.stdin.flush()
