@@ -1,13 +1,7 @@
-"""A text encoder reads on: which heads it has, what is saved, and that a run killed in the middle ends the same.
-
-Run as a program, this file adapts a tiny BERT in the folder of its first argument.
-"""
+"""A text encoder reads on: which heads it has, what is saved, and that a run killed in the middle ends the same."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from forked import forked
 from killed_runs import steps_done
 from kinema.encoders.text import load_text_encoder
 from kinema.errors import ConfigError
@@ -181,20 +176,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one(bert, uninterrupted, tmp_path
 
 
 def test_a_run_killed_in_the_middle_and_started_again_ends_with_the_same_numbers(bert, uninterrupted, tmp_path):
-    command = [sys.executable, __file__, bert, str(tmp_path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, env=environment) as running:
-        while running.poll() is None and steps_done(tmp_path / "work" / FILE_NAME) < 4:
+    with forked(adapt_slowly, bert, tmp_path) as running:
+        while running.is_alive() and steps_done(tmp_path / "work" / FILE_NAME) < 4:
             time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-    assert running.returncode == -signal.SIGKILL
+        running.kill()
+    assert running.exitcode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert 4 <= steps_done(tmp_path / "work" / FILE_NAME) < 15
     adapt(bert, tmp_path / "out", work=tmp_path / "work")
     assert numbers(tmp_path / "out") == uninterrupted
 
 
-if __name__ == "__main__":
+def adapt_slowly(bert, folder):
     torch.set_num_threads(1)
-    target = Path(sys.argv[2])
-    adapt(sys.argv[1], target / "out", work=target / "work", progress=lambda *_: time.sleep(0.1))
+    adapt(bert, folder / "out", work=folder / "work", progress=lambda *_: time.sleep(0.1))

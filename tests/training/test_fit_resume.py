@@ -1,19 +1,14 @@
-"""A task's training that is interrupted or killed ends as one that was not.
-
-Run as a program, this file trains into the folder of its first argument.
-"""
+"""A task's training that is interrupted or killed ends as one that was not."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from multiprocessing import Pipe
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from forked import forked
 from kinema.progress import silent
 from kinema.training.averaging import average_files, soup
 from kinema.training.fit_checkpoint import FILE_NAME, kept_epochs
@@ -89,15 +84,12 @@ def test_interrupted_again_and_again_ends_as_uninterrupted(tmp_path, options, sp
 def test_killed_training_goes_on_and_ends_as_uninterrupted(tmp_path):
     whole = train(tmp_path / "whole", EVERYTHING)
     folder = tmp_path / "killed"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])}
-    with subprocess.Popen(
-        [sys.executable, __file__, str(folder)], env=environment, stdout=subprocess.PIPE, text=True
-    ) as child:
-        for line in child.stdout:
-            if int(line) == 23:
-                child.send_signal(signal.SIGKILL)
-                break
-    assert child.returncode == -signal.SIGKILL
+    told, tells = Pipe(duplex=False)
+    with forked(train_and_tell, folder, tells) as running:
+        while told.recv() != 23:
+            assert running.is_alive()
+        running.kill()
+    assert running.exitcode == -signal.SIGKILL
     assert (folder / FILE_NAME).is_file()
     same(train(folder, EVERYTHING), whole)
 
@@ -150,5 +142,5 @@ def test_kept_epochs_are_averaged_as_long_as_that_helps(tmp_path):
     assert all(torch.equal(one, expected[name]) for name, one in taste.network.state_dict().items())
 
 
-if __name__ == "__main__":
-    train(Path(sys.argv[1]), EVERYTHING, progress=lambda done, *_: print(done, flush=True))  # noqa: T201  # the test reads it
+def train_and_tell(folder, tells):
+    train(folder, EVERYTHING, progress=lambda done, *_: tells.send(done))

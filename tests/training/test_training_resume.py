@@ -1,17 +1,10 @@
-"""Training twice, training interrupted, training killed: always the same numbers.
-
-Run as a program, this file trains the small world into the folder of its first argument.
-"""
+"""Training twice, training interrupted, training killed: always the same numbers."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +12,7 @@ import torch
 from safetensors.numpy import load_file
 
 import kinema.training.loop as training_loop
+from forked import forked
 from killed_runs import steps_done
 from kinema.flm.config import FLMConfig
 from kinema.progress import silent
@@ -165,21 +159,18 @@ def test_a_checkpoint_of_another_format_is_not_used(uninterrupted, tmp_path, mon
 
 
 def test_a_run_killed_in_the_middle_and_started_again_ends_with_the_same_numbers(uninterrupted, tmp_path):
-    command = [sys.executable, __file__, str(tmp_path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, env=environment) as running:
-        while running.poll() is None and steps_done(tmp_path / "run" / FILE_NAME) < 3:
+    with forked(train_slowly, tmp_path) as running:
+        while running.is_alive() and steps_done(tmp_path / "run" / FILE_NAME) < 3:
             time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-    assert running.returncode == -signal.SIGKILL
+        running.kill()
+    assert running.exitcode == -signal.SIGKILL
     assert not (tmp_path / "flm").exists()
     done = steps_done(tmp_path / "run" / FILE_NAME)
-    subprocess.run(command, env=environment, check=True)
-    assert read_numbers(tmp_path / "flm") == uninterrupted
-    assert done < json.loads((tmp_path / "flm" / "facts.json").read_text(encoding="utf-8"))["report"]["steps"]
+    resumed = train(tmp_path / "run")
+    assert saved_numbers(resumed, tmp_path / "flm") == uninterrupted
+    assert 3 <= done < resumed.report["steps"]
 
 
-if __name__ == "__main__":
+def train_slowly(folder):
     torch.set_num_threads(1)
-    target = Path(sys.argv[1])
-    train(target / "run", progress=lambda *_: time.sleep(0.3)).save(target / "flm")
+    train(folder / "run", progress=lambda *_: time.sleep(0.3)).save(folder / "flm")

@@ -1,13 +1,9 @@
 """Training from a source, on items alone, and not at all: the same numbers every time, and nothing that should stay moves."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +11,7 @@ import torch
 
 import kinema.training.catalogue as catalogue_loop
 import kinema.training.loop as training_loop
+from forked import forked
 from killed_runs import steps_done
 from kinema.errors import ConfigError, DataError
 from kinema.flm.config import FLMConfig
@@ -281,21 +278,19 @@ def test_a_catalogue_without_content_has_nothing_to_learn_from():
 
 def test_a_start_from_a_source_that_was_killed_ends_with_the_same_numbers(source, started, tmp_path):
     source.save(tmp_path / "source")
-    command, environment = [sys.executable, __file__, str(tmp_path)], os.environ | {"OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
-    with subprocess.Popen(command, env=environment) as running:
-        while running.poll() is None and steps_done(tmp_path / "run" / FILE_NAME) < 2:
+    with forked(train_slowly, tmp_path) as running:
+        while running.is_alive() and steps_done(tmp_path / "run" / FILE_NAME) < 2:
             time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-    assert running.returncode == -signal.SIGKILL
+        running.kill()
+    assert running.exitcode == -signal.SIGKILL
     assert not (tmp_path / "flm").exists()
-    subprocess.run(command, env=environment, check=True)
+    assert steps_done(tmp_path / "run" / FILE_NAME) < started.report["steps"]
+    train_here(FLM.load(tmp_path / "source"), tmp_path / "run").save(tmp_path / "flm")
     assert state(FLM.load(tmp_path / "flm")) == state(started)
 
 
-if __name__ == "__main__":
+def train_slowly(folder):
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
     whole_save = training_loop.save_checkpoint
 
     def save_slowly(*args, **kwargs):
