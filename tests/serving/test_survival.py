@@ -4,7 +4,13 @@ import time
 import httpx2
 import psutil
 import pytest
+from click.testing import CliRunner
+from fastapi.testclient import TestClient
 
+from kinema.cli.main import main
+from kinema.errors import ConfigError
+from kinema.project import Project
+from kinema.steps.serving import make_app
 from kinema.store.sql import SqlStore
 from running_service import RunningService
 from small_service import small_project
@@ -14,6 +20,20 @@ from small_service import small_project
 def folder(tmp_path):
     with small_project(tmp_path) as project:
         return project.folder
+
+
+@pytest.fixture(scope="module", name="running")
+def running_service(tmp_path_factory):
+    """A service that no test ends, and its folder."""
+    with small_project(tmp_path_factory.mktemp("running")) as project:
+        folder = project.folder
+    with RunningService(folder) as service:
+        yield service, folder
+
+
+def serve_here(folder, *arguments):
+    """The command in this process; it has to end before it serves."""
+    CliRunner().invoke(main, ["serve", "--project", str(folder), *arguments], catch_exceptions=False)
 
 
 def test_everything_acknowledged_survives_kill_9(folder):
@@ -51,9 +71,11 @@ def test_everything_acknowledged_survives_kill_9(folder):
     assert set(events) <= kept
     assert set(slates) <= set(store.slates()["id"].to_list())
     store.close()
-    with RunningService(folder) as again:
-        answer = again.http.get("/v1/users/u1/recommendations?n=6")
-        assert answer.status_code == 200
+    with (
+        Project.open(folder) as project,
+        TestClient(make_app(project, is_open=True), base_url="http://127.0.0.1") as again,
+    ):
+        assert again.get("/v1/users/u1/recommendations?n=6").status_code == 200
 
 
 def test_a_service_that_is_asked_to_end_writes_what_it_has_taken(folder):
@@ -66,8 +88,9 @@ def test_a_service_that_is_asked_to_end_writes_what_it_has_taken(folder):
     store.close()
 
 
-def test_two_services_on_one_store_see_each_others_events(folder):
-    with RunningService(folder) as one, RunningService(folder) as other:
+def test_two_services_on_one_store_see_each_others_events(running):
+    one, folder = running
+    with RunningService(folder) as other:
         event = {"user_id": "ann", "item_id": "d", "kind": "watch"}
         assert one.http.post("/v1/events", json=event).status_code == 200
         for _ in range(100):
@@ -79,16 +102,16 @@ def test_two_services_on_one_store_see_each_others_events(folder):
             pytest.fail("the other service does not know the event after two seconds")
 
 
-def test_a_port_that_is_taken_is_said_at_once(folder):
-    with RunningService(folder) as service:
-        port = service.address.rsplit(":", 1)[1]
-        with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{port}"):
-            RunningService(folder, "--open", "--port", port)
+def test_a_port_that_is_taken_is_said_at_once(running):
+    service, folder = running
+    port = service.address.rsplit(":", 1)[1]
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
+        serve_here(folder, "--open", "--port", port)
 
 
 def test_open_is_refused_where_others_reach_it(folder):
-    with pytest.raises(RuntimeError, match="--open serves without keys and must listen on loopback"):
-        RunningService(folder, "--open", "--host", "0.0.0.0")
+    with pytest.raises(ConfigError, match="--open serves without keys and must listen on loopback"):
+        serve_here(folder, "--open", "--host", "0.0.0.0", "--port", "0")
 
 
 def test_without_a_key_nothing_is_told(folder):
