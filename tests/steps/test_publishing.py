@@ -9,7 +9,7 @@ import pytest
 
 from kinema.artifacts import MANIFEST
 from kinema.errors import ConfigError, DataError, NotBuiltError, StaleArtifactError
-from kinema.flm.model import FLM
+from kinema.flm.model import FLM, FORMAT_VERSION
 from kinema.project import Project
 from small_shop import make_shop
 
@@ -104,7 +104,9 @@ def test_a_model_that_needs_a_delta_beside_it_is_refused(shop, elsewhere, tmp_pa
 def test_a_model_of_another_kind_is_refused(shop, elsewhere):
     path = elsewhere.artifacts / "flm" / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": "click"}))
-    with pytest.raises(StaleArtifactError, match="must be flm version 3, is click version 3"):
+    with pytest.raises(
+        StaleArtifactError, match=f"must be flm version {FORMAT_VERSION}, is click version {FORMAT_VERSION}"
+    ):
         shop.models.publish(elsewhere.folder)
 
 
