@@ -3,8 +3,9 @@
     python benchmarks/modalities.py [--tastes all topic style motion sound moment] [--sets text frames all] [--seeds 1]
                                     [--short] [--clips 440] [--users 2000] [--events 60000] [--again]
 
-For each town, FLM is trained with no content, with one modality at a time and with all together, and asked for the next
-click after the town's cut-off (temporal protocol, full ranking). Reported is NDCG@10 of the clicks that went to cold clips,
+For each town, FLM is trained with no content, with one modality at a time and with all together, by attention over
+moments and by fixed pooling (the mean; several time scales), and asked for the next click after the town's cut-off (temporal
+protocol, full ranking). Reported is NDCG@10 of the clicks that went to cold clips,
 ranked among cold clips, as a share of the oracle's. A taste should be recovered by the modality that can see it and by no
 other: those stay at the level of chance, which is a row of the table.
 
@@ -22,7 +23,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -147,7 +148,7 @@ def run(
     return {
         "rows": rows_of(result),
         "epochs": model.report["epochs"],
-        "likeness": {} if model.liken is None else {name: asdict(one) for name, one in model.liken.weights.items()},
+        "likeness": {} if model.liken is None else model.liken.as_dict(),
         "cpu_seconds": round(time.process_time() - cpu, 1),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),

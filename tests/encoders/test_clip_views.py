@@ -30,6 +30,17 @@ def test_a_process_makes_one_view_after_the_other(request_):
         maker.close()
 
 
+def test_a_view_that_needs_too_much_memory_by_its_header_says_what_to_raise(tmp_path, request_):
+    large = render_clip(tmp_path / "large.mp4", seconds=0.2, width=1600, height=1200)
+    maker = ViewMaker(timeout_s=60.0, memory_mb=64)
+    try:
+        for view in ("pictures", "frames", "motion"):
+            reason = maker.make(replace(request_, view=view, path=str(large)))["reason"]
+            assert "at most 32 MB are allowed (max_bytes, half of clip_memory_mb in [limits] of kinema.toml)" in reason
+    finally:
+        maker.close()
+
+
 @pytest.mark.parametrize(
     ("does", "why"),
     [("import time; time.sleep(60)", "not done after 0.5 s"), ("raise SystemExit", "the decoder crashed on it")],

@@ -47,6 +47,10 @@ def test_one_modality_is_weighed_against_what_is_learnt_of_it_alone():
     assert len(judge.asked) == 5
 
 
+def test_without_a_question_nothing_is_weighed():
+    assert weigh_modalities(lambda weights: np.zeros(0), PLAIN, tries=1000) == PLAIN
+
+
 def test_what_items_are_not_known_by_stays_out():
     found = weigh_modalities(Judge(), PLAIN | {"noise": Weight(0.0)}, tries=1000)
     assert found["noise"] == Weight(0.0)

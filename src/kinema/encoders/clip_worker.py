@@ -260,6 +260,11 @@ def read_reading(stream: IO[bytes]) -> ClipReading | None:
     return reading
 
 
+def decoding_share(memory_mb: int) -> int:
+    """Bytes that decoding may need by a clip's header, of the memory of a process: half, for what is decoded is worked on there."""
+    return memory_mb * _MB // 2
+
+
 def limit_memory(memory_mb: int) -> None:
     """Let this process take so much memory beyond what it has now; where the system cannot (macOS, Windows) nothing happens."""
     for module in ("av", "cv2"):
@@ -277,7 +282,7 @@ def serve(memory_mb: int) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit_memory(memory_mb)
     while (request := read_request(sys.stdin.buffer)) is not None:
-        write_reading(answers, read_clip(request, max_bytes=memory_mb * _MB // 2))
+        write_reading(answers, read_clip(request, max_bytes=decoding_share(memory_mb)))
 
 
 if __name__ == "__main__":

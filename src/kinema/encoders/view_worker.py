@@ -7,15 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from kinema.encoders.clip_pictures import draw_alone
-from kinema.encoders.clip_worker import limit_memory
+from kinema.encoders.clip_worker import decoding_share, limit_memory
 from kinema.errors import KinemaError
 from kinema.extras import require
-from kinema.media.limits import DECODE_SECONDS, MAX_PIXELS, MAX_SECONDS
+from kinema.media.limits import DECODE_SECONDS, MAX_BYTES, MAX_PIXELS, MAX_SECONDS
 from kinema.media.playable import playable_suffix, write_playable, written_suffix
 from kinema.media.sampling import Frames, Mode, sample_frames
 from kinema.media.views import flow_fields, write_frames
@@ -38,6 +38,7 @@ class ViewRequest:
         max_seconds: Only so much of the beginning is looked at; a clip that is played is whole.
         max_pixels: Largest frame that is decoded.
         max_bytes: Largest file that is written.
+        decoding_bytes: Memory that decoding may need, as estimated from the header; set by the process that makes the view.
         decode_seconds: Processor time after which what there is by then is taken.
         sampling: Which frames are taken.
         num_frames: How many.
@@ -51,6 +52,7 @@ class ViewRequest:
     max_seconds: float = MAX_SECONDS
     max_pixels: int = MAX_PIXELS
     max_bytes: int = 2**29
+    decoding_bytes: int = MAX_BYTES
     decode_seconds: float = DECODE_SECONDS
     sampling: Mode = "even"
     num_frames: int = 8
@@ -97,6 +99,7 @@ def _pictures(request: ViewRequest) -> dict[str, Any]:
         name=request.name,
         max_seconds=request.max_seconds,
         max_pixels=request.max_pixels,
+        max_bytes=request.decoding_bytes,
         decode_seconds=request.decode_seconds,
     )
     if why is None:
@@ -125,6 +128,7 @@ def _sampled(request: ViewRequest, *, num_frames: int, num_pairs: int) -> Frames
         mode=request.sampling,
         max_seconds=request.max_seconds,
         max_pixels=request.max_pixels,
+        max_bytes=request.decoding_bytes,
         decode_seconds=request.decode_seconds,
         name=request.name,
     )
@@ -156,7 +160,8 @@ def serve(memory_mb: int) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit_memory(memory_mb)
     for line in sys.stdin.buffer:
-        answers.write(json.dumps(make_view(ViewRequest(**json.loads(line)))).encode() + b"\n")
+        request = replace(ViewRequest(**json.loads(line)), decoding_bytes=decoding_share(memory_mb))
+        answers.write(json.dumps(make_view(request)).encode() + b"\n")
         answers.flush()
 
 

@@ -8,7 +8,7 @@ Shape suffixes: R items, D model width, E content width, V catalogue, W whitened
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -124,6 +124,10 @@ class Liken:
     likeness: Likeness
     weights: Mapping[str, Weight]
     rows_VMD: NDArray[np.float32] | None = None
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """JSON values: modality -> its weights."""
+        return {name: asdict(one) for name, one in self.weights.items()}
 
     def alike(self, content: ItemContent) -> NDArray[np.float32]:
         """float32 [V, E + M D], unit rows: what content neighbours are found by."""

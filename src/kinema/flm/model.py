@@ -5,7 +5,7 @@ Shape suffixes: V catalogue, D width, E content width.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -178,7 +178,7 @@ class FLM:
                 "mixture": self.mixture.as_dict(),
                 "memory_query_decay": self.memory.query_decay,
                 "memory_shrinkage": self.memory.shrinkage,
-                "liken": {} if self.liken is None else {name: asdict(one) for name, one in self.liken.weights.items()},
+                "liken": {} if self.liken is None else self.liken.as_dict(),
                 "report": dict(self.report),
             }
             (draft / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -203,8 +203,6 @@ class FLM:
             whitenings, config, num_items=len(facts["item_ids"]), profile_width=len(facts["profile_columns"])
         )
         state = load_file(folder / "network.safetensors")
-        # A model that was trained before there were two kinds of gates has one for both.
-        state = {"tower.known_by_M": state["tower.open_M"]} | state
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         network.eval()
         liken = None

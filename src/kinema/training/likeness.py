@@ -30,7 +30,7 @@ _FEWEST: Final = 32
 _LEARNT: Final = (0.5, 1.0, 2.0, 4.0)
 _ROUNDS: Final = 3
 _CHANGES: Final = (((0.0, 0.25, 0.5, 2.0, 4.0), True), ((0.0, 0.5, 2.0), False))
-"""Factors of what a modality says at all, then of what is learnt of it alone."""
+"""Factors of what a modality says, raw and learnt, then of what is learnt of it alone."""
 CLEARLY: Final = 2.0
 """Standard errors of a paired difference. The best of several tries is mostly the luckiest: a gain of one was none on another
 world, and one closed a modality by chance of which cold items live."""
@@ -116,6 +116,8 @@ def weigh_modalities(
         Modality -> weights; ``start`` where nothing is clearly better.
     """
     weights, best_N = dict(start), told(start)
+    if not len(best_N):
+        return weights
     everywhere = [{name: replace(one, learnt=share * one.raw) for name, one in start.items()} for share in _LEARNT]
     found = [told(one) for one in everywhere]
     first = max(range(len(found)), key=lambda place: found[place].mean())
@@ -123,10 +125,10 @@ def weigh_modalities(
         weights, best_N = everywhere[first], found[first]
     for _ in range(_ROUNDS if len(start) > 1 else 0):
         before = weights
-        for name, factors, has_raw in [(name, *one) for name in start for one in _CHANGES]:
+        for name, factors, with_raw in [(name, *one) for name in start for one in _CHANGES]:
             one = weights[name]
             for factor in factors:
-                tried = weights | {name: Weight(one.raw * factor if has_raw else one.raw, one.learnt * factor)}
+                tried = weights | {name: Weight(one.raw * factor if with_raw else one.raw, one.learnt * factor)}
                 if tries <= 0 or tried == weights or not any(each.raw or each.learnt for each in tried.values()):
                     continue
                 tries -= 1

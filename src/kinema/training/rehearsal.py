@@ -26,7 +26,7 @@ from kinema.training.validation import ndcg_per_case
 _SHARE: Final = 0.2
 _DRAWS: Final = 4
 _TRIED_CELLS: Final = 1_000_000_000
-"""Cosines between items that the search for weights of modalities may cost."""
+"""Cosines between items that the search for weights of modalities may cost in each draw."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Rehearsal:
             )
 
         weights = weigh_modalities(told, start, tries=_TRIED_CELLS // content.num_items**2)
-        whole = self._teach(network, np.ones(len(self._cold[0]), dtype=bool))
-        if whole is None or weights == start:
+        whole = None if weights == start else self._teach(network, np.ones(len(self._cold[0]), dtype=bool))
+        if whole is None:
             return None
         self._likens = [replace(one, weights=weights) for one in likens]
         return Liken(whole, weights)

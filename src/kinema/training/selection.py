@@ -4,7 +4,7 @@ Shape suffixes: C cases, V catalogue.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -200,7 +200,7 @@ class Selection:
             {
                 "gates": gates,
                 "known_by": known_by,
-                **({"likeness": {name: asdict(one) for name, one in liken.weights.items()}} if liken else {}),
+                **({"likeness": liken.as_dict()} if liken else {}),
                 "validation": _rounded(found),
                 "weights": weights,
                 "cold_ratios": dict(zip(mixture.branches, mixture.cold_ratios_A.round(4).tolist(), strict=False)),
