@@ -286,7 +286,9 @@ def load_settings(path: Path) -> Settings:
         ConfigError: The file is no TOML, a key is unknown, or a value is out of range.
     """
     if not path.is_file():
-        raise NotBuiltError(f"no {FILE_NAME} in '{path.parent.name}'; run: kinema init {path.parent.name}")
+        below = sorted(one.parent.name for one in path.parent.glob(f"*/{FILE_NAME}"))
+        remedy = f"there is one in {', '.join(below)} below it" if below else f"run: kinema init {path.parent.name}"
+        raise NotBuiltError(f"no {FILE_NAME} in '{path.parent.name}'; {remedy}")
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -105,6 +105,13 @@ def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
         load_settings(tmp_path / "kinema.toml")
 
 
+def test_a_missing_file_names_the_project_that_is_below_it(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "kinema.toml").write_text("")
+    with pytest.raises(NotBuiltError, match=r"no kinema.toml in '.*'; there is one in shop below it"):
+        load_settings(tmp_path / "kinema.toml")
+
+
 def test_broken_toml_is_said_with_its_place(tmp_path):
     (tmp_path / "kinema.toml").write_text("[flm\n")
     with pytest.raises(ConfigError, match=r"kinema.toml is not valid TOML: .*line 1"):
